@@ -1,0 +1,128 @@
+"""The command line: parses, calls, prints. Sole owner of exit codes.
+
+0 done; 1 a submission was rejected (commands about one submission); 2 the call makes no sense;
+3 this machine, the task or its data; 4 our fault; 130 interrupted.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grader import __version__
+from grader.errors import EnvironmentError_, GraderError, InternalError, UsageError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Grade learning-rate schedulers: compile them to recipes in a sandbox, train, rank.",
+)
+
+BOARD = Path("leaderboard/leaderboard.json")
+
+
+def main() -> None:
+    """Entry point of `grader`."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except GraderError as error:
+        print(f"grader: {error}", file=sys.stderr)
+        sys.exit(_exit_code(error))
+    except (KeyboardInterrupt, typer.Abort):
+        print("grader: interrupted; the next run goes on from here", file=sys.stderr)
+        sys.stdout.flush()
+        os._exit(130)  # threads that still wait for a training must not hold the process
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's usage errors
+            print(f"grader: {error.format_message()} (see grader --help)", file=sys.stderr)
+            sys.exit(2)
+        raise
+
+
+def _exit_code(error: GraderError) -> int:
+    match error:
+        case UsageError():
+            return 2
+        case EnvironmentError_():
+            return 3
+        case InternalError():
+            return 4
+        case _:
+            return 1
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"grader {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]
+    = False,
+) -> None:
+    """Grade learning-rate schedulers."""
+
+
+@app.command()
+def run(
+    submissions: Annotated[Path, typer.Argument(help="Folder with a folder or archive per submission.")],
+    task: Annotated[str, typer.Option(help="A shipped task (digits, cifar10) or the path of a task file.")] = "digits",
+    sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    jobs: Annotated[int, typer.Option(min=0, help="Sandboxes and trainings at a time; 0 chooses.")] = 0,
+    leaderboard: Annotated[Path, typer.Option(help="The JSON leaderboard to update.")] = BOARD,
+    results: Annotated[Path, typer.Option(help="Where logs and finished work are kept.")] = Path("results"),
+    reference: Annotated[Path | None, typer.Option(help="Folder of reference schedulers.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Compile and train again what is already known.")] = False,
+) -> None:
+    """Grade every submission in a folder and rank it on the leaderboard beside the references."""
+    from grader.running import run_class
+
+    run_class(
+        submissions=submissions,
+        task_name=task,
+        sandbox_name=sandbox,
+        device=device,
+        jobs=jobs,
+        board_path=leaderboard,
+        results=results,
+        references=reference,
+        force=force,
+    )
+
+
+@app.command()
+def show(
+    leaderboard: Annotated[Path, typer.Argument(help="A JSON leaderboard.")] = BOARD,
+) -> None:
+    """Print a leaderboard as a table."""
+    from rich.console import Console
+
+    from grader.display import board_table
+    from grader.leaderboard import read
+
+    board = read(leaderboard)
+    if board is None:
+        raise UsageError(f"there is no leaderboard at {leaderboard}: grader run makes one")
+    Console().print(board_table(board))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the leaderboard file."""
+    import json
+
+    from grader.leaderboard import Leaderboard
+
+    print(json.dumps(Leaderboard.model_json_schema(mode="serialization"), indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""The binding checks of a submission, on the host, on data only.
+
+The probe's advice carries the good messages and the line numbers; but it shares a process with
+student code, so nothing it says is believed: every rule that data can show is checked here again.
+"""
+
+import re
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from grader import strict_json
+from grader.recipe import Frozen, Recipe, steps_per_epoch
+from grader.result import Rule, Violation
+from grader.task import Task, TaskFacts
+
+MAX_MANIFEST = 64 << 10
+_PLACEHOLDER = re.compile(r"\b(todo|replace (this|me)|your name|your sources?|pennkey here|list (your|every) source)", re.I)
+
+
+class Contributor(Frozen):
+    """One author."""
+
+    name: str = Field(min_length=1, max_length=200)
+
+
+class Manifest(Frozen):
+    """`submission.json`, validated."""
+
+    assignment_name: str
+    contributors: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+def read_manifest(files: dict[str, bytes]) -> tuple[Manifest | None, list[Violation]]:
+    """`submission.json` and the attribution, from a submission's files. The manifest is None where unusable."""
+    name = "submission.json"
+    if name not in files:
+        return None, []  # reported as a missing file
+    try:
+        raw = strict_json.parse(files[name], MAX_MANIFEST)
+    except strict_json.JsonError as error:
+        return None, [_manifest_problem(error.line, f"not valid JSON: {error}", "mend the JSON")]
+    if not isinstance(raw, dict):
+        return None, [_manifest_problem(1, "not a JSON object", "start from the submission.json of the assignment")]
+    problems: list[Violation] = []
+    text = files[name].decode("utf-8")
+
+    def say(key: str, what: str, fix: str) -> None:
+        line = next((n for n, at in enumerate(text.splitlines(), 1) if f'"{key}"' in at), None)
+        problems.append(_manifest_problem(line, what, fix))
+
+    assignment = raw.get("assignment_name")
+    if not isinstance(assignment, str) or not 0 < len(assignment.strip()) <= 200:
+        say("assignment_name", "assignment_name is missing or not a text", "keep the assignment's name as it came")
+        assignment = ""
+    contributors = _texts(raw.get("contributors"))
+    if not contributors:
+        say("contributors", "contributors is missing or not a list of names", 'write "contributors": ["Ada Lovelace"]')
+    elif any(_PLACEHOLDER.search(c) for c in contributors):
+        say("contributors", "contributors still holds the placeholder", "write the names of everybody who worked on it")
+    sources = _texts(raw.get("sources", []))
+    if sources is None:
+        say("sources", "sources is not a list of texts", 'write "sources": ["https://…"]')
+        sources = []
+    real = [s for s in sources if not _PLACEHOLDER.search(s)]
+    attribution = files.get("ATTRIBUTION.md", b"").decode("utf-8", "replace")
+    if not real and not _says_something(attribution):
+        line = next((n for n, at in enumerate(text.splitlines(), 1) if '"sources"' in at), None)
+        problems.append(
+            Violation(
+                rule=Rule.ATTRIBUTION,
+                file=name,
+                line=line,
+                what="no sources are given, here or in ATTRIBUTION.md",
+                fix='cite what you used (people, pages, assistants); where you used nothing, write "none: my own work"',
+            )
+        )
+    if contributors is None:
+        return None, problems
+    return Manifest(assignment_name=assignment, contributors=tuple(contributors), sources=tuple(sources)), problems
+
+
+def _manifest_problem(line: int | None, what: str, fix: str) -> Violation:
+    return Violation(rule=Rule.SUBMISSION_JSON, file="submission.json", line=line, what=what, fix=fix)
+
+
+def _texts(value: Any) -> list[str] | None:
+    """A list of non-empty texts from a text, a list, or objects with a `name`; None for anything else."""
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list) or len(value) > 200:
+        return None
+    result = []
+    for item in value:
+        if isinstance(item, dict):
+            item = item.get("name") or item.get("url") or item.get("title")
+        if not isinstance(item, str) or len(item) > 2000:
+            return None
+        if item.strip():
+            result.append(clean(item.strip()))
+    return result
+
+
+def _says_something(attribution: str) -> bool:
+    """Whether ATTRIBUTION.md holds a line of its own: neither heading, comment nor placeholder."""
+    body = re.sub(r"<!--.*?-->", "", attribution, flags=re.S)
+    lines = (line.strip() for line in body.splitlines())
+    return any(line and not line.startswith("#") and not _PLACEHOLDER.search(line) for line in lines)
+
+
+def clean(text: str) -> str:
+    """Foreign text with every unprintable character (control, bidirectional, line break) made visible as `?`."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+class Document(Frozen):
+    """What the probe wrote, as far as it is well-formed. Still the student's word."""
+
+    memory: bool
+    violations: tuple[Violation, ...]
+    recipe: Recipe | None
+    torch: str
+
+
+class _Wire(Frozen):
+    protocol: Literal[1]
+    memory: bool
+    violations: tuple[dict[str, Any], ...] = Field(max_length=1000)
+    recipe: dict[str, Any] | None
+    torch: str = Field(max_length=100)
+    torchvision: str | None = Field(max_length=100)
+
+
+class BrokenDocument(Exception):
+    """The bytes from the sandbox are not a document of the probe; the message says why."""
+
+
+def read_document(data: bytes, task: Task, facts: TaskFacts) -> Document:
+    """Check every rule that data can show. Raises BrokenDocument where the bytes are no document.
+
+    Rules broken by the recipe are added to the violations, and the recipe is then None.
+    """
+    try:
+        raw = strict_json.parse(data, task.sandbox.document_kb << 10)
+        wire = _Wire.model_validate(raw, strict=False)
+        violations = [_violation(v) for v in wire.violations]
+    except strict_json.JsonError as error:
+        raise BrokenDocument(str(error)) from None
+    except ValidationError as error:
+        raise BrokenDocument(_first(error)) from None
+    recipe = None
+    if wire.recipe is not None:
+        try:
+            recipe = Recipe.model_validate_json(_json(wire.recipe))
+        except ValidationError as error:
+            violations.append(_recipe_violation(error))
+    if recipe is not None:
+        violations += check_recipe(recipe, task, facts)
+    if recipe is None and not violations and not wire.memory:
+        raise BrokenDocument("neither a recipe nor a reason why there is none")
+    return Document(
+        memory=wire.memory,
+        violations=tuple(violations),
+        recipe=recipe if not violations else None,
+        torch=clean(wire.torch),
+    )
+
+
+def _json(value: Any) -> str:
+    import json
+
+    return json.dumps(value)
+
+
+def _violation(raw: dict[str, Any]) -> Violation:
+    cleaned = {k: clean(v) if isinstance(v, str) else v for k, v in raw.items()}
+    return Violation.model_validate_json(_json(cleaned))
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    return clean(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}")[:500]
+
+
+def _recipe_violation(error: ValidationError) -> Violation:
+    """A well-meant message for a choice that a recipe has no room for."""
+    path = [str(part) for part in error.errors()[0]["loc"]]
+    rule = {"transforms": Rule.TRANSFORMS, "groups": Rule.OPTIMIZER, "optimizer": Rule.OPTIMIZER}.get(
+        path[0] if path else "", Rule.CONFIG
+    )
+    if "lr" in path:
+        rule = Rule.LEARNING_RATE
+    return Violation(
+        rule=rule,
+        file="scheduler.py" if rule is Rule.LEARNING_RATE else "config.py",
+        what=f"a recipe cannot hold this: {_first(error)}",
+        fix="choose a plain value within sane bounds",
+    )
+
+
+def check_recipe(recipe: Recipe, task: Task, facts: TaskFacts) -> list[Violation]:
+    """The rules that tie a recipe to a task: its parameters, its number of steps."""
+    problems: list[Violation] = []
+
+    def add(rule: Rule, what: str, fix: str) -> None:
+        problems.append(Violation(rule=rule, file="config.py", what=what, fix=fix))
+
+    known = {p.name for p in facts.parameters}
+    named = {name for group in recipe.groups for name in group.parameters}
+    if not named <= known or not set(recipe.frozen) <= known:
+        add(Rule.OPTIMIZER, "the optimizer names parameters that the model does not have", "use model.parameters()")
+    if not named:
+        add(Rule.OPTIMIZER, "the optimizer has no parameter to train", "give it model.parameters()")
+    expected = steps_per_epoch(facts.n_train, recipe.batch_size) * recipe.epochs
+    if recipe.steps != expected:
+        add(Rule.STEPS, f"the recipe has {recipe.steps} steps where batch size and epochs make {expected}",
+            "leave the recording of the schedule to the grader")  # fmt: skip
+    if expected > task.max_steps:
+        add(Rule.STEPS, f"{expected} steps; this task allows {task.max_steps}", "train for fewer epochs")
+    return problems

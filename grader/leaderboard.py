@@ -1,0 +1,249 @@
+"""The leaderboard: a JSON file with a schema version, changed only under a lock and as a whole.
+
+Ranking rules
+1. Ranked are students whose verdict is `ok` or `diverged`, by mean accuracy over the task's seeds,
+   highest first. Equal means share a rank, and the next rank counts all above it (1, 2, 2, 4).
+2. References and the default scheduler stand in the same order, without a rank.
+3. Rows without a score come last, by id. A score is never missing because of us: a verdict
+   `internal` does not replace an earlier row of the same submission.
+"""
+
+import datetime
+import statistics
+import time
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+from pydantic import Field, ValidationError
+
+from grader import strict_json
+from grader.errors import EnvironmentError_, UsageError
+from grader.files import write_atomically
+from grader.recipe import Frozen
+from grader.result import LrSummary, Verdict, Violation
+from grader.task import Task, TaskFacts
+from grader.training import TrainerInfo
+
+SCHEMA_VERSION = 1
+_MAX_BYTES = 1 << 30
+_LOCK_SECONDS = 60.0
+
+
+class Kind(StrEnum):
+    """Whose row it is."""
+
+    STUDENT = "student"
+    REFERENCE = "reference"
+    DEFAULT = "default"  # the scheduler that the assignment starts from
+
+
+class SeedScore(Frozen):
+    """One training of a row."""
+
+    seed: int
+    verdict: Verdict
+    accuracy: float | None
+    seconds: float
+
+
+class Row(Frozen):
+    """One submission on the board."""
+
+    id: str
+    kind: Kind
+    team: tuple[str, ...]  # the contributors of submission.json
+    verdict: Verdict
+    rank: int | None = None
+    accuracy: float | None = None  # mean over the seeds; null without a score
+    standard_error: float | None = None  # of that mean; null for fewer than two seeds
+    seeds: tuple[SeedScore, ...] = ()
+    seconds: float = 0.0  # sandbox plus all trainings
+    recipe: str | None = None  # SHA-256; equal for submissions that behave the same
+    optimizer: str | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    learning_rate: LrSummary | None = None
+    violations: tuple[Violation, ...] = ()
+    detail: str = ""
+    sandbox: str = ""
+    device: str = ""
+    graded: str  # ISO 8601, UTC
+
+
+class BoardTask(Frozen):
+    """What the rows were trained on."""
+
+    name: str
+    description: str
+    model_hash: str
+    data_hash: str
+    n_train: int
+    n_test: int
+    seeds: tuple[int, ...]
+    time_limit_s: float
+
+
+class Versions(Frozen):
+    """Software that graded last."""
+
+    grader: str
+    trainer: str
+    torch: str
+    torchvision: str
+    python: str
+
+
+class Hardware(Frozen):
+    """Machine that graded last."""
+
+    device: str
+    processor: str
+    cores: int
+
+
+class Leaderboard(Frozen):
+    """The file."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    task: BoardTask
+    hardware: Hardware
+    versions: Versions
+    updated: str  # ISO 8601, UTC
+    rows: tuple[Row, ...] = Field(default=())
+
+
+def now() -> str:
+    """This moment, ISO 8601 in UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def header(task: Task, facts: TaskFacts, trainer: TrainerInfo) -> Leaderboard:
+    """An empty board for a task on this machine."""
+    import os
+    import platform
+
+    from grader import __version__
+
+    return Leaderboard(
+        task=BoardTask(
+            name=task.name,
+            description=task.description,
+            model_hash=facts.model_hash,
+            data_hash=facts.data_hash,
+            n_train=facts.n_train,
+            n_test=facts.n_test,
+            seeds=task.seeds,
+            time_limit_s=task.time_limit_s,
+        ),
+        hardware=Hardware(device=trainer.device, processor=trainer.processor, cores=os.cpu_count() or 1),
+        versions=Versions(
+            grader=__version__,
+            trainer=trainer.version,
+            torch=trainer.torch,
+            torchvision=trainer.torchvision,
+            python=platform.python_version(),
+        ),
+        updated=now(),
+    )
+
+
+def score(accuracies: Iterable[float]) -> tuple[float, float | None]:
+    """Mean and its standard error (sample deviation over the square root of n; None for n = 1)."""
+    values = list(accuracies)
+    if len(values) < 2:
+        return values[0], None
+    return statistics.fmean(values), statistics.stdev(values) / len(values) ** 0.5
+
+
+def ranked(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Rows in order, with their ranks, by the module's rules."""
+    scored, unscored = [], []
+    for row in rows:
+        (scored if row.verdict.ranked and row.accuracy is not None else unscored).append(row)
+    scored.sort(key=lambda r: (-_comparable(r), r.kind is not Kind.STUDENT, r.id))
+    result: list[Row] = []
+    students, rank, last = 0, 0, -1.0
+    for row in scored:
+        if row.kind is not Kind.STUDENT:
+            result.append(row.model_copy(update={"rank": None}))
+            continue
+        students += 1
+        if _comparable(row) != last:
+            rank, last = students, _comparable(row)
+        result.append(row.model_copy(update={"rank": rank}))
+    unscored.sort(key=lambda r: (r.kind is not Kind.STUDENT, r.id))
+    return (*result, *(row.model_copy(update={"rank": None}) for row in unscored))
+
+
+def _comparable(row: Row) -> float:
+    """The mean without the last bits of its summation, so that equal scores are equal."""
+    return round(row.accuracy or 0.0, 12)
+
+
+def read(path: Path) -> Leaderboard | None:
+    """The board at `path`; None where there is none. Raises EnvironmentError_ where it is damaged."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise EnvironmentError_(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        strict_json.parse(data, _MAX_BYTES)
+        return Leaderboard.model_validate_json(data)
+    except (strict_json.JsonError, ValidationError) as error:
+        raise EnvironmentError_(f"{path} is not a leaderboard of this version: {str(error).splitlines()[0]}") from None
+
+
+def check_fits(path: Path, empty: Leaderboard) -> None:
+    """Raise UsageError where the file holds the scores of another task, which must not be mixed."""
+    try:
+        there = read(path)
+    except EnvironmentError_:
+        return  # kept aside when it is next written
+    if there is not None and _other(there, empty):
+        raise UsageError(
+            f"{path} holds scores of another task ({there.task.name}, or other data, model or seeds): "
+            f"name another file with --leaderboard {path.with_name(empty.task.name + '.json')}"
+        )
+
+
+def _other(a: Leaderboard, b: Leaderboard) -> bool:
+    def identity(board: Leaderboard) -> tuple[object, ...]:
+        return board.task.name, board.task.model_hash, board.task.data_hash, board.task.seeds
+
+    return identity(a) != identity(b)
+
+
+def update(path: Path, empty: Leaderboard, rows: Iterable[Row]) -> tuple[Leaderboard, str | None]:
+    """Merge `rows` into the file at `path`, by kind and id. Two runs at once lose nothing.
+
+    Returns the new board and a remark for the user, if a damaged file had to be kept aside.
+    Raises EnvironmentError_ where the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path.with_name(f".{path.name}.lock"), timeout=_LOCK_SECONDS):
+            remark = None
+            try:
+                there = read(path)
+            except EnvironmentError_ as error:
+                aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+                path.rename(aside)
+                there, remark = None, f"{error}; it is kept as {aside.name} and a new one begun"
+            merged = {(r.kind, r.id): r for r in (there.rows if there and not _other(there, empty) else ())}
+            for row in rows:
+                key = (row.kind, row.id)
+                if row.verdict is Verdict.INTERNAL and key in merged:
+                    continue
+                merged[key] = row
+            board = empty.model_copy(update={"rows": ranked(merged.values()), "updated": now()})
+            write_atomically(path, board.model_dump_json(indent=1) + "\n")
+            return board, remark
+    except Timeout:
+        raise EnvironmentError_(f"{path} has been locked by another run for {_LOCK_SECONDS:g} s") from None
+    except OSError as error:
+        raise EnvironmentError_(f"{path} cannot be written: {error.strerror}") from None

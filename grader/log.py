@@ -1,0 +1,49 @@
+"""The log of one submission: all that is known of its grading, for the instructor."""
+
+from pathlib import Path
+
+from grader.files import write_atomically
+from grader.leaderboard import Kind, Row
+from grader.recipe import Frozen
+from grader.result import Compiled, SeedRun
+
+
+class Log(Frozen):
+    """`log.json`: the row, what the sandbox said (with the recipe and captured output), every training's curves."""
+
+    row: Row
+    compiled: Compiled
+    runs: tuple[SeedRun, ...]
+
+
+def folder_of(results: Path, kind: Kind, identity: str) -> Path:
+    """Where a submission's log lies below a task's results."""
+    return results / "submissions" / kind.value / identity
+
+
+def write_log(results: Path, kind: Kind, row: Row, compiled: Compiled, runs: list[SeedRun]) -> Path:
+    """Write `log.json` for machines and `log.txt` for people; the folder they lie in."""
+    folder = folder_of(results, kind, row.id)
+    log = Log(row=row, compiled=compiled, runs=tuple(runs))
+    write_atomically(folder / "log.json", log.model_dump_json(indent=1) + "\n")
+    write_atomically(folder / "log.txt", describe(log))
+    return folder
+
+
+def describe(log: Log) -> str:
+    """The log as text: verdict, violations, scores, curves, captured output."""
+    row = log.row
+    lines = [f"{row.id}: {row.verdict}", f"graded {row.graded} in sandbox {row.sandbox} on {row.device}"]
+    if row.detail:
+        lines.append(row.detail)
+    lines += [str(violation) for violation in log.compiled.violations]
+    if row.accuracy is not None:
+        error = f" +- {row.standard_error:.4f}" if row.standard_error is not None else ""
+        lines.append(f"accuracy {row.accuracy:.4f}{error} over seeds {', '.join(str(s.seed) for s in row.seeds)}")
+    for run in log.runs:
+        lines += ["", f"seed {run.seed}: {run.verdict}, {run.seconds:.1f} s", "epoch  train loss  accuracy  last lr"]
+        for r in run.epochs:
+            loss = f"{r.train_loss:10.4f}" if r.train_loss is not None else "not finite"
+            lines.append(f"{r.epoch:5}  {loss}  {r.accuracy:8.4f}  {r.lr:.6g}")
+    lines += ["", "captured output of the submission:", log.compiled.output or "(none)"]
+    return "\n".join(lines) + "\n"

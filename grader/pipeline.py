@@ -1,0 +1,281 @@
+"""A grading run: compile, train, rank; sandboxes and trainings overlap, and each step is kept.
+
+Submissions flow independently. Threads of one pool drive the sandboxes, threads of another the
+trainers; whatever finishes is stored at once, so a run that is killed at any moment goes on where
+it was. One submission's fault is its own verdict; a fault of ours is `internal` and retried.
+"""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from grader.contract import read_manifest
+from grader.errors import InternalError, RejectedError
+from grader.leaderboard import Kind, Leaderboard, Row, SeedScore, now, score, update
+from grader.log import write_log
+from grader.recipe import Recipe
+from grader.result import Compiled, EpochRecord, SeedRun, Verdict, summarize
+from grader.sandbox.base import Sandbox
+from grader.sandbox.compiling import compile_submission
+from grader.store import Store
+from grader.submission import Submission
+from grader.task import Task, TaskFacts
+from grader.training.pool import TrainerPool
+
+DEFAULT_SCHEDULER = "constant"
+_INTERNAL_RETRIES = 2
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One submission and whose it is."""
+
+    submission: Submission
+    kind: Kind
+
+    @property
+    def label(self) -> str:
+        """For people: the id, with the kind where it is not a student's."""
+        own = self.submission.id
+        return own if self.kind is Kind.STUDENT else f"{own} ({self.kind})"
+
+
+class Observer(Protocol):
+    """Told what happens, from several threads."""
+
+    def compiled(self, entry: Entry, compiled: Compiled, stored: bool) -> None:
+        """A submission left the sandbox."""
+
+    def epoch(self, entry: Entry, seed: int, record: EpochRecord, epochs: int) -> None:
+        """A training finished an epoch."""
+
+    def trained(self, entry: Entry, run: SeedRun, stored: bool) -> None:
+        """A training ended."""
+
+    def graded(self, entry: Entry, row: Row) -> None:
+        """A submission has its row."""
+
+    def remark(self, text: str) -> None:
+        """Something the user should know."""
+
+
+@dataclass
+class _Grading:
+    """The state of one submission on its way."""
+
+    entry: Entry
+    compiled: Compiled | None = None
+    runs: dict[int, SeedRun] = field(default_factory=dict)
+    failed: bool = False  # a seed has ended the matter: the other seeds need not be trained
+    waiting: int = 0
+
+
+class Grading:
+    """Everything that a run shares. `grade` may be called once."""
+
+    def __init__(
+        self,
+        task: Task,
+        facts: TaskFacts,
+        sandbox: Sandbox,
+        trainers: TrainerPool,
+        store: Store,
+        board: Leaderboard,
+        board_path: Path,
+        observer: Observer,
+        *,
+        jobs: int,
+        force: bool = False,
+    ) -> None:
+        self._device = board.hardware.device
+        self._task, self._facts, self._sandbox, self._trainers = task, facts, sandbox, trainers
+        self._store, self._board, self._board_path, self._observer = store, board, board_path, observer
+        self._force = force
+        self._compilers = ThreadPoolExecutor(jobs, "compile")
+        self._trainings = ThreadPoolExecutor(jobs, "train")
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._under_way: dict[tuple[str, int], Future[SeedRun]] = {}
+        self._left = 0
+        self._done = threading.Event()
+        self._stopping = threading.Event()
+        self._error: BaseException | None = None
+        self.rows: list[Row] = []
+
+    def grade(self, entries: Sequence[Entry]) -> list[Row]:
+        """Grade all entries; their rows, in the order they were finished.
+
+        Interrupted once (KeyboardInterrupt), it finishes what is being trained and raises the
+        interrupt again; everything finished is on the board by then.
+        """
+        self._left = len(entries)
+        if not entries:
+            return []
+        for entry in entries:
+            self._compilers.submit(self._guarded, self._compile, _Grading(entry))
+        try:
+            while not self._done.wait(0.2):
+                pass
+        except KeyboardInterrupt:
+            self._observer.remark("stopping: what is being trained is finished first; press ^C again to stop now")
+            self._stopping.set()
+            self._compilers.shutdown(cancel_futures=True)
+            self._trainings.shutdown(cancel_futures=True)
+            raise
+        self._compilers.shutdown()
+        self._trainings.shutdown()
+        if self._error is not None:
+            raise self._error
+        return self.rows
+
+    def _guarded(self, step: "_Step", grading: _Grading, *rest: int) -> None:
+        """Run one step in a pool's thread. What it raises ends the run, unless it is the submission's own."""
+        try:
+            if not self._stopping.is_set():
+                step(grading, *rest)
+        except BaseException as error:
+            with self._lock:
+                self._error = self._error or error
+            self._stopping.set()
+            self._done.set()
+
+    def _compile(self, grading: _Grading) -> None:
+        submission, version = grading.entry.submission, self._sandbox.version
+        compiled = None if self._force else self._store.compiled(submission, version)
+        stored = compiled is not None
+        if compiled is None:
+            compiled = compile_submission(submission, self._sandbox, self._task, self._facts)
+            self._store.keep_compiled(submission, version, compiled)
+        grading.compiled = compiled
+        self._observer.compiled(grading.entry, compiled, stored)
+        if compiled.recipe is None:
+            self._finish(grading)
+            return
+        grading.waiting = len(self._task.seeds)
+        for seed in self._task.seeds:
+            self._trainings.submit(self._guarded, self._train, grading, seed)
+
+    def _train(self, grading: _Grading, seed: int) -> None:
+        assert grading.compiled is not None and grading.compiled.recipe is not None
+        if not grading.failed:
+            run, stored = self._run_of(grading, grading.compiled.recipe, seed)
+            with self._lock:
+                grading.runs[seed] = run
+                grading.failed |= not run.verdict.ranked
+            self._observer.trained(grading.entry, run, stored)
+        with self._lock:
+            grading.waiting -= 1
+            last = grading.waiting == 0
+        if last:
+            self._finish(grading)
+
+    def _run_of(self, grading: _Grading, recipe: Recipe, seed: int) -> tuple[SeedRun, bool]:
+        """The training of a recipe with a seed: from the store, from another submission's, or made now."""
+        assert grading.compiled is not None
+        budget = max(0.0, self._task.time_limit_s - grading.compiled.seconds)
+        mine: Future[SeedRun] = Future()
+        with self._lock:
+            theirs = self._under_way.setdefault((recipe.key, seed), mine)
+        if theirs is not mine:
+            return theirs.result(), True
+        try:
+            run = None if self._force else self._store.run(recipe, seed, budget)
+            stored = run is not None
+            if run is None:
+                run = self._train_now(grading, recipe, seed, budget)
+                if run.verdict.ranked or run.verdict is Verdict.TIMEOUT:
+                    self._store.keep_run(recipe, run)
+            mine.set_result(run)
+            return run, stored
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        finally:
+            if not self._force:
+                with self._lock:
+                    self._under_way.pop((recipe.key, seed), None)
+
+    def _train_now(self, grading: _Grading, recipe: Recipe, seed: int, budget: float) -> SeedRun:
+        entry = grading.entry
+        detail = ""
+        for _ in range(1 + _INTERNAL_RETRIES):
+            if self._stopping.is_set():
+                break
+            try:
+                return self._trainers.train(
+                    recipe, seed, budget, lambda record: self._observer.epoch(entry, seed, record, recipe.epochs)
+                )
+            except RejectedError as error:
+                with self._lock:
+                    assert grading.compiled is not None
+                    grading.compiled = grading.compiled.model_copy(update={"violations": error.violations})
+                return SeedRun(seed=seed, verdict=Verdict.CONTRACT, accuracy=None, seconds=0.0)
+            except InternalError as error:
+                detail = str(error)
+        return SeedRun(seed=seed, verdict=Verdict.INTERNAL, accuracy=None, seconds=0.0, detail=detail[-2000:])
+
+    def _finish(self, grading: _Grading) -> None:
+        if self._stopping.is_set() and any(r.verdict is Verdict.INTERNAL for r in grading.runs.values()):
+            return  # cut off by the user, not by a fault: the next run takes it up
+        row = row_of(grading.entry, grading.compiled, list(grading.runs.values()), self._task, self._device)
+        with self._writing:
+            write_log(self._store.folder, grading.entry.kind, row, grading.compiled, list(grading.runs.values()))
+            _, remark = update(self._board_path, self._board, [row])
+            self.rows.append(row)
+        if remark:
+            self._observer.remark(remark)
+        self._observer.graded(grading.entry, row)
+        with self._lock:
+            self._left -= 1
+            if self._left == 0:
+                self._done.set()
+
+
+class _Step(Protocol):
+    def __call__(self, grading: _Grading, /, *rest: int) -> None: ...
+
+
+def row_of(entry: Entry, compiled: Compiled | None, runs: list[SeedRun], task: Task, device: str) -> Row:
+    """The board's row for a graded submission. A failed seed decides the verdict; so does a diverged one."""
+    assert compiled is not None
+    runs = sorted(runs, key=lambda r: task.seeds.index(r.seed))
+    verdict, detail = compiled.verdict, compiled.detail
+    violations = compiled.violations
+    if compiled.recipe is not None:
+        worst = next((r for r in runs if not r.verdict.ranked), None)
+        worst = worst or next((r for r in runs if r.verdict is Verdict.DIVERGED), runs[0])
+        verdict, detail = worst.verdict, worst.detail
+        if verdict is Verdict.DIVERGED:
+            count = sum(r.verdict is Verdict.DIVERGED for r in runs)
+            detail = f"{worst.detail} ({count} of {len(runs)} seeds)"
+    mean, error = None, None
+    if verdict.ranked:
+        mean, error = score(r.accuracy for r in runs if r.accuracy is not None)
+    manifest, _ = read_manifest(entry.submission.files)
+    recipe = compiled.recipe
+    reveal = task.leaderboard
+    return Row(
+        id=entry.submission.id,
+        kind=entry.kind,
+        team=manifest.contributors if manifest else (),
+        verdict=verdict,
+        accuracy=mean,
+        standard_error=error,
+        seeds=tuple(
+            SeedScore(seed=r.seed, verdict=r.verdict, accuracy=r.accuracy, seconds=r.seconds) for r in runs
+        ),
+        seconds=round(compiled.seconds + sum(r.seconds for r in runs), 3),
+        recipe=recipe.key if recipe else None,
+        optimizer=recipe.optimizer.value if recipe else None,
+        batch_size=recipe.batch_size if recipe else None,
+        epochs=recipe.epochs if recipe else None,
+        learning_rate=summarize(recipe) if recipe and reveal.learning_rates else None,
+        violations=violations if reveal.violations else (),
+        detail=detail[-2000:],
+        sandbox=compiled.sandbox,
+        device=device,
+        graded=now(),
+    )

@@ -1,0 +1,122 @@
+"""What comes out of grading, as plain data with documented fields."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from grader.recipe import Frozen, Recipe
+
+
+class Verdict(StrEnum):
+    """How grading a submission ended. Only `ok` and `diverged` have a rank."""
+
+    OK = "ok"
+    CONTRACT = "contract"  # a rule is broken: no scheduler of its own, bad learning rates, no sources …
+    CRASH = "crash"  # the submission's code raised an error or ended its process
+    TIMEOUT = "timeout"  # compiling or training took longer than the task allows
+    MEMORY = "memory"  # the submission's code needed more memory than the task allows
+    OUTPUT = "output"  # it printed more than the task allows
+    DIVERGED = "diverged"  # trained, but the loss left the finite numbers; the accuracy counts
+    INTERNAL = "internal"  # our fault: no score, retried on the next run
+
+    @property
+    def ranked(self) -> bool:
+        """Whether a submission with this verdict has a score."""
+        return self in (Verdict.OK, Verdict.DIVERGED)
+
+
+class Rule(StrEnum):
+    """The contract, rule by rule."""
+
+    FILES = "files"
+    SUBMISSION_JSON = "submission_json"
+    ATTRIBUTION = "attribution"
+    SCHEDULER_CLASS = "scheduler_class"
+    TORCH_SCHEDULER = "torch_scheduler"
+    CONFIG = "config"
+    OPTIMIZER = "optimizer"
+    MODEL = "model"
+    GROUPS = "groups"
+    LEARNING_RATE = "learning_rate"
+    READS_WEIGHTS = "reads_weights"
+    FEEDBACK = "feedback"
+    STEPS = "steps"
+    TRANSFORMS = "transforms"
+    DETERMINISTIC = "deterministic"
+    RAISED = "raised"
+    RESOURCES = "resources"
+
+
+Text = Annotated[str, StringConstraints(max_length=2000)]
+
+
+class Violation(Frozen):
+    """One broken rule: where, what, and how to mend it."""
+
+    rule: Rule
+    file: Text
+    line: int | None = Field(default=None, ge=1, le=10_000_000)
+    what: Text
+    fix: Text
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line is not None else self.file
+        return f"{place}: {self.what}: {self.fix}"
+
+
+class Compiled(Frozen):
+    """A submission after the sandbox: a recipe, or a verdict with its reasons."""
+
+    verdict: Verdict  # ok where there is a recipe
+    violations: tuple[Violation, ...] = ()
+    recipe: Recipe | None = None
+    sandbox: str  # which sandbox it ran in
+    seconds: float  # wall time of the submission's code
+    output: str = ""  # what it printed, capped
+    detail: str = ""  # for internal: what failed on our side
+
+
+class EpochRecord(Frozen):
+    """One epoch of one training."""
+
+    epoch: int  # from 1
+    train_loss: float | None  # mean cross-entropy over the epoch's batches; None: not finite
+    accuracy: float  # share of the held-out images classified rightly after the epoch
+    lr: float  # learning rate of the first group in the epoch's last step
+
+
+class SeedRun(Frozen):
+    """One training: a recipe on a task with one seed."""
+
+    seed: int
+    verdict: Verdict
+    accuracy: float | None  # after the last epoch; None where training did not finish
+    seconds: float  # wall time of the training
+    epochs: tuple[EpochRecord, ...] = ()
+    detail: str = ""
+    device: str = ""
+
+
+class LrSummary(Frozen):
+    """The learning rate of the first group over the steps, for the board."""
+
+    first: float
+    last: float
+    lowest: float
+    highest: float
+    distinct: int  # number of runs of equal learning rates
+    steps: int
+
+
+def summarize(recipe: Recipe) -> LrSummary:
+    """The shape of a recipe's first group."""
+    lr = recipe.groups[0].lr
+    return LrSummary(
+        first=lr.values[0],
+        last=lr.values[-1],
+        lowest=min(lr.values),
+        highest=max(lr.values),
+        distinct=len(lr.values),
+        steps=recipe.steps,
+    )

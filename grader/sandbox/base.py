@@ -1,0 +1,104 @@
+"""The protocol of a sandbox, and what a worker's end means."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, Self
+
+from grader.sandbox.inside.supervisor import Envelope, Limits
+from grader.submission import CODE, Submission
+from grader.task import Task, TaskFacts
+
+Say = Callable[[str], None]
+
+
+class SandboxName(StrEnum):
+    """The sandboxes that `--sandbox` names."""
+
+    DOCKER = "docker"
+    SANDLOCK = "sandlock"
+    NONE = "none"
+
+
+class Ending(StrEnum):
+    """How a worker ended."""
+
+    EXITED = "exited"  # by itself: see exit code or signal
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    THREADS = "threads"
+    OUTPUT = "output"
+    BROKEN = "broken"  # the sandbox itself failed
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came back from a sandbox. `document` and `output` are the student's bytes."""
+
+    ending: Ending
+    document: bytes = b""
+    output: bytes = b""
+    seconds: float = 0.0
+    exit_code: int | None = None
+    signal: int | None = None
+    detail: str = ""  # for broken: what failed
+
+    @classmethod
+    def of(cls, envelope: Envelope) -> Self:
+        """The outcome that a supervisor reported."""
+        known = {e.value for e in Ending}
+        if envelope.ending not in known:
+            return cls(Ending.BROKEN, output=envelope.output, detail=f"the worker did not run ({envelope.ending})")
+        return cls(
+            ending=Ending(envelope.ending),
+            document=envelope.document,
+            output=envelope.output,
+            seconds=envelope.seconds,
+            exit_code=envelope.exit_code,
+            signal=envelope.signal,
+        )
+
+
+class Sandbox(Protocol):
+    """Runs the probe on one job at a time per thread. Safe to call from several threads."""
+
+    name: SandboxName
+
+    @property
+    def version(self) -> str:
+        """What compiled the recipe: kind, and image or library version. Part of a compilation's key."""
+
+    def open(self, say: Say) -> None:
+        """Get ready (build the image, start the engine's helper). Raises EnvironmentError_."""
+
+    def run(self, job: bytes, limits: Limits) -> Outcome:
+        """Run one job to its end. Never raises for anything the submission does."""
+
+    def close(self) -> None:
+        """End everything that was started. May be called twice."""
+
+
+def job_of(submission: Submission, task: Task, facts: TaskFacts) -> bytes:
+    """The probe's job for a submission: all that student code can learn of the task."""
+    return json.dumps(
+        {
+            "files": {name: submission.files[name].decode("utf-8") for name in CODE},
+            "parameters": [p.model_dump(mode="json") for p in facts.parameters],
+            "n_train": facts.n_train,
+            "image": facts.image,
+            "max_steps": task.max_steps,
+        }
+    ).encode()
+
+
+def limits_of(task: Task, seconds: float) -> Limits:
+    """The task's limits in the sandbox's units; `seconds` is what the time limit leaves."""
+    box = task.sandbox
+    return Limits(
+        seconds=min(box.seconds, seconds),
+        memory_mb=box.memory_mb,
+        threads=box.threads,
+        output=box.output_kb << 10,
+        document=box.document_kb << 10,
+    )

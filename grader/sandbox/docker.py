@@ -1,0 +1,346 @@
+"""One container per submission, from our Dockerfile, through the Docker SDK.
+
+Nothing but stdin and stdout crosses the boundary. Inside, `inside/supervisor.py` is PID 1: it
+watches the limits, confines the worker further and dies with its stdin, so that no container
+outlives the grader that asked for it. Containers are labelled; those whose grader is dead are
+removed, by their own ids, when the next run starts.
+
+runc shares the host's kernel. Against strong adversaries name a stronger runtime
+(`GRADER_DOCKER_RUNTIME=runsc`) or run the engine in a virtual machine.
+"""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import io
+import os
+import secrets
+import socket
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import docker
+import docker.errors
+import requests.exceptions
+from docker.types import Ulimit
+
+from grader.errors import EnvironmentError_
+from grader.sandbox.base import Ending, Outcome, SandboxName, Say
+from grader.sandbox.envelope import BrokenEnvelope, receive
+from grader.sandbox.inside.supervisor import Limits, request
+
+LABEL = "org.grader"
+_API_SECONDS = 60
+_START_SECONDS = 130.0
+_GRACE_SECONDS = 5.0
+_SHM = "16m"
+_INSIDE = Path(__file__).parent / "inside"
+_ENGINE_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
+
+
+def unusable() -> str | None:
+    """Why no Docker engine can be used from here, or None where one answers."""
+    try:
+        client = docker.from_env(timeout=10)
+        client.ping()
+        client.close()
+    except _ENGINE_ERRORS as error:
+        return f"no Docker engine answers ({str(error).splitlines()[0][:200]})"
+    return None
+
+
+class DockerSandbox:
+    """See the module. Build arguments of the image come from the environment:
+    GRADER_BASE_IMAGE, GRADER_INDEX_URL (empty for pip's default index), GRADER_DOCKER_RUNTIME.
+    """
+
+    name = SandboxName.DOCKER
+
+    def __init__(self) -> None:
+        self._client: Any = None
+        self._image = ""
+        self._run = secrets.token_hex(8)
+        self._runtime = os.environ.get("GRADER_DOCKER_RUNTIME") or None
+
+    @property
+    def version(self) -> str:
+        """The image's id: it decides which torch compiles."""
+        return f"docker {self._image}"
+
+    def open(self, say: Say) -> None:
+        """Connect, remove what dead graders left, and build the image where it is missing."""
+        problem = unusable()
+        if problem:
+            raise EnvironmentError_(
+                f"--sandbox docker cannot run here: {problem}. Install and start Docker Engine "
+                "(Debian, Ubuntu: apt-get install docker.io), or use --sandbox sandlock"
+            )
+        self._client = docker.from_env(timeout=_API_SECONDS)
+        try:
+            remove_orphans(self._client, say)
+            self._image = ensure_image(self._client, say)
+        except _ENGINE_ERRORS as error:
+            raise EnvironmentError_(f"the Docker engine failed: {error}") from None
+
+    def run(self, job: bytes, limits: Limits) -> Outcome:
+        """Create, attach, start, send the job, read the envelope, remove."""
+        nonce = secrets.token_hex(16)
+        container = None
+        try:
+            container = self._create(limits)
+            return self._converse(container, nonce, job, limits)
+        except _ENGINE_ERRORS as error:
+            return Outcome(Ending.BROKEN, detail=f"docker: {error}")
+        finally:
+            if container is not None:
+                _remove(container)
+
+    def close(self) -> None:
+        """Remove what this run still has, and disconnect."""
+        if self._client is None:
+            return
+        with contextlib.suppress(*_ENGINE_ERRORS):
+            for container in self._client.containers.list(all=True, filters={"label": f"{LABEL}.run={self._run}"}):
+                _remove(container)
+        self._client.close()
+        self._client = None
+
+    def _create(self, limits: Limits) -> Any:
+        memory = limits.memory_mb << 20
+        deadline = time.time() + limits.seconds + _START_SECONDS + _GRACE_SECONDS
+        return self._client.containers.create(
+            self._image,
+            labels={
+                LABEL: "probe",
+                f"{LABEL}.run": self._run,
+                f"{LABEL}.owner": _me(),
+                f"{LABEL}.deadline": str(int(deadline)),
+            },
+            stdin_open=True,
+            network_mode="none",
+            read_only=True,
+            tmpfs={"/tmp": "rw,noexec,nosuid,nodev,size=32m,nr_inodes=1024,mode=1777"},
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            user="65534:65534",
+            ipc_mode="private",
+            shm_size=_SHM,
+            pids_limit=limits.threads,
+            mem_limit=memory,
+            memswap_limit=memory,
+            nano_cpus=1_000_000_000,
+            ulimits=[
+                Ulimit(name="nofile", soft=256, hard=256),
+                Ulimit(name="core", soft=0, hard=0),
+                Ulimit(name="fsize", soft=32 << 20, hard=32 << 20),
+            ],
+            log_config={"type": "none"},
+            environment={"OMP_NUM_THREADS": "1", "HOME": "/tmp", "LANG": "C.UTF-8"},
+            init=False,
+            runtime=self._runtime,
+        )
+
+    def _converse(self, container: Any, nonce: str, job: bytes, limits: Limits) -> Outcome:
+        # Attached before the start: attaching to a container that has ended would hang.
+        attached = container.attach_socket(params={"stdin": 1, "stdout": 1, "stream": 1})
+        raw: socket.socket = attached._sock
+        timed_out = threading.Event()
+
+        def give_up() -> None:
+            timed_out.set()
+            _hang_up(raw)
+
+        watchdog = threading.Timer(limits.seconds + _START_SECONDS + _GRACE_SECONDS, give_up)
+        watchdog.daemon = True
+        try:
+            container.start()
+            watchdog.start()
+            raw.settimeout(None)
+            raw.sendall(request(nonce, limits, job))
+            stream = cast(BinaryIO, io.BufferedReader(_Stdout(raw)))
+            outcome = Outcome.of(receive(stream, nonce, limits))
+        except BrokenEnvelope as error:
+            if self._out_of_memory(container):
+                return Outcome(Ending.MEMORY)
+            late = " (the container did not answer in time)" if timed_out.is_set() else ""
+            return Outcome(Ending.BROKEN, detail=f"docker: {error}{late}")
+        finally:
+            watchdog.cancel()
+            _hang_up(raw)
+            attached.close()
+        killed = outcome.ending is Ending.EXITED and outcome.signal == 9
+        if killed and self._out_of_memory(container):
+            return Outcome(Ending.MEMORY, output=outcome.output, seconds=outcome.seconds)
+        return outcome
+
+    def _out_of_memory(self, container: Any) -> bool:
+        # The kernel's verdict reaches the engine a moment after the kill.
+        for _ in range(20):
+            container.reload()
+            state = container.attrs["State"]
+            if state.get("OOMKilled"):
+                return True
+            if not state.get("Running"):
+                return False
+            time.sleep(0.05)
+        return False
+
+
+class _Stdout(io.RawIOBase):
+    """The stdout part of an attached stream: frames of an 8-byte header (stream, size) and data."""
+
+    def __init__(self, raw: socket.socket) -> None:
+        self._raw = raw
+        self._left = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while self._left == 0:
+            header = self._exactly(8)
+            if header is None:
+                return 0
+            size = int.from_bytes(header[4:8], "big")
+            if header[0] == 1:
+                self._left = size
+            else:  # what PID 1 itself says on stderr: drained, not believed
+                self._exactly(size)
+        data = self._raw.recv(min(len(buffer), self._left))
+        self._left -= len(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _exactly(self, size: int) -> bytes | None:
+        data = b""
+        while len(data) < size:
+            chunk = self._raw.recv(size - len(data))
+            if not chunk:
+                return None
+            data += chunk
+        return data
+
+
+def _hang_up(raw: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        raw.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):
+        raw.close()
+
+
+def _remove(container: Any) -> None:
+    """Kill and remove; gone or going already is as good."""
+    with contextlib.suppress(*_ENGINE_ERRORS):
+        container.remove(force=True, v=True)
+
+
+def _me() -> str:
+    """This process, so that another can tell whether it still lives: boot, pid, start time."""
+    return f"{_boot_id()}:{os.getpid()}:{_start_time(os.getpid())}"
+
+
+def _boot_id() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return "unknown"
+
+
+def _start_time(pid: int) -> str:
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    return "unknown"
+
+
+def _alive(owner: str) -> bool:
+    try:
+        boot, pid, start = owner.split(":")
+        return boot == _boot_id() and start == _start_time(int(pid)) != "unknown"
+    except ValueError:
+        return False
+
+
+def remove_orphans(client: Any, say: Say) -> int:
+    """Remove our containers whose grader is dead or whose deadline passed; how many there were."""
+    removed = 0
+    for container in client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
+        labels = container.labels
+        deadline = labels.get(f"{LABEL}.deadline", "0")
+        overdue = not deadline.isdigit() or time.time() > int(deadline)
+        if overdue or not _alive(labels.get(f"{LABEL}.owner", "")):
+            _remove(container)
+            removed += 1
+    if removed:
+        say(f"removed {removed} container(s) that an earlier run left behind")
+    return removed
+
+
+def _dockerfile() -> Path:
+    """In a checkout at the top; in an installed package beside this module."""
+    for path in (Path(__file__).parents[2] / "Dockerfile", Path(__file__).parent / "Dockerfile"):
+        if path.is_file():
+            return path
+    raise EnvironmentError_("the Dockerfile is missing from this installation: install grader again")
+
+
+def _build_arguments() -> dict[str, str]:
+    """The trainer's torch, so that sandbox and trainer agree; base image and index from the environment."""
+    arguments = {
+        name.upper(): f"{name}=={importlib.metadata.version(name).split('+')[0]}" for name in ("torch", "torchvision")
+    }
+    for argument in ("BASE_IMAGE", "INDEX_URL"):
+        value = os.environ.get(f"GRADER_{argument}")
+        if value is not None:
+            arguments[argument] = value
+    return arguments
+
+
+def _context() -> dict[str, bytes]:
+    files = {"Dockerfile": _dockerfile().read_bytes()}
+    for path in sorted(_INSIDE.glob("*.py")):
+        files[f"grader/sandbox/inside/{path.name}"] = path.read_bytes()
+    return files
+
+
+def ensure_image(client: Any, say: Say) -> str:
+    """The id of the image for this installation; built, with progress through `say`, where it is missing."""
+    files, arguments = _context(), _build_arguments()
+    digest = hashlib.sha256(repr((sorted(files.items()), sorted(arguments.items()))).encode()).hexdigest()[:16]
+    tag = f"grader-sandbox:{digest}"
+    with contextlib.suppress(docker.errors.ImageNotFound):
+        return str(client.images.get(tag).id)
+    say("building the sandbox image (once; minutes: it downloads torch)")
+    tail: list[str] = []
+    for line in _build(client, files, arguments, tag):
+        tail.append(line)
+        if line.startswith("Step "):
+            say(line)
+    try:
+        return str(client.images.get(tag).id)
+    except docker.errors.ImageNotFound:
+        end = "\n".join(tail[-15:])
+        raise EnvironmentError_(
+            f"the sandbox image could not be built:\n{end}\nA base image or package index of your own can be named "
+            "with GRADER_BASE_IMAGE and GRADER_INDEX_URL"
+        ) from None
+
+
+def _build(client: Any, files: dict[str, bytes], arguments: dict[str, str], tag: str) -> Iterator[str]:
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            info.mode = 0o644
+            archive.addfile(info, io.BytesIO(data))
+    context.seek(0)
+    builder = docker.APIClient(**docker.utils.kwargs_from_env(), timeout=3600)
+    with contextlib.closing(builder):
+        for event in builder.build(
+            fileobj=context, custom_context=True, tag=tag, buildargs=arguments, rm=True, forcerm=True, decode=True
+        ):
+            text = str(event.get("stream") or event.get("error") or event.get("status") or "")
+            yield from (line for line in text.splitlines() if line.strip())

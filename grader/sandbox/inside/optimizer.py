@@ -1,0 +1,102 @@
+"""Reads the student's optimizer back as data: its class, its groups of parameters, its settings."""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from .report import Report
+
+#: How an update is computed, not what it computes: the trainer chooses these itself.
+IMPLEMENTATION = frozenset({"foreach", "fused", "capturable", "differentiable"})
+_UNUSABLE = {
+    "LBFGS": "it needs a closure that runs the model several times per step",
+    "SparseAdam": "it needs sparse gradients, which the models do not produce",
+}
+_MAX_GROUPS = 256
+
+
+class NotPlain(Exception):
+    """A hyperparameter that cannot be written down as data; the message says why."""
+
+
+def name_of(optimizer: Any, report: Report) -> str | None:
+    """The class of torch.optim that `optimizer` is; None (and a violation) for anything else."""
+    line = report.line_of("config.py", "optimizer_factory", "def optimizer_factory")
+    kind = type(optimizer)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        report.add(
+            "optimizer",
+            "config.py",
+            line,
+            f"optimizer_factory(model) returned {kind.__name__}, not an optimizer",
+            "return an optimizer of torch.optim, for example torch.optim.SGD(model.parameters(), lr=0.1)",
+        )
+        return None
+    name = kind.__name__
+    if name in _UNUSABLE:
+        report.add("optimizer", "config.py", line, f"{name} cannot be used: {_UNUSABLE[name]}", "use SGD or Adam, say")
+        return None
+    if getattr(torch.optim, name, None) is not kind:
+        report.add(
+            "optimizer",
+            "config.py",
+            line,
+            f"{kind.__module__}.{name} is not an optimizer that torch ships",
+            "use a class of torch.optim itself, not a subclass: a recipe cannot hold code",
+        )
+        return None
+    return name
+
+
+def names_in_groups(
+    optimizer: torch.optim.Optimizer, model: nn.Module, report: Report
+) -> list[list[str]] | None:
+    """For each group the names of its parameters; None (and a violation) where one is not the model's."""
+    line = report.line_of("config.py", "optimizer_factory", "def optimizer_factory")
+    names = {id(p): name for name, p in model.named_parameters()}
+    groups = [[names.get(id(p), "") for p in group["params"]] for group in optimizer.param_groups]
+    if any("" in group for group in groups):
+        report.add(
+            "optimizer",
+            "config.py",
+            line,
+            "the optimizer holds tensors that are not parameters of the model it was given",
+            "build it from model.parameters() or model.named_parameters()",
+        )
+        return None
+    if len(groups) > _MAX_GROUPS:
+        report.add("optimizer", "config.py", line, f"{len(groups)} parameter groups", f"use at most {_MAX_GROUPS}")
+        return None
+    return groups
+
+
+def hyperparameters(optimizer: torch.optim.Optimizer) -> list[str]:
+    """The names that steer an update, `lr` first. Extra keys of a group ("name", "scale") are not among them."""
+    return ["lr", *sorted(set(optimizer.defaults) - IMPLEMENTATION - {"lr"})]
+
+
+def plain(value: Any) -> Any:
+    """A copy of a hyperparameter as plain data; numbers become floats. Raises NotPlain."""
+    if value is None or type(value) is bool or type(value) is str:
+        return value
+    if isinstance(value, torch.Tensor):
+        if value.numel() != 1:
+            raise NotPlain(f"a tensor of {value.numel()} values")
+        return plain(value.item())
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):
+        if getattr(value, "size", 1) != 1:
+            raise NotPlain(f"an array of {value.size} values")
+        return plain(value.item())
+    if type(value) is int or type(value) is float:
+        try:
+            number = float(value)
+        except OverflowError:
+            raise NotPlain("a whole number beyond the range of floats") from None
+        if not math.isfinite(number):
+            raise NotPlain(f"{number}")
+        return number + 0.0  # -0.0 is 0.0
+    if isinstance(value, (list, tuple)) and len(value) <= 8:
+        return [plain(v) for v in value]
+    raise NotPlain(f"a {type(value).__name__}")

@@ -1,0 +1,265 @@
+"""The trusted process beside one worker: feeds it the job, watches its limits, reports how it ended.
+
+In a container it is PID 1 (`main`): the job arrives on stdin, the worker is started by fork *and*
+exec so that no secret of this process lies in the student's memory, and one envelope goes to
+stdout. In the `sandlock` sandbox, `zygote.py` forks the same supervision per submission.
+Standard library only: the file is copied into the sandbox image.
+
+Wire format, both ways: one JSON header, a newline, then the blobs whose lengths it names.
+"""
+
+import json
+import os
+import select
+import signal
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import BinaryIO
+
+from . import lockdown
+
+READY = b"R"
+OUTPUT_KEPT = 64 << 10
+_CHUNK = 1 << 16
+_POLL_SECONDS = 0.05
+_START_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may use. Sizes in bytes unless named otherwise."""
+
+    seconds: float
+    memory_mb: int
+    threads: int
+    output: int
+    document: int
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A started worker: its process and our ends of its three pipes."""
+
+    pid: int
+    job: int
+    result: int
+    output: int
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """How a worker ended. `ending` is one of exited, timeout, memory, threads, output, start, lease."""
+
+    ending: str
+    exit_code: int | None
+    signal: int | None
+    seconds: float
+    document: bytes
+    output: bytes
+
+
+def spawn(command: list[str] | None) -> tuple[int, Worker | None]:
+    """Fork a worker. In the child returns (0, None) with stdin, stdout and stderr wired, or execs.
+
+    In the child, descriptor 0 is the job, 1 the result and 2 the captured output.
+    """
+    job_read, job_write = os.pipe()
+    result_read, result_write = os.pipe()
+    output_read, output_write = os.pipe()
+    pid = os.fork()
+    if pid:
+        for descriptor in (job_read, result_write, output_write):
+            os.close(descriptor)
+        return pid, Worker(pid, job_write, result_read, output_read)
+    for target, source in enumerate((job_read, result_write, output_write)):
+        os.dup2(source, target)
+    os.closerange(3, 4096)
+    if command is not None:
+        os.execv(command[0], command)
+    return 0, None
+
+
+def supervise(worker: Worker, job: bytes, limits: Limits, lease: int | None) -> Envelope:
+    """Drive `worker` to its end, whatever it does. The clock starts when it says it is ready.
+
+    The process and all its threads are dead when this returns. When `lease` (a descriptor) reaches
+    its end, whoever asked for the work is gone and the worker is killed at once.
+    """
+    os.set_blocking(worker.job, False)
+    document, output = bytearray(), bytearray()
+    output_seen, ready, ending = 0, False, "exited"
+    pending = memoryview(job)
+    started = time.monotonic()
+    deadline = started + _START_SECONDS
+    open_pipes = {worker.result, worker.output}
+    status: int | None = None
+    while open_pipes and ending == "exited":
+        watched = [*open_pipes] + ([lease] if lease is not None else [])
+        writable = [worker.job] if ready and pending else []
+        readable, writable, _ = select.select(watched, writable, [], _POLL_SECONDS)
+        if lease is not None and lease in readable and not os.read(lease, 1):
+            ending = "lease"
+        if writable:
+            try:
+                pending = pending[os.write(worker.job, pending[:_CHUNK]) :]
+            except BlockingIOError:
+                pass
+            except BrokenPipeError:
+                pending = pending[:0]
+            if not pending:
+                os.close(worker.job)
+        for pipe in open_pipes & set(readable):
+            data = os.read(pipe, _CHUNK)
+            if not data:
+                open_pipes.discard(pipe)
+            elif pipe == worker.output:
+                output_seen += len(data)
+                output += data[: max(0, OUTPUT_KEPT - len(output))]
+                if output_seen > limits.output:
+                    ending = "output"
+            elif not ready and data[:1] == READY:
+                ready, started = True, time.monotonic()
+                deadline = started + limits.seconds
+                document += data[1:]
+            else:
+                document += data
+                if len(document) > limits.document:
+                    ending = "output"
+        if ending == "exited" and time.monotonic() > deadline:
+            ending = "timeout" if ready else "start"
+        if ending == "exited" and ready:
+            ending = _excess(worker.pid, limits) or ending
+        if status is None:
+            status = _reap(worker.pid)
+        if status is not None and not readable:
+            break  # a dead worker's pipes are empty, whoever still holds their other ends
+    if status is None:
+        if ending == "exited":
+            status = _reap_until(worker.pid, deadline)
+            ending = "timeout" if status is None else ending
+        if status is None:
+            os.kill(worker.pid, signal.SIGKILL)
+            _, status = os.waitpid(worker.pid, 0)
+    seconds = time.monotonic() - started
+    for descriptor in (worker.result, worker.output):
+        os.close(descriptor)
+    if pending or not ready:
+        os.close(worker.job)
+    if ending == "exited" and not ready:
+        ending = "start"  # it died before any student code ran: not the student's doing
+    code = os.waitstatus_to_exitcode(status)
+    if ending == "exited" and code == -signal.SIGXCPU:
+        ending = "timeout"
+    return Envelope(
+        ending=ending,
+        exit_code=code if code >= 0 else None,
+        signal=-code if code < 0 else None,
+        seconds=seconds,
+        document=bytes(document),
+        output=bytes(output),
+    )
+
+
+def _excess(pid: int, limits: Limits) -> str | None:
+    """The limit that the process is over now, read from /proc; None while within all."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as status:
+            facts = dict(line.split(b":", 1) for line in status.read().splitlines())
+    except (OSError, ValueError):
+        return None
+    if int(facts.get(b"Threads", b"1")) > limits.threads:
+        return "threads"
+    resident_kb = int(facts.get(b"VmRSS", b"0 kB").split()[0])
+    return "memory" if resident_kb > limits.memory_mb << 10 else None
+
+
+def _reap(pid: int) -> int | None:
+    done, status = os.waitpid(pid, os.WNOHANG)
+    return status if done else None
+
+
+def _reap_until(pid: int, deadline: float) -> int | None:
+    """Both pipes are closed; a process that closed them itself may still run."""
+    while time.monotonic() < deadline:
+        status = _reap(pid)
+        if status is not None:
+            return status
+        time.sleep(0.01)
+    return None
+
+
+def write_envelope(stream: BinaryIO, envelope: Envelope, nonce: str) -> None:
+    """Write `envelope` in the wire format."""
+    header = {
+        "nonce": nonce,
+        "ending": envelope.ending,
+        "exit_code": envelope.exit_code,
+        "signal": envelope.signal,
+        "seconds": envelope.seconds,
+        "document": len(envelope.document),
+        "output": len(envelope.output),
+    }
+    stream.write(json.dumps(header).encode() + b"\n" + envelope.document + envelope.output)
+    stream.flush()
+
+
+def read_request(stream: BinaryIO) -> tuple[str, Limits, bytes]:
+    """Read (nonce, limits, job). Raises ValueError where the stream ends early."""
+    header = json.loads(stream.readline(1 << 16))
+    job = stream.read(header["job"])
+    if len(job) != header["job"]:
+        raise ValueError("the request ended early")
+    return header["nonce"], Limits(**header["limits"]), job
+
+
+def request(nonce: str, limits: Limits, job: bytes) -> bytes:
+    """The wire form that `read_request` reads."""
+    header = {"nonce": nonce, "limits": asdict(limits), "job": len(job)}
+    return json.dumps(header).encode() + b"\n" + job
+
+
+def main() -> None:
+    """Be PID 1 of a container: one request in, one envelope out, then end everything."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(143))
+    lockdown.not_dumpable()
+    stdin = os.fdopen(0, "rb", buffering=0)
+    nonce, limits, job = read_request(_Unbuffered(stdin))
+    package = __spec__.parent if __spec__ else __package__
+    command = [sys.executable, "-I", "-B", "-m", f"{package}.probe", "--confine"]
+    command += [str(limits.memory_mb), str(limits.seconds)]
+    _, worker = spawn(command)
+    assert worker is not None
+    envelope = supervise(worker, job, limits, lease=0)
+    write_envelope(sys.stdout.buffer, envelope, nonce)
+    os._exit(0)  # the container dies with PID 1, and all that is left in it
+
+
+class _Unbuffered:
+    """Exact reads from a raw stream: what follows the request must stay in the pipe, as the lease."""
+
+    def __init__(self, raw) -> None:  # type: ignore[no-untyped-def]
+        self._raw = raw
+
+    def readline(self, limit: int) -> bytes:
+        line = bytearray()
+        while len(line) < limit and not line.endswith(b"\n"):
+            byte = self._raw.read(1)
+            if not byte:
+                break
+            line += byte
+        return bytes(line)
+
+    def read(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            chunk = self._raw.read(min(_CHUNK, size - len(data)))
+            if not chunk:
+                break
+            data += chunk
+        return bytes(data)
+
+
+if __name__ == "__main__":
+    main()

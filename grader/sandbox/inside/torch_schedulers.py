@@ -1,0 +1,68 @@
+"""Notices when a submission uses one of PyTorch's own schedulers, however it got hold of it.
+
+The rule is about behaviour, so the classes themselves report: whoever creates one or calls its
+formula, under whatever name, has used it. Importing a name and leaving it alone is no use.
+"""
+
+import functools
+import gc
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from torch.optim import lr_scheduler, swa_utils
+from torch.optim.lr_scheduler import LRScheduler
+
+from .report import FILES
+
+_BASES = (LRScheduler, lr_scheduler._LRScheduler)
+_METHODS = ("__init__", "get_lr", "_get_closed_form_lr")
+_mro = type.__dict__["__mro__"].__get__  # a metaclass may lie about `__mro__`; the slot does not
+
+
+def shipped() -> list[type]:
+    """Every concrete scheduler class of the installed torch."""
+    names = [*vars(lr_scheduler).values(), *vars(swa_utils).values()]
+    classes = {c for c in names if isinstance(c, type) and issubclass(c, LRScheduler)}
+    return sorted(classes - set(_BASES), key=lambda c: c.__name__)
+
+
+class Watch:
+    """Records each use of a shipped scheduler as {class name: (file, line) or None}."""
+
+    def __init__(self) -> None:
+        self.uses: dict[str, tuple[str, int] | None] = {}
+        self._classes = shipped()
+        for kind in self._classes:
+            for method in _METHODS:
+                if method in vars(kind):
+                    setattr(kind, method, self._reporting(kind, vars(kind)[method]))
+
+    def _reporting(self, kind: type, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if self.uses.get(kind.__name__) is None:
+                self.uses[kind.__name__] = _student_line()
+            return original(*args, **kwargs)
+
+        return call
+
+    def look_around(self) -> None:
+        """Find instances that were made without the constructor (copied, unpickled)."""
+        classes = set(self._classes)
+        for thing in gc.get_objects():
+            if classes.intersection(_mro(type(thing))):
+                self.uses.setdefault(type(thing).__name__, None)
+
+    def ancestor(self, kind: type) -> type | None:
+        """The shipped scheduler that `kind` is or inherits from."""
+        return next((c for c in _mro(kind) if c in self._classes), None)
+
+
+def _student_line() -> tuple[str, int] | None:
+    frame = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code.co_filename in FILES:
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back  # type: ignore[assignment]
+    return None

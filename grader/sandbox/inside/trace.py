@@ -1,0 +1,173 @@
+"""Plays a training run without training: the loop's schedule, step by step, as data.
+
+The played loop is the plain one of the assignment, `optimizer.step(); scheduler.step()` once per
+batch, on parameters without gradients. What a group holds right before `optimizer.step()` is what
+that step would have used.
+"""
+
+import math
+from typing import Any
+
+import torch
+
+from .optimizer import NotPlain, hyperparameters, plain
+from .report import Report, describe, explain, locate
+
+
+class Runs:
+    """A series of values, run-length encoded: each distinct neighbour with its count."""
+
+    __slots__ = ("counts", "values")
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self.counts: list[int] = []
+
+    def add(self, value: Any) -> None:
+        """Append one step."""
+        if self.values and self.values[-1] == value and type(self.values[-1]) is type(value):
+            self.counts[-1] += 1
+        else:
+            self.values.append(value)
+            self.counts.append(1)
+
+    def as_json(self) -> dict[str, Any]:
+        """The form of `grader.recipe.Series`."""
+        return {"values": self.values, "counts": self.counts}
+
+
+class Player:
+    """Records optimizer and scheduler over the steps of a run.
+
+    `advance` can be called again where it stopped, so that a later protocol may feed it one step
+    and one metric at a time.
+    """
+
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, scheduler: Any, steps_per_epoch: int, report: Report
+    ) -> None:
+        self._optimizer, self._scheduler, self._report = optimizer, scheduler, report
+        self._per_epoch = steps_per_epoch
+        self._step = 0
+        self._groups = list(optimizer.param_groups)
+        self._params = [group["params"] for group in self._groups]
+        self._sizes = [len(params) for params in self._params]
+        self._names = hyperparameters(optimizer)
+        self.series = [{name: Runs() for name in self._names} for _ in self._groups]
+        # What each hyperparameter was last seen as: the same immutable object needs no second look.
+        self._seen = [dict.fromkeys(self._names, self) for _ in self._groups]
+
+    def advance(self, steps: int) -> bool:
+        """Play `steps` steps. False, with a violation recorded, where the schedule broke a rule."""
+        optimizer, scheduler = self._optimizer, self._scheduler
+        for _ in range(steps):
+            if not self._record():
+                return False
+            try:
+                optimizer.step()
+                scheduler.step()
+            except MemoryError:
+                raise
+            except BaseException as error:
+                self._raised(error)
+                return False
+            self._step += 1
+        return True
+
+    def _record(self) -> bool:
+        groups = self._optimizer.param_groups
+        if len(groups) != len(self._groups):
+            return self._broken(
+                "groups", f"the number of parameter groups changes from {len(self._groups)} to {len(groups)}",
+                "put every parameter into its group in optimizer_factory; lr 0 keeps a group still",
+            )  # fmt: skip
+        for index, group in enumerate(groups):
+            if group["params"] is not self._params[index] or len(group["params"]) != self._sizes[index]:
+                return self._broken(
+                    "groups", f"group {index} changes its parameters", "leave the groups as optimizer_factory made them"
+                )
+            seen, series = self._seen[index], self.series[index]
+            for name in self._names:
+                value = group[name]
+                if value is seen[name]:
+                    series[name].counts[-1] += 1
+                    continue
+                try:
+                    copy = plain(value)
+                except NotPlain as problem:
+                    return self._not_plain(index, name, value, str(problem))
+                if name == "lr" and (type(copy) is not float or copy < 0.0):
+                    return self._broken(
+                        "learning_rate", f"the learning rate of group {index} is {_show(copy)}",
+                        "return finite numbers that are zero or more",
+                    )  # fmt: skip
+                # A tensor is updated in place and a list may be: only immutable values are known by identity.
+                seen[name] = value if isinstance(value, (float, int, bool, str, type(None))) else self
+                series[name].add(copy)
+        return True
+
+    def _not_plain(self, index: int, name: str, value: Any, problem: str) -> bool:
+        if name == "lr":
+            return self._broken(
+                "learning_rate", f"the learning rate of group {index} is {problem}",
+                "return finite, non-negative Python floats, one per parameter group",
+            )  # fmt: skip
+        return self._broken("optimizer", f"{name} of group {index} is {problem}", "use plain finite numbers")
+
+    def _when(self) -> str:
+        return f"in step {self._step} (epoch {self._step // self._per_epoch + 1})"
+
+    def _broken(self, rule: str, what: str, fix: str) -> bool:
+        line = self._report.line_of("scheduler.py", "def get_lr") or self._report.line_of("scheduler.py", "def step")
+        self._report.add(rule, "scheduler.py", line, f"{what} {self._when()}", fix)
+        return False
+
+    def _raised(self, error: BaseException) -> None:
+        file, line = locate(error.__traceback__) or ("scheduler.py", None)
+        if line is None and isinstance(error, (TypeError, ValueError)):
+            if self._explain_result():
+                return
+        rule, what, fix = explain(error)
+        if line is None:
+            line = self._report.line_of("scheduler.py", "def get_lr")
+        self._report.add(rule, file, line, f"{self._when()} the scheduler raised {what}", fix)
+
+    def _explain_result(self) -> bool:
+        """torch refused what get_lr() returned: say what that was."""
+        return explain_get_lr(self._scheduler, len(self._groups), self._when(), self._report)
+
+
+def explain_get_lr(scheduler: Any, groups: int, when: str, report: Report) -> bool:
+    """Ask `get_lr` once more and record what is wrong with its answer; False where nothing is."""
+    try:
+        answer = scheduler.get_lr()
+    except BaseException:
+        return False
+    line = report.line_of("scheduler.py", "def get_lr")
+    fix = "return a list with one learning rate per parameter group: [... for base_lr in self.base_lrs]"
+    try:
+        count = len(answer)
+    except BaseException:
+        report.add(
+            "learning_rate", "scheduler.py", line, f"get_lr() returned {_show(answer)} instead of a list {when}", fix
+        )
+        return True
+    if count != groups:
+        report.add(
+            "learning_rate",
+            "scheduler.py",
+            line,
+            f"get_lr() returned {count} learning rates for {groups} parameter groups {when}",
+            fix,
+        )
+        return True
+    return False
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, float) and math.isfinite(value):
+        return f"{value:.6g}"
+    try:
+        return repr(value)[:80]
+    except BaseException as error:
+        return f"a {type(value).__name__} ({describe(error)})"

@@ -1,0 +1,140 @@
+"""No sandbox: a plain process with limits on time and output.
+
+It keeps a submission's crash, endless loop and printing away from the grader, and nothing else:
+the code can read, write, send and start whatever the user can. For one's own code
+(`grader check`), or for an instructor who knows every line that is run.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from typing import IO
+
+from grader.errors import EnvironmentError_
+from grader.sandbox.base import Ending, Outcome, SandboxName, Say
+from grader.sandbox.inside.supervisor import OUTPUT_KEPT, READY, Limits
+
+_START_SECONDS = 120.0
+
+
+class PlainSandbox:
+    """See the module: not a sandbox."""
+
+    name = SandboxName.NONE
+    version = "none"
+
+    def open(self, say: Say) -> None:
+        """Nothing to prepare."""
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def run(self, job: bytes, limits: Limits) -> Outcome:
+        """Run the probe in a process group of its own, killed as a whole at its end."""
+        environment = {k: v for k, v in os.environ.items() if k in ("PATH", "SYSTEMROOT", "TEMP", "TMP", "HOME")}
+        environment |= {"OMP_NUM_THREADS": "1"}
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-B", "-m", "grader.sandbox.inside.probe"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise EnvironmentError_(f"a Python process cannot be started: {error}") from None
+        return _Watch(process, job, limits).outcome()
+
+
+class _Watch:
+    """Feeds and drains one process with threads, which works on every system."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", job: bytes, limits: Limits) -> None:
+        self.process, self.job, self.limits = process, job, limits
+        self.document, self.output = bytearray(), bytearray()
+        self.output_seen = 0
+        self.ready = threading.Event()
+        self.over = threading.Event()  # more output than allowed, or all drained
+        self.excess = False
+
+    def outcome(self) -> Outcome:
+        """Wait for the end and say how it was."""
+        process = self.process
+        assert process.stdin and process.stdout and process.stderr
+        threads = [
+            threading.Thread(target=self._read_result, args=(process.stdout,), daemon=True),
+            threading.Thread(target=self._read_output, args=(process.stderr,), daemon=True),
+            threading.Thread(target=self._feed, args=(process.stdin,), daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        self.ready.wait(_START_SECONDS)
+        was_ready = self.ready.is_set()
+        started = time.monotonic()
+        ending = Ending.EXITED
+        while process.poll() is None:
+            if self.excess:
+                ending = Ending.OUTPUT
+                break
+            if time.monotonic() - started > self.limits.seconds:
+                ending = Ending.TIMEOUT
+                break
+            self.over.wait(0.02)
+        seconds = time.monotonic() - started
+        self._kill()
+        for thread in threads[:2]:
+            thread.join(1.0)
+        code = process.wait()
+        if self.excess:
+            ending = Ending.OUTPUT
+        if not was_ready:
+            text = bytes(self.output).decode(errors="replace")
+            return Outcome(Ending.BROKEN, output=bytes(self.output), detail=f"the probe did not start: {text[-500:]}")
+        return Outcome(
+            ending=ending,
+            document=bytes(self.document),
+            output=bytes(self.output),
+            seconds=seconds,
+            exit_code=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+        )
+
+    def _kill(self) -> None:
+        if hasattr(os, "killpg"):
+            import signal
+
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)  # with the children it may have left
+            except (ProcessLookupError, PermissionError):
+                pass
+        if self.process.poll() is None:
+            self.process.kill()
+
+    def _feed(self, stream: IO[bytes]) -> None:
+        self.ready.wait(_START_SECONDS)
+        try:
+            stream.write(self.job)
+            stream.close()
+        except OSError:
+            pass
+
+    def _read_result(self, stream: IO[bytes]) -> None:
+        first = stream.read(1)
+        if first == READY:
+            self.ready.set()
+        while data := stream.read1(1 << 16):  # type: ignore[attr-defined]
+            self.document += data
+            if len(self.document) > self.limits.document:
+                self.excess = True
+                return
+
+    def _read_output(self, stream: IO[bytes]) -> None:
+        while data := stream.read1(1 << 16):  # type: ignore[attr-defined]
+            self.output_seen += len(data)
+            self.output += data[: max(0, OUTPUT_KEPT - len(self.output))]
+            if self.output_seen > self.limits.output:
+                self.excess = True
+                return

@@ -1,0 +1,98 @@
+"""Finished work, kept so that it is never done twice: compilations and trainings by complete keys.
+
+A key is the hash of everything that decides the outcome. What cannot be read back (an older
+version's file, a damaged one) is as good as missing: it is made again.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from grader.files import write_atomically
+from grader.recipe import Frozen, Recipe, canonical
+from grader.result import Compiled, SeedRun, Verdict
+from grader.submission import Submission
+from grader.task import Task, TaskFacts
+from grader.training import TrainerInfo
+
+F = TypeVar("F", bound=Frozen)
+
+
+class Store:
+    """Results of one task in `folder`."""
+
+    def __init__(self, folder: Path, task: Task, facts: TaskFacts, trainer: TrainerInfo) -> None:
+        self.folder = folder
+        self._task, self._facts, self._trainer = task, facts, trainer
+
+    def _path(self, kind: str, parts: dict[str, object]) -> Path:
+        key = hashlib.sha256(canonical(parts).encode()).hexdigest()
+        return self.folder / kind / key[:2] / f"{key}.json"
+
+    def _run_path(self, recipe: Recipe, seed: int) -> Path:
+        return self._path(
+            "runs",
+            {
+                "recipe": recipe.key,
+                "seed": seed,
+                "task": self._task.training_key,
+                "data": self._facts.data_hash,
+                "model": self._facts.model_hash,
+                "trainer": self._trainer.version,
+                "torch": self._trainer.torch,
+                "device": self._trainer.device,
+            },
+        )
+
+    def run(self, recipe: Recipe, seed: int, budget_s: float) -> SeedRun | None:
+        """The stored training; a timeout counts only where no more time is on offer now."""
+        found = _read(self._run_path(recipe, seed), SeedRun)
+        if found is not None and found.verdict is Verdict.TIMEOUT and found.seconds < 0.95 * budget_s:
+            return None
+        return found
+
+    def keep_run(self, recipe: Recipe, run: SeedRun) -> None:
+        """Store a finished training."""
+        write_atomically(self._run_path(recipe, run.seed), run.model_dump_json())
+
+    def _compiled_path(self, submission: Submission, sandbox: str) -> Path:
+        return self._path(
+            "compiled",
+            {
+                "submission": submission.content_key,
+                "problems": [str(p) for p in submission.problems],
+                "sandbox": sandbox,
+                "limits": self._task.sandbox.model_dump(mode="json"),
+                "max_steps": self._task.max_steps,
+                "n_train": self._facts.n_train,
+                "image": self._facts.image,
+                "parameters": [p.model_dump(mode="json") for p in self._facts.parameters],
+                "probe": probe_hash(),
+                "torch": self._trainer.torch,
+            },
+        )
+
+    def compiled(self, submission: Submission, sandbox: str) -> Compiled | None:
+        """The stored compilation by that sandbox."""
+        return _read(self._compiled_path(submission, sandbox), Compiled)
+
+    def keep_compiled(self, submission: Submission, sandbox: str, compiled: Compiled) -> None:
+        """Store a compilation; never one that failed on our side."""
+        if compiled.verdict is not Verdict.INTERNAL:
+            write_atomically(self._compiled_path(submission, sandbox), compiled.model_dump_json())
+
+
+def _read(path: Path, kind: type[F]) -> F | None:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def probe_hash() -> str:
+    """SHA-256 of the code that compiles and checks: a change of rules compiles everybody again."""
+    package = Path(__file__).parent
+    sources = [*sorted((package / "sandbox").rglob("*.py")), package / "contract.py", package / "recipe.py"]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()

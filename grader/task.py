@@ -1,0 +1,142 @@
+"""A task: what submissions are trained on, and within which limits. One TOML file."""
+
+import hashlib
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+
+from grader.errors import TaskError
+from grader.recipe import Frozen, ParameterName, canonical
+
+_SHIPPED = Path(__file__).parent / "tasks"
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+
+class DataSource(StrEnum):
+    """Where images come from."""
+
+    DIGITS = "digits"  # scikit-learn's 1,797 hand-written digits, embedded
+    TORCHVISION = "torchvision"  # a class of torchvision.datasets with a `train` argument
+    FOLDER = "folder"  # PATH/train/CLASS/*.png and PATH/test/CLASS/*.png
+
+
+class Precision(StrEnum):
+    """Arithmetic of the training."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
+class Data(Frozen):
+    """The `[data]` table."""
+
+    source: DataSource
+    name: str = ""  # for torchvision: the data set's class, such as "CIFAR10"
+    path: str = ""  # the image folder, or torchvision's root; relative to the task file
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.source is DataSource.TORCHVISION and not self.name:
+            raise ValueError('source = "torchvision" needs name, such as "CIFAR10"')
+        if self.source is DataSource.FOLDER and not self.path:
+            raise ValueError('source = "folder" needs path, a folder with train/ and test/')
+        return self
+
+
+class Limits(Frozen):
+    """The `[sandbox]` table: what one submission's code may use."""
+
+    seconds: float = Field(default=30.0, gt=0)
+    memory_mb: int = Field(default=1500, ge=256)
+    threads: int = Field(default=64, ge=4)
+    output_kb: int = Field(default=8192, ge=1)
+    document_kb: int = Field(default=8192, ge=64)
+
+
+class Reveal(Frozen):
+    """The `[leaderboard]` table: what the public file may say besides scores."""
+
+    learning_rates: bool = True
+    violations: bool = True
+
+
+class Task(Frozen):
+    """A task file, validated. `folder` is where it lies; the model file and data are found from there."""
+
+    name: Identifier
+    description: str = ""
+    model: str  # a name in the registry, or "model.py:Class" beside the task file
+    image: tuple[int, int, int] = (3, 32, 32)  # channels, height, width that reach the model
+    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    time_limit_s: float = Field(default=300.0, gt=0)  # sandbox plus one training
+    precision: Precision = Precision.FLOAT32
+    max_steps: int = Field(default=200_000, ge=1)
+    data: Data
+    sandbox: Limits = Limits()
+    leaderboard: Reveal = Reveal()
+    folder: Path = Field(default=_SHIPPED, exclude=True)
+
+    @model_validator(mode="after")
+    def _sane(self) -> Self:
+        if self.image[0] not in (1, 3) or min(self.image) < 1 or max(self.image) > 1024:
+            raise ValueError("image must be [1 or 3, height, width]")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("a seed stands twice")
+        return self
+
+    @property
+    def training_key(self) -> str:
+        """Hash of what decides a training's outcome, but for data and model, which have their own."""
+        facts = {"image": self.image, "precision": self.precision}
+        return hashlib.sha256(canonical(facts).encode()).hexdigest()
+
+
+class ParameterFact(Frozen):
+    """One parameter of the held-out model, as the sandbox may know it."""
+
+    name: ParameterName
+    shape: tuple[int, ...]
+    layer: str  # class in torch.nn that owns it; "" for others
+
+
+class TaskFacts(Frozen):
+    """What a task's data and model turn out to be; made by the trainer, all that the sandbox may know."""
+
+    n_train: int
+    n_test: int
+    classes: int
+    image: tuple[int, int, int]
+    parameters: tuple[ParameterFact, ...]
+    data_hash: str
+    model_hash: str
+
+
+def shipped() -> list[str]:
+    """Names of the tasks that come with the package."""
+    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
+
+
+def load(name_or_path: str) -> Task:
+    """The shipped task of that name, or the one in that TOML file. Raises TaskError."""
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        if name_or_path not in shipped():
+            raise TaskError(
+                f"there is no task {name_or_path!r}: use one of {', '.join(shipped())}, or the path of a .toml file"
+            )
+        path = _SHIPPED / f"{name_or_path}.toml"
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TaskError(f"{path}: cannot be read ({error.strerror}): check the path given to --task") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TaskError(f"{path}: not valid TOML: {error}") from None
+    try:
+        # Lax for TOML's lists and integers; every range and name is still checked.
+        return Task.model_validate({**raw, "folder": path.resolve().parent}, strict=False)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'task'}: {e['msg']}" for e in error.errors())
+        raise TaskError(f"{path}: {problems}") from None

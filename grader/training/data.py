@@ -1,0 +1,168 @@
+"""Images and labels as tensors, loaded once per process.
+
+A data set is uint8 images (N, H, W, 3 or 1) with int64 labels, in memory and, where decoding took
+long, memory-mapped from a cache that all processes share.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from grader.errors import TaskError
+from grader.task import DataSource, Task
+
+Bytes = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+_IMAGE_FILES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set: images (N, H, W, C) uint8, labels (N,) int64."""
+
+    images: Bytes
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A task's data. `hash` is over every byte of it."""
+
+    train: Split
+    test: Split
+    classes: int
+    hash: str
+
+    def test_labels(self, device: torch.device) -> torch.Tensor:
+        """The held-out labels on `device`."""
+        return torch.from_numpy(np.ascontiguousarray(self.test.labels)).to(device)
+
+
+def load(task: Task) -> ImageData:
+    """The data of a task. Raises TaskError with what is missing and where."""
+    match task.data.source:
+        case DataSource.DIGITS:
+            train, test = _digits(task)
+        case DataSource.TORCHVISION:
+            train, test = _torchvision(task)
+        case DataSource.FOLDER:
+            train, test = _folder(task)
+    if not len(train) or not len(test):
+        raise TaskError(f"task {task.name}: the data has {len(train)} training and {len(test)} held-out images")
+    digest = hashlib.sha256()
+    for part in (train.images, train.labels, test.images, test.labels):
+        digest.update(repr(part.shape).encode())
+        digest.update(np.ascontiguousarray(part).data)
+    classes = int(max(train.labels.max(), test.labels.max())) + 1
+    return ImageData(train, test, classes, digest.hexdigest())
+
+
+def _fit(images: Bytes, task: Task) -> Bytes:
+    """Images as the task wants them: (N, H, W) or (N, H, W, C) of any size to (N, height, width, channels)."""
+    from PIL import Image
+
+    channels, height, width = task.image
+    mode = "RGB" if channels == 3 else "L"
+    if images.shape[1:] == (height, width, 3) and channels == 3:
+        return images
+    fitted = np.empty((len(images), height, width, channels), np.uint8)
+    for index, image in enumerate(images):
+        picture = Image.fromarray(image).convert(mode)
+        if picture.size != (width, height):
+            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        fitted[index] = np.asarray(picture).reshape(height, width, channels)
+    return fitted
+
+
+def _digits(task: Task) -> tuple[Split, Split]:
+    """scikit-learn's digits (8x8, 16 grey levels), split 4:1 by a fixed shuffle."""
+    from sklearn.datasets import load_digits
+
+    grey, labels = load_digits(return_X_y=True)
+    images = (grey.reshape(-1, 8, 8) * (255 / 16)).round().astype(np.uint8)
+    order = np.random.default_rng(20240219).permutation(len(labels))
+    images, labels = _fit(images[order], task), labels[order].astype(np.int64)
+    held_out = len(labels) // 5
+    return Split(images[held_out:], labels[held_out:]), Split(images[:held_out], labels[:held_out])
+
+
+def _torchvision(task: Task) -> tuple[Split, Split]:
+    import torchvision.datasets
+
+    kind = getattr(torchvision.datasets, task.data.name, None)
+    if kind is None:
+        raise TaskError(f"task {task.name}: torchvision.datasets has no {task.data.name}")
+    root = (task.folder / task.data.path).resolve() if task.data.path else cache_folder() / "torchvision"
+    parts = []
+    for train in (True, False):
+        try:
+            part = kind(root=str(root), train=train, download=True)
+        except Exception as error:
+            raise TaskError(
+                f"task {task.name}: {task.data.name} could not be loaded or downloaded to {root}: {error}. "
+                "Put its files there, or write a task with an image folder (see the README)"
+            ) from error
+        images = part.data.numpy() if isinstance(part.data, torch.Tensor) else np.asarray(part.data)
+        parts.append(Split(_fit(images.astype(np.uint8), task), np.asarray(part.targets, np.int64)))
+    return parts[0], parts[1]
+
+
+def _folder(task: Task) -> tuple[Split, Split]:
+    root = (task.folder / task.data.path).resolve()
+    for part in ("train", "test"):
+        if not (root / part).is_dir():
+            raise TaskError(f"task {task.name}: {root / part} is missing: the image folder needs train/ and test/")
+    names = [sorted(p.name for p in (root / part).iterdir() if p.is_dir()) for part in ("train", "test")]
+    if names[0] != names[1]:
+        raise TaskError(f"task {task.name}: train/ and test/ in {root} have different class folders")
+    return _folder_part(root / "train", names[0], task), _folder_part(root / "test", names[0], task)
+
+
+def _folder_part(root: Path, classes: list[str], task: Task) -> Split:
+    """Decoded once and kept in the cache, keyed by every file's path, size and time."""
+    from PIL import Image
+
+    listed = [
+        (path, label)
+        for label, name in enumerate(classes)
+        for path in sorted((root / name).iterdir())
+        if path.suffix.lower() in _IMAGE_FILES
+    ]
+    digest = hashlib.sha256(repr(task.image).encode())
+    for path, label in listed:
+        facts = path.stat()
+        digest.update(f"{path}\0{label}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+    cached = cache_folder() / "folders" / f"{digest.hexdigest()[:32]}.npy"
+    labels = np.array([label for _, label in listed], np.int64)
+    if not cached.is_file():
+        channels, height, width = task.image
+        images = np.empty((len(listed), height, width, channels), np.uint8)
+        for index, (path, _) in enumerate(listed):
+            try:
+                with Image.open(path) as picture:
+                    pixels = np.asarray(picture.convert("RGB"))
+            except OSError as error:
+                raise TaskError(f"task {task.name}: {path} is not a readable image: {error}") from None
+            images[index] = _fit(pixels[None], task)[0]
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        partial = cached.with_suffix(f".{os.getpid()}.partial.npy")
+        np.save(partial, images)
+        os.replace(partial, cached)
+    return Split(np.load(cached, mmap_mode="r"), labels)
+
+
+def cache_folder() -> Path:
+    """Where decoded and downloaded data is kept: GRADER_CACHE, or the user's cache folder."""
+    chosen = os.environ.get("GRADER_CACHE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "grader"

@@ -1,0 +1,175 @@
+"""The registry of models, and what the sandbox may know of one.
+
+Models take float images (N, C, H, W) and give logits (N, classes). They differ enough in depth,
+width and normalisation that a schedule tuned for one is not tuned for the others.
+"""
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from grader.errors import TaskError
+from grader.task import ParameterFact, Task
+
+
+class LeNet(nn.Module):
+    """The assignment's small CNN: two 5x5 convolutions (6, 16 channels) with pooling, linear 120, 84, classes.
+
+    After LeCun et al., Gradient-Based Learning Applied to Document Recognition (1998), in the form
+    of PyTorch's CIFAR-10 tutorial.
+    """
+
+    def __init__(self, channels: int, height: int, width: int, classes: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, 6, 5)
+        self.pool = nn.MaxPool2d(2, 2)
+        self.conv2 = nn.Conv2d(6, 16, 5)
+        rows, columns = ((height - 4) // 2 - 4) // 2, ((width - 4) // 2 - 4) // 2
+        if rows < 1 or columns < 1:
+            raise TaskError(f"the model lenet needs images of at least 16x16, not {height}x{width}")
+        self.fc1 = nn.Linear(16 * rows * columns, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) to logits (N, classes)."""
+        x = self.pool(torch.relu(self.conv1(x)))
+        x = self.pool(torch.relu(self.conv2(x)))
+        x = torch.flatten(x, 1)
+        x = torch.relu(self.fc1(x))
+        x = torch.relu(self.fc2(x))
+        return self.fc3(x)  # type: ignore[no-any-return]
+
+
+class _ResidualBlock(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.bn1(self.conv1(x)))
+        return torch.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+
+
+class ResNet8(nn.Module):
+    """A residual network of three blocks (16, 32, 64 channels) with batch normalisation.
+
+    He et al., Deep Residual Learning for Image Recognition (2015), section 4.2, with n = 1.
+    """
+
+    def __init__(self, channels: int, height: int, width: int, classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(channels, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
+        self.blocks = nn.Sequential(_ResidualBlock(16, 16, 1), _ResidualBlock(16, 32, 2), _ResidualBlock(32, 64, 2))
+        self.head = nn.Linear(64, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) to logits (N, classes)."""
+        return self.head(self.blocks(self.stem(x)).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class Vgg(nn.Module):
+    """Pairs of 3x3 convolutions (32, 64, 128 channels) between poolings, no normalisation, dropout at the end.
+
+    After Simonyan and Zisserman, Very Deep Convolutional Networks (2014).
+    """
+
+    def __init__(self, channels: int, height: int, width: int, classes: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = channels
+        for outputs in (32, 64, 128):
+            layers += [nn.Conv2d(inputs, outputs, 3, 1, 1), nn.ReLU(), nn.Conv2d(outputs, outputs, 3, 1, 1), nn.ReLU()]
+            layers += [nn.MaxPool2d(2, 2)]
+            inputs = outputs
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(128 * (height // 8) * (width // 8), 256),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(256, classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) to logits (N, classes)."""
+        return self.head(self.features(x))  # type: ignore[no-any-return]
+
+
+ModelFactory = Callable[[int, int, int, int], nn.Module]
+REGISTRY: dict[str, type[nn.Module]] = {"lenet": LeNet, "resnet8": ResNet8, "vgg": Vgg}
+
+
+def factory_of(task: Task) -> ModelFactory:
+    """The task's model class: of the registry, or `FILE.py:CLASS` beside the task file (the instructor's).
+
+    A class of one's own is called as CLASS(channels, height, width, classes). Raises TaskError.
+    """
+    if ":" not in task.model:
+        if task.model not in REGISTRY:
+            raise TaskError(
+                f"task {task.name}: there is no model {task.model!r}: use {', '.join(REGISTRY)} or FILE.py:CLASS"
+            )
+        return REGISTRY[task.model]
+    file, _, name = task.model.partition(":")
+    path = task.folder / file
+    spec = importlib.util.spec_from_file_location("grader_task_model", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise TaskError(f"task {task.name}: there is no model file {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise TaskError(f"task {task.name}: {path} cannot be imported: {type(error).__name__}: {error}") from error
+    kind = getattr(module, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+        raise TaskError(f"task {task.name}: {path} has no torch.nn.Module class {name}")
+    return kind
+
+
+def build(task: Task, classes: int, seed: int) -> nn.Module:
+    """The task's model with the initial weights of `seed`, on the CPU: equal on every device."""
+    factory = factory_of(task)
+    torch.manual_seed(seed)
+    try:
+        return factory(*task.image, classes)
+    except TaskError:
+        raise
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise TaskError(f"task {task.name}: the model {task.model} cannot be built: {problem}") from error
+
+
+def source_hash(task: Task) -> str:
+    """SHA-256 of the model's source: a changed model is another training."""
+    if ":" in task.model:
+        source = (task.folder / task.model.partition(":")[0]).read_bytes()
+    else:
+        source = inspect.getsource(sys.modules[__name__]).encode()
+    return hashlib.sha256(task.model.partition(":")[2].encode() + b"\0" + source).hexdigest()
+
+
+def parameters_of(model: nn.Module) -> tuple[ParameterFact, ...]:
+    """Names and shapes of a model's parameters, and the torch.nn class of the layer that owns each."""
+    owners = dict(model.named_modules())
+    facts = []
+    for name, parameter in model.named_parameters():
+        owner = owners[name.rpartition(".")[0]]
+        kind = type(owner)
+        layer = kind.__name__ if getattr(nn, kind.__name__, None) is kind else ""
+        facts.append(ParameterFact(name=name, shape=tuple(parameter.shape), layer=layer))
+    return tuple(facts)
+
+

@@ -1,0 +1,167 @@
+"""Several training processes behind one call: `train` blocks its thread until a process has done it.
+
+This module imports no torch: the grader's own process stays light.
+"""
+
+import contextlib
+import multiprocessing
+import queue
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from grader.errors import EnvironmentError_, InternalError, RejectedError, TaskError
+from grader.recipe import Recipe
+from grader.result import EpochRecord, SeedRun, Verdict, Violation
+from grader.task import Task, TaskFacts
+from grader.training import TrainerInfo, worker
+
+_GRACE_SECONDS = 30.0
+_START_SECONDS = 3600.0  # a first start may decode or download a data set
+OnEpoch = Callable[[EpochRecord], None]
+
+
+class TrainerPool:
+    """`workers` processes for one task on one device. Safe to call from several threads."""
+
+    def __init__(self, task: Task, device: str, workers: int) -> None:
+        self._task, self._device = task, device
+        self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        self._all = [_Process(task, device) for _ in range(workers)]
+        self._closed = threading.Event()
+        for process in self._all:
+            self._idle.put(process)
+
+    def start(self) -> None:
+        """Start the processes; they load torch and the data in the background."""
+        for process in self._all:
+            process.start()
+
+    def facts(self) -> tuple[TaskFacts, TrainerInfo]:
+        """What the task's data and model are, and what trains here. Raises TaskError."""
+        process = self._idle.get()
+        try:
+            kind, payload = process.ask(("facts",), _START_SECONDS, lambda _: None)
+        finally:
+            self._idle.put(process)
+        if kind != "facts":
+            raise InternalError(f"the trainer answered {kind} instead of facts")
+        facts, trainer = payload
+        return TaskFacts.model_validate_json(facts), TrainerInfo.model_validate_json(trainer)
+
+    def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: OnEpoch) -> SeedRun:
+        """One training. Raises RejectedError (the transforms), TaskError, or InternalError (ours)."""
+        process = self._idle.get()
+        try:
+            request = ("train", recipe.model_dump_json(), seed, budget_s)
+            started = time.monotonic()
+            try:
+                kind, payload = process.ask(request, budget_s + _GRACE_SECONDS, on_epoch)
+            except TimeoutError:
+                process.kill()
+                seconds = round(time.monotonic() - started, 3)
+                detail = "ran out of time and did not answer"
+                return SeedRun(seed=seed, verdict=Verdict.TIMEOUT, accuracy=None, seconds=seconds, detail=detail)
+        finally:
+            self._idle.put(process)
+        if kind == "rejected":
+            raise RejectedError([Violation.model_validate_json(v) for v in payload])
+        return SeedRun.model_validate_json(payload)
+
+    def close(self) -> None:
+        """End all processes at once."""
+        for process in self._all:
+            process.kill()
+
+
+class _Process:
+    """One worker; started when first asked, started again after a death."""
+
+    def __init__(self, task: Task, device: str) -> None:
+        self._task, self._device = task, device
+        self._process: Any = None
+        self._connection: Connection[Any, Any] | None = None
+        self._ready = False
+        self._killed = False
+
+    def start(self) -> None:
+        if self._killed:
+            raise InternalError("the trainer was stopped")
+        if self._process is not None:
+            return
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        arguments = (theirs, self._task.model_dump_json(), str(self._task.folder), self._device)
+        self._process = context.Process(target=worker.main, args=arguments, daemon=True)
+        self._process.start()
+        theirs.close()
+        self._connection, self._ready = ours, False
+
+    def ask(self, request: tuple[Any, ...], timeout: float, on_epoch: OnEpoch) -> tuple[str, Any]:
+        """Send a request and follow it to its answer. Raises InternalError, TaskError or TimeoutError."""
+        self.start()
+        assert self._connection is not None
+        try:
+            if not self._ready:
+                self._receive(time.monotonic() + _START_SECONDS)
+                self._ready = True
+            self._connection.send(request)
+            deadline = time.monotonic() + timeout
+            while True:
+                answer = self._receive(deadline)
+                if answer[0] != "epoch":
+                    return answer[0], answer[1]
+                on_epoch(EpochRecord.model_validate_json(answer[1]))
+        except (EOFError, OSError) as error:
+            code = self._end()
+            raise InternalError(f"a training process died (exit code {code}; {type(error).__name__})") from None
+
+    def _receive(self, deadline: float) -> tuple[str, Any]:
+        assert self._connection is not None
+        if not self._connection.poll(max(0.0, deadline - time.monotonic())):
+            raise TimeoutError
+        answer = self._connection.recv()
+        if answer[0] == "task":
+            self._end()
+            raise TaskError(answer[1])
+        if answer[0] == "failed":
+            if not self._ready:
+                self._end()
+            raise InternalError(answer[1])
+        return answer  # type: ignore[no-any-return]
+
+    def _end(self) -> int | None:
+        process, self._process = self._process, None
+        if self._connection is not None:
+            self._connection.close()
+        if process is None:
+            return None
+        process.kill()
+        process.join(5)
+        return process.exitcode  # type: ignore[no-any-return]
+
+    def kill(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._end()
+
+
+def choose_device(wanted: str) -> str:
+    """ "auto" to "cuda" or "cpu". Asks torch in a process of its own, so that this one stays light."""
+    if wanted != "auto":
+        if wanted not in ("cpu", "cuda"):
+            raise EnvironmentError_(f"there is no device {wanted!r}: use auto, cpu or cuda")
+        return wanted
+    import shutil
+
+    # A GPU without its driver's tool is no GPU that torch could use; asking torch costs seconds.
+    return "cuda" if shutil.which("nvidia-smi") and _torch_sees_cuda() else "cpu"
+
+
+def _torch_sees_cuda() -> bool:
+    import subprocess
+    import sys
+
+    code = "import torch; raise SystemExit(0 if torch.cuda.is_available() else 1)"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

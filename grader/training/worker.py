@@ -1,0 +1,119 @@
+"""A process that trains: loads a task's data once, then answers requests over a pipe.
+
+Requests are ("facts",) and ("train", recipe JSON, seed, budget in seconds); answers are
+("facts", (facts JSON, trainer JSON)), ("epoch", JSON) any number of times, then one of ("run", JSON),
+("rejected", [JSON …]), ("task", message) or ("failed", message).
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+
+def main(connection: "Connection[Any, Any]", task_json: str, folder: str, device_name: str) -> None:
+    """Serve until the pipe ends or the parent dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's ^C is for the grader, which tells us
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic with it only
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    from grader.errors import GraderError
+
+    try:
+        worker = _Worker(connection, task_json, folder, device_name)
+    except GraderError as error:
+        connection.send(("task", str(error)))
+        return
+    except Exception:
+        connection.send(("failed", traceback.format_exc()))
+        return
+    connection.send(("ready",))
+    while True:
+        try:
+            request = connection.recv()
+        except EOFError:
+            return
+        connection.send(worker.answer(request))
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+class _Worker:
+    def __init__(self, connection: "Connection[Any, Any]", task_json: str, folder: str, device_name: str) -> None:
+        import torch
+
+        from grader.task import Task
+        from grader.training import data, loop
+
+        self.connection = connection
+        self.device = torch.device(device_name)
+        loop.prepare_process(self.device)
+        self.task = Task.model_validate_json(task_json).model_copy(update={"folder": Path(folder)})
+        self.data = data.load(self.task)
+
+    def answer(self, request: tuple[Any, ...]) -> tuple[Any, ...]:
+        from grader.errors import RejectedError, TaskError
+
+        try:
+            if request[0] == "facts":
+                return "facts", (self.facts().model_dump_json(), self.info().model_dump_json())
+            return self.train(*request[1:])
+        except RejectedError as error:
+            return "rejected", [v.model_dump_json() for v in error.violations]
+        except TaskError as error:
+            return "task", str(error)
+        except Exception:
+            return "failed", traceback.format_exc()
+
+    def facts(self) -> Any:
+        from grader.task import TaskFacts
+        from grader.training import models
+
+        return TaskFacts(
+            n_train=len(self.data.train),
+            n_test=len(self.data.test),
+            classes=self.data.classes,
+            image=self.task.image,
+            parameters=models.parameters_of(models.build(self.task, self.data.classes, seed=0)),
+            data_hash=self.data.hash,
+            model_hash=models.source_hash(self.task),
+        )
+
+    def info(self) -> Any:
+        import platform
+
+        import torch
+        import torchvision
+
+        from grader.training import TRAINER_VERSION, TrainerInfo, loop
+
+        return TrainerInfo(
+            version=TRAINER_VERSION,
+            torch=str(torch.__version__),
+            torchvision=str(torchvision.__version__),
+            device=loop.device_kind(self.device),
+            processor=platform.processor() or platform.machine(),
+        )
+
+    def train(self, recipe_json: str, seed: int, budget_s: float) -> tuple[Any, ...]:
+        from grader.recipe import Recipe
+        from grader.training import loop
+
+        run = loop.train(
+            Recipe.model_validate_json(recipe_json),
+            self.task,
+            self.data,
+            seed,
+            self.device,
+            budget_s,
+            on_epoch=lambda record: self.connection.send(("epoch", record.model_dump_json())),
+        )
+        return "run", run.model_dump_json()

@@ -1,0 +1,13 @@
+import torch
+from torchvision.transforms import Compose, Normalize, ToTensor
+
+
+class CONFIG:
+    batch_size = 32
+    num_epochs = 5
+    lrs_kwargs = {}
+
+    def optimizer_factory(model):
+        return torch.optim.Adam(model.parameters(), lr=0.001)
+
+    transforms = Compose([ToTensor(), Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))])
