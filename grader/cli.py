@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from grader import __version__
-from grader.errors import EnvironmentError_, GraderError, InternalError, UsageError
+from grader.errors import GraderError, InternalError, SetupError, UsageError
 
 app = typer.Typer(
     add_completion=False,
@@ -48,7 +48,7 @@ def _exit_code(error: GraderError) -> int:
     match error:
         case UsageError():
             return 2
-        case EnvironmentError_():
+        case SetupError():
             return 3
         case InternalError():
             return 4
@@ -64,8 +64,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]
-    = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Grade learning-rate schedulers."""
 
@@ -111,7 +112,8 @@ def show(
     board = read(leaderboard)
     if board is None:
         raise UsageError(f"there is no leaderboard at {leaderboard}: grader run makes one")
-    Console().print(board_table(board))
+    console = Console()
+    console.print(board_table(board, console.width))
 
 
 @app.command()

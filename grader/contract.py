@@ -15,7 +15,9 @@ from grader.result import Rule, Violation
 from grader.task import Task, TaskFacts
 
 MAX_MANIFEST = 64 << 10
-_PLACEHOLDER = re.compile(r"\b(todo|replace (this|me)|your name|your sources?|pennkey here|list (your|every) source)", re.I)
+_PLACEHOLDER = re.compile(
+    r"\b(todo|replace (this|me)|your name|your sources?|pennkey here|list (your|every) source)", re.I
+)
 
 
 class Contributor(Frozen):
@@ -150,7 +152,7 @@ def read_document(data: bytes, task: Task, facts: TaskFacts) -> Document:
     except ValidationError as error:
         raise BrokenDocument(_first(error)) from None
     recipe = None
-    if wire.recipe is not None:
+    if wire.recipe is not None and not violations:
         try:
             recipe = Recipe.model_validate_json(_json(wire.recipe))
         except ValidationError as error:
@@ -214,8 +216,11 @@ def check_recipe(recipe: Recipe, task: Task, facts: TaskFacts) -> list[Violation
         add(Rule.OPTIMIZER, "the optimizer has no parameter to train", "give it model.parameters()")
     expected = steps_per_epoch(facts.n_train, recipe.batch_size) * recipe.epochs
     if recipe.steps != expected:
-        add(Rule.STEPS, f"the recipe has {recipe.steps} steps where batch size and epochs make {expected}",
-            "leave the recording of the schedule to the grader")  # fmt: skip
+        add(
+            Rule.STEPS,
+            f"the recipe has {recipe.steps} steps where batch size and epochs make {expected}",
+            "leave the recording of the schedule to the grader",
+        )
     if expected > task.max_steps:
         add(Rule.STEPS, f"{expected} steps; this task allows {task.max_steps}", "train for fewer epochs")
     return problems

@@ -4,13 +4,14 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from grader.entry import Entry
 from grader.leaderboard import Kind, Leaderboard, Row
-from grader.pipeline import Entry
 from grader.result import Compiled, EpochRecord, SeedRun, Verdict
 
 _STYLES = {Verdict.OK: "green", Verdict.DIVERGED: "yellow", Verdict.INTERNAL: "magenta"}
@@ -86,30 +87,27 @@ def _reason(row: Row) -> str:
     return row.detail.splitlines()[-1] if row.detail else ""
 
 
-def board_table(board: Leaderboard) -> Table:
-    """The leaderboard for a terminal."""
-    table = Table(title=f"{board.task.name}: {board.task.description}", title_justify="left")
-    table.add_column("rank", justify="right")
-    table.add_column("submission", overflow="fold")
-    table.add_column("team", overflow="ellipsis", max_width=24, no_wrap=True)
-    table.add_column("verdict")
-    table.add_column("accuracy (mean ± s.e.)", justify="right", no_wrap=True)
-    table.add_column("seeds", justify="right")
-    table.add_column("seconds", justify="right")
-    table.add_column("why", overflow="ellipsis", max_width=60, no_wrap=True)
-    for row in board.rows:
+def board_table(board: Leaderboard, console_width: int) -> Table:
+    """The leaderboard for a terminal of that many columns; the team gives way first."""
+    table = Table(box=box.SIMPLE_HEAD, title=f"{board.task.name}: {board.task.description}", title_justify="left")
+    names = [row.id if row.kind is Kind.STUDENT else f"{row.id} ({row.kind})" for row in board.rows]
+    width = min(32, max(map(len, names), default=10))
+    table.add_column("rank", justify="right", no_wrap=True, min_width=4)
+    table.add_column("submission", no_wrap=True, overflow="ellipsis", min_width=width, max_width=width)
+    table.add_column("verdict", no_wrap=True, min_width=8)
+    table.add_column("accuracy ± s.e.", justify="right", no_wrap=True, min_width=15)
+    table.add_column("seconds", justify="right", no_wrap=True, min_width=7)
+    table.add_column("team", no_wrap=True, overflow="ellipsis", max_width=max(8, console_width - width - 54))
+    for row, name in zip(board.rows, names, strict=True):
         own = row.kind is Kind.STUDENT
-        name = row.id if own else f"{row.id} ({row.kind})"
         style = _STYLES.get(row.verdict, "red")
         table.add_row(
             str(row.rank) if row.rank is not None else "",
             escape(name),
-            escape(", ".join(row.team)) if own else "",
             f"[{style}]{row.verdict}[/]",
             _accuracy(row),
-            str(len(row.seeds)) if row.accuracy is not None else "",
             f"{row.seconds:.1f}",
-            escape(_reason(row)) if row.verdict is not Verdict.OK else "",
+            escape(", ".join(row.team)) if own else "",
             style=None if own else "dim",
         )
     return table

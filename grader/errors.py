@@ -2,7 +2,7 @@
 
 GraderError
 ├── UsageError          the call makes no sense as it stands
-├── EnvironmentError_   this machine lacks something, or a task or data set is wrong
+├── SetupError   this machine lacks something, or a task or data set is wrong
 │   └── TaskError
 ├── RejectedError       a submission broke rules; carries the violations
 └── InternalError       our own fault: never a score, never the student's
@@ -23,11 +23,11 @@ class UsageError(GraderError):
     """The command or its arguments cannot be carried out as given."""
 
 
-class EnvironmentError_(GraderError):
+class SetupError(GraderError):
     """Something outside the submissions is missing or broken; the message says how to mend it."""
 
 
-class TaskError(EnvironmentError_):
+class TaskError(SetupError):
     """A task file, its model or its data set cannot be used."""
 
 

@@ -20,14 +20,14 @@ from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
 from grader import strict_json
-from grader.errors import EnvironmentError_, UsageError
+from grader.errors import SetupError, UsageError
 from grader.files import write_atomically
 from grader.recipe import Frozen
 from grader.result import LrSummary, Verdict, Violation
 from grader.task import Task, TaskFacts
 from grader.training import TrainerInfo
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 _MAX_BYTES = 1 << 30
 _LOCK_SECONDS = 60.0
 
@@ -160,7 +160,8 @@ def score(accuracies: Iterable[float]) -> tuple[float, float | None]:
 
 def ranked(rows: Iterable[Row]) -> tuple[Row, ...]:
     """Rows in order, with their ranks, by the module's rules."""
-    scored, unscored = [], []
+    scored: list[Row] = []
+    unscored: list[Row] = []
     for row in rows:
         (scored if row.verdict.ranked and row.accuracy is not None else unscored).append(row)
     scored.sort(key=lambda r: (-_comparable(r), r.kind is not Kind.STUDENT, r.id))
@@ -184,25 +185,25 @@ def _comparable(row: Row) -> float:
 
 
 def read(path: Path) -> Leaderboard | None:
-    """The board at `path`; None where there is none. Raises EnvironmentError_ where it is damaged."""
+    """The board at `path`; None where there is none. Raises SetupError where it is damaged."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise EnvironmentError_(f"{path} cannot be read: {error.strerror}") from None
+        raise SetupError(f"{path} cannot be read: {error.strerror}") from None
     try:
         strict_json.parse(data, _MAX_BYTES)
         return Leaderboard.model_validate_json(data)
     except (strict_json.JsonError, ValidationError) as error:
-        raise EnvironmentError_(f"{path} is not a leaderboard of this version: {str(error).splitlines()[0]}") from None
+        raise SetupError(f"{path} is not a leaderboard of this version: {str(error).splitlines()[0]}") from None
 
 
 def check_fits(path: Path, empty: Leaderboard) -> None:
     """Raise UsageError where the file holds the scores of another task, which must not be mixed."""
     try:
         there = read(path)
-    except EnvironmentError_:
+    except SetupError:
         return  # kept aside when it is next written
     if there is not None and _other(there, empty):
         raise UsageError(
@@ -222,7 +223,7 @@ def update(path: Path, empty: Leaderboard, rows: Iterable[Row]) -> tuple[Leaderb
     """Merge `rows` into the file at `path`, by kind and id. Two runs at once lose nothing.
 
     Returns the new board and a remark for the user, if a damaged file had to be kept aside.
-    Raises EnvironmentError_ where the file cannot be written.
+    Raises SetupError where the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -230,7 +231,7 @@ def update(path: Path, empty: Leaderboard, rows: Iterable[Row]) -> tuple[Leaderb
             remark = None
             try:
                 there = read(path)
-            except EnvironmentError_ as error:
+            except SetupError as error:
                 aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
                 path.rename(aside)
                 there, remark = None, f"{error}; it is kept as {aside.name} and a new one begun"
@@ -244,6 +245,6 @@ def update(path: Path, empty: Leaderboard, rows: Iterable[Row]) -> tuple[Leaderb
             write_atomically(path, board.model_dump_json(indent=1) + "\n")
             return board, remark
     except Timeout:
-        raise EnvironmentError_(f"{path} has been locked by another run for {_LOCK_SECONDS:g} s") from None
+        raise SetupError(f"{path} has been locked by another run for {_LOCK_SECONDS:g} s") from None
     except OSError as error:
-        raise EnvironmentError_(f"{path} cannot be written: {error.strerror}") from None
+        raise SetupError(f"{path} cannot be written: {error.strerror}") from None

@@ -6,41 +6,26 @@ it was. One submission's fault is its own verdict; a fault of ours is `internal`
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from grader.contract import read_manifest
+from grader.entry import Entry
 from grader.errors import InternalError, RejectedError
-from grader.leaderboard import Kind, Leaderboard, Row, SeedScore, now, score, update
+from grader.leaderboard import Leaderboard, Row, SeedScore, now, score, update
 from grader.log import write_log
 from grader.recipe import Recipe
 from grader.result import Compiled, EpochRecord, SeedRun, Verdict, summarize
 from grader.sandbox.base import Sandbox
 from grader.sandbox.compiling import compile_submission
 from grader.store import Store
-from grader.submission import Submission
 from grader.task import Task, TaskFacts
 from grader.training.pool import TrainerPool
 
-DEFAULT_SCHEDULER = "constant"
 _INTERNAL_RETRIES = 2
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One submission and whose it is."""
-
-    submission: Submission
-    kind: Kind
-
-    @property
-    def label(self) -> str:
-        """For people: the id, with the kind where it is not a student's."""
-        own = self.submission.id
-        return own if self.kind is Kind.STUDENT else f"{own} ({self.kind})"
 
 
 class Observer(Protocol):
@@ -131,7 +116,7 @@ class Grading:
             raise self._error
         return self.rows
 
-    def _guarded(self, step: "_Step", grading: _Grading, *rest: int) -> None:
+    def _guarded(self, step: Callable[..., None], grading: _Grading, *rest: int) -> None:
         """Run one step in a pool's thread. What it raises ends the run, unless it is the submission's own."""
         try:
             if not self._stopping.is_set():
@@ -220,6 +205,7 @@ class Grading:
     def _finish(self, grading: _Grading) -> None:
         if self._stopping.is_set() and any(r.verdict is Verdict.INTERNAL for r in grading.runs.values()):
             return  # cut off by the user, not by a fault: the next run takes it up
+        assert grading.compiled is not None
         row = row_of(grading.entry, grading.compiled, list(grading.runs.values()), self._task, self._device)
         with self._writing:
             write_log(self._store.folder, grading.entry.kind, row, grading.compiled, list(grading.runs.values()))
@@ -234,13 +220,8 @@ class Grading:
                 self._done.set()
 
 
-class _Step(Protocol):
-    def __call__(self, grading: _Grading, /, *rest: int) -> None: ...
-
-
-def row_of(entry: Entry, compiled: Compiled | None, runs: list[SeedRun], task: Task, device: str) -> Row:
+def row_of(entry: Entry, compiled: Compiled, runs: list[SeedRun], task: Task, device: str) -> Row:
     """The board's row for a graded submission. A failed seed decides the verdict; so does a diverged one."""
-    assert compiled is not None
     runs = sorted(runs, key=lambda r: task.seeds.index(r.seed))
     verdict, detail = compiled.verdict, compiled.detail
     violations = compiled.violations
@@ -264,9 +245,7 @@ def row_of(entry: Entry, compiled: Compiled | None, runs: list[SeedRun], task: T
         verdict=verdict,
         accuracy=mean,
         standard_error=error,
-        seeds=tuple(
-            SeedScore(seed=r.seed, verdict=r.verdict, accuracy=r.accuracy, seconds=r.seconds) for r in runs
-        ),
+        seeds=tuple(SeedScore(seed=r.seed, verdict=r.verdict, accuracy=r.accuracy, seconds=r.seconds) for r in runs),
         seconds=round(compiled.seconds + sum(r.seconds for r in runs), 3),
         recipe=recipe.key if recipe else None,
         optimizer=recipe.optimizer.value if recipe else None,

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from typing_extensions import TypeAliasType
@@ -126,7 +126,7 @@ class DType(Frozen):
 class SmallTensor(Frozen):
     """A small tensor given as nested lists of numbers."""
 
-    tensor: "Argument"  # type: ignore[valid-type]
+    tensor: "Argument"
     of: Name
 
 
@@ -134,27 +134,30 @@ class TransformCall(Frozen):
     """One transform: the public name of a class that torchvision ships, and its arguments."""
 
     transform: Annotated[str, StringConstraints(pattern=r"^torchvision\.transforms(\.v2)?\.[A-Z][A-Za-z0-9]{1,63}$")]
-    arguments: dict[Annotated[str, StringConstraints(pattern=r"^\*?[A-Za-z_][A-Za-z0-9_]{0,63}$")], "Argument"] = (
-        Field(default_factory=dict, max_length=32)
+    arguments: dict[Annotated[str, StringConstraints(pattern=r"^\*?[A-Za-z_][A-Za-z0-9_]{0,63}$")], "Argument"] = Field(
+        default_factory=dict, max_length=32
     )
 
 
 Number = Annotated[float, Field(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]
 #: Sizes, paddings and counts: bounded, so that no image of a training grows without measure.
 WholeNumber = Annotated[int, Field(ge=-4096, le=4096)]
-Argument = TypeAliasType(
-    "Argument",
-    None
-    | bool
-    | WholeNumber
-    | Number
-    | ShortText
-    | TransformCall
-    | EnumMember
-    | DType
-    | SmallTensor
-    | Annotated[tuple["Argument", ...], Field(max_length=4096)],
-)
+if TYPE_CHECKING:
+    Argument: TypeAlias = Any  # mypy cannot follow a type that goes through models and itself
+else:
+    Argument = TypeAliasType(
+        "Argument",
+        None
+        | bool
+        | WholeNumber
+        | Number
+        | ShortText
+        | TransformCall
+        | EnumMember
+        | DType
+        | SmallTensor
+        | Annotated[tuple["Argument", ...], Field(max_length=4096)],
+    )
 SmallTensor.model_rebuild()
 TransformCall.model_rebuild()
 
@@ -171,7 +174,7 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        steps = {s.steps for g in self.groups for s in (g.lr, *g.others.values())}
+        steps = {g.lr.steps for g in self.groups} | {s.steps for g in self.groups for s in g.others.values()}
         if len(steps) != 1:
             raise ValueError(f"series of different lengths: {sorted(steps)[:5]} steps")
         named = [name for group in self.groups for name in group.parameters]

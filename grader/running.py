@@ -8,9 +8,11 @@ from rich.console import Console
 
 from grader import task as tasks
 from grader.display import Display, board_table
+from grader.entry import Entry
 from grader.errors import InternalError, UsageError
 from grader.leaderboard import Kind, check_fits, header, read
-from grader.pipeline import DEFAULT_SCHEDULER, Entry, Grading
+from grader.pipeline import Grading
+from grader.references import references_for
 from grader.result import Verdict
 from grader.sandbox.base import SandboxName
 from grader.sandbox.choosing import choose
@@ -34,7 +36,7 @@ def run_class(
     """Grade a folder of submissions. Raises GraderError; InternalError where a submission stayed ungraded."""
     console = Console()
     task = tasks.load(task_name)
-    entries, passed = _entries(submissions, references)
+    entries, passed = _students(submissions)
     for one in passed:
         console.print(f"passed over {one.name!r}: {one.reason}", markup=False, highlight=False, soft_wrap=True)
     chosen = choose_device(device)
@@ -49,6 +51,7 @@ def run_class(
         stack.callback(sandbox.close)
         sandbox.open(lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))
         facts, trainer = trainers.facts()
+        entries = [*references_for(references, facts), *entries]
         board = header(task, facts, trainer)
         check_fits(board_path, board)
         live = console.is_terminal and not os.environ.get("CI")
@@ -60,34 +63,20 @@ def run_class(
             soft_wrap=True,
         )
         store = Store(results / task.name, task, facts, trainer)
-        grading = Grading(
-            task, facts, sandbox, trainers, store, board, board_path, display, jobs=workers, force=force
-        )
+        grading = Grading(task, facts, sandbox, trainers, store, board, board_path, display, jobs=workers, force=force)
         with display:
             rows = grading.grade(entries)
     final = read(board_path)
     if final is not None:
-        console.print(board_table(final))
+        console.print(board_table(final, console.width))
     console.print(f"leaderboard: {board_path}   logs: {store.folder / 'submissions'}", highlight=False, soft_wrap=True)
     ours = [row.id for row in rows if row.verdict is Verdict.INTERNAL]
     if ours:
         raise InternalError(f"not graded, by no fault of theirs: {', '.join(ours)}; run again to retry")
 
 
-def _entries(submissions: Path, references: Path | None) -> tuple[list[Entry], list[Passed]]:
-    """References first: the board has something to compare with from the start."""
+def _students(submissions: Path) -> tuple[list[Entry], list[Passed]]:
     found, passed = discover(submissions)
     if not found:
         raise UsageError(f"{submissions} holds no submission: each is a folder with scheduler.py, or an archive")
-    refs, _ = discover(references or _references())
-    entries = [Entry(s, Kind.DEFAULT if s.id == DEFAULT_SCHEDULER else Kind.REFERENCE) for s in refs]
-    entries.sort(key=lambda e: (e.kind is not Kind.DEFAULT, e.submission.id))
-    return entries + [Entry(s, Kind.STUDENT) for s in found], passed
-
-
-def _references() -> Path:
-    """In a checkout `reference/` at the top; in an installed package its copy."""
-    for path in (Path(__file__).parents[1] / "reference", Path(__file__).parent / "references"):
-        if path.is_dir():
-            return path
-    raise UsageError("the reference schedulers are missing from this installation: name them with --reference")
+    return [Entry(submission, Kind.STUDENT) for submission in found], passed

@@ -142,8 +142,16 @@ def _from_archive(path: Path, identity: str) -> Submission:
         files.clear()
         fix = "pack the files of the assignment only, as an ordinary .zip or .tar.gz"
         return Submission(identity, {}, (_problem(_printable(path.name), str(error), fix),))
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError,
-            ValueError) as error:  # fmt: skip
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        zlib.error,
+        EOFError,
+        OSError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:
         what = f"is not a readable archive ({_printable(str(error))[:200]})"
         return Submission(identity, {}, (_problem(_printable(path.name), what, "pack the files again"),))
     return Submission(identity, files, _missing(files, problems))

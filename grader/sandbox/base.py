@@ -70,7 +70,7 @@ class Sandbox(Protocol):
         """What compiled the recipe: kind, and image or library version. Part of a compilation's key."""
 
     def open(self, say: Say) -> None:
-        """Get ready (build the image, start the engine's helper). Raises EnvironmentError_."""
+        """Get ready (build the image, start the engine's helper). Raises SetupError."""
 
     def run(self, job: bytes, limits: Limits) -> Outcome:
         """Run one job to its end. Never raises for anything the submission does."""

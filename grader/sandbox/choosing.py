@@ -1,13 +1,13 @@
 """`--sandbox auto`: Docker where an engine answers, then sandlock, otherwise say what to install."""
 
-from grader.errors import EnvironmentError_, UsageError
+from grader.errors import SetupError, UsageError
 from grader.sandbox.base import Sandbox, SandboxName
 
 AUTO = "auto"
 
 
 def choose(name: str) -> Sandbox:
-    """The sandbox of that name, not opened yet. Raises EnvironmentError_ or UsageError."""
+    """The sandbox of that name, not opened yet. Raises SetupError or UsageError."""
     if name == AUTO:
         return _first_usable()
     try:
@@ -40,7 +40,7 @@ def _first_usable() -> Sandbox:
     why_not_sandlock = sandlock.unusable()
     if why_not_sandlock is None:
         return _make(SandboxName.SANDLOCK)
-    raise EnvironmentError_(
+    raise SetupError(
         f"there is no sandbox on this machine: {why_not_docker}; {why_not_sandlock}. Install and start Docker "
         "Engine, or use Linux 6.12 or later for sandlock. (--sandbox none runs the code unprotected.)"
     )

@@ -10,16 +10,12 @@ runc shares the host's kernel. Against strong adversaries name a stronger runtim
 """
 
 import contextlib
-import hashlib
-import importlib.metadata
 import io
 import os
 import secrets
 import socket
-import tarfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -28,8 +24,9 @@ import docker.errors
 import requests.exceptions
 from docker.types import Ulimit
 
-from grader.errors import EnvironmentError_
+from grader.errors import SetupError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say
+from grader.sandbox.docker_image import ensure_image
 from grader.sandbox.envelope import BrokenEnvelope, receive
 from grader.sandbox.inside.supervisor import Limits, request
 
@@ -38,7 +35,6 @@ _API_SECONDS = 60
 _START_SECONDS = 130.0
 _GRACE_SECONDS = 5.0
 _SHM = "16m"
-_INSIDE = Path(__file__).parent / "inside"
 _ENGINE_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
 
 
@@ -75,7 +71,7 @@ class DockerSandbox:
         """Connect, remove what dead graders left, and build the image where it is missing."""
         problem = unusable()
         if problem:
-            raise EnvironmentError_(
+            raise SetupError(
                 f"--sandbox docker cannot run here: {problem}. Install and start Docker Engine "
                 "(Debian, Ubuntu: apt-get install docker.io), or use --sandbox sandlock"
             )
@@ -84,7 +80,7 @@ class DockerSandbox:
             remove_orphans(self._client, say)
             self._image = ensure_image(self._client, say)
         except _ENGINE_ERRORS as error:
-            raise EnvironmentError_(f"the Docker engine failed: {error}") from None
+            raise SetupError(f"the Docker engine failed: {error}") from None
 
     def run(self, job: bytes, limits: Limits) -> Outcome:
         """Create, attach, start, send the job, read the envelope, remove."""
@@ -276,71 +272,3 @@ def remove_orphans(client: Any, say: Say) -> int:
     if removed:
         say(f"removed {removed} container(s) that an earlier run left behind")
     return removed
-
-
-def _dockerfile() -> Path:
-    """In a checkout at the top; in an installed package beside this module."""
-    for path in (Path(__file__).parents[2] / "Dockerfile", Path(__file__).parent / "Dockerfile"):
-        if path.is_file():
-            return path
-    raise EnvironmentError_("the Dockerfile is missing from this installation: install grader again")
-
-
-def _build_arguments() -> dict[str, str]:
-    """The trainer's torch, so that sandbox and trainer agree; base image and index from the environment."""
-    arguments = {
-        name.upper(): f"{name}=={importlib.metadata.version(name).split('+')[0]}" for name in ("torch", "torchvision")
-    }
-    for argument in ("BASE_IMAGE", "INDEX_URL"):
-        value = os.environ.get(f"GRADER_{argument}")
-        if value is not None:
-            arguments[argument] = value
-    return arguments
-
-
-def _context() -> dict[str, bytes]:
-    files = {"Dockerfile": _dockerfile().read_bytes()}
-    for path in sorted(_INSIDE.glob("*.py")):
-        files[f"grader/sandbox/inside/{path.name}"] = path.read_bytes()
-    return files
-
-
-def ensure_image(client: Any, say: Say) -> str:
-    """The id of the image for this installation; built, with progress through `say`, where it is missing."""
-    files, arguments = _context(), _build_arguments()
-    digest = hashlib.sha256(repr((sorted(files.items()), sorted(arguments.items()))).encode()).hexdigest()[:16]
-    tag = f"grader-sandbox:{digest}"
-    with contextlib.suppress(docker.errors.ImageNotFound):
-        return str(client.images.get(tag).id)
-    say("building the sandbox image (once; minutes: it downloads torch)")
-    tail: list[str] = []
-    for line in _build(client, files, arguments, tag):
-        tail.append(line)
-        if line.startswith("Step "):
-            say(line)
-    try:
-        return str(client.images.get(tag).id)
-    except docker.errors.ImageNotFound:
-        end = "\n".join(tail[-15:])
-        raise EnvironmentError_(
-            f"the sandbox image could not be built:\n{end}\nA base image or package index of your own can be named "
-            "with GRADER_BASE_IMAGE and GRADER_INDEX_URL"
-        ) from None
-
-
-def _build(client: Any, files: dict[str, bytes], arguments: dict[str, str], tag: str) -> Iterator[str]:
-    context = io.BytesIO()
-    with tarfile.open(fileobj=context, mode="w") as archive:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            info.mode = 0o644
-            archive.addfile(info, io.BytesIO(data))
-    context.seek(0)
-    builder = docker.APIClient(**docker.utils.kwargs_from_env(), timeout=3600)
-    with contextlib.closing(builder):
-        for event in builder.build(
-            fileobj=context, custom_context=True, tag=tag, buildargs=arguments, rm=True, forcerm=True, decode=True
-        ):
-            text = str(event.get("stream") or event.get("error") or event.get("status") or "")
-            yield from (line for line in text.splitlines() if line.strip())

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import IO
 
-from grader.errors import EnvironmentError_
+from grader.errors import SetupError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say
 from grader.sandbox.inside.supervisor import OUTPUT_KEPT, READY, Limits
 
@@ -45,7 +45,7 @@ class PlainSandbox:
                 start_new_session=True,
             )
         except OSError as error:
-            raise EnvironmentError_(f"a Python process cannot be started: {error}") from None
+            raise SetupError(f"a Python process cannot be started: {error}") from None
         return _Watch(process, job, limits).outcome()
 
 

@@ -13,7 +13,7 @@ import sys
 import sysconfig
 import threading
 
-from grader.errors import EnvironmentError_
+from grader.errors import SetupError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say
 from grader.sandbox.envelope import BrokenEnvelope, receive
 from grader.sandbox.inside.supervisor import Limits, request
@@ -59,7 +59,7 @@ class SandlockSandbox:
         """Start the process that forks workers; it imports torch in the background."""
         problem = unusable()
         if problem:
-            raise EnvironmentError_(f"--sandbox sandlock cannot run here: {problem}")
+            raise SetupError(f"--sandbox sandlock cannot run here: {problem}")
         with self._lock:
             self._start()
 
@@ -94,7 +94,7 @@ class SandlockSandbox:
         if not answer:
             self._process.kill()
             why = self._process.stderr.read().decode(errors="replace")[-2000:]
-            raise EnvironmentError_(f"the sandbox's helper process did not start:\n{why}")
+            raise SetupError(f"the sandbox's helper process did not start:\n{why}")
         self._is_ready = True
 
     def run(self, job: bytes, limits: Limits) -> Outcome:

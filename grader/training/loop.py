@@ -1,6 +1,8 @@
 """The training: recipe, task, data and seed in, accuracy out. Knows nothing of submissions."""
 
+import ctypes
 import math
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -16,6 +18,7 @@ from grader.training.data import ImageData
 from grader.training.transforms import Pipeline, held_out
 
 _EVALUATION_BATCH = 1000
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 OnEpoch = Callable[[EpochRecord], None]
 
 
@@ -37,6 +40,23 @@ def prepare_process(device: torch.device) -> None:
     torch.backends.cudnn.allow_tf32 = False
     if device.type == "cpu":
         torch.set_num_threads(1)
+        _keep_memory()
+
+
+def _keep_memory() -> None:
+    """Let glibc keep freed memory: every step allocates the same megabytes, and returning them costs page faults.
+
+    With `_layout`, a batch of 64 of LeNet takes 4.6 ms instead of 8.0 (benchmarks/step.py).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for parameter, size in ((_M_TRIM_THRESHOLD, 1 << 30), (_M_TOP_PAD, 64 << 20), (_M_MMAP_THRESHOLD, 1 << 30)):
+            mallopt(parameter, size)
+
+
+def _layout(device: torch.device) -> torch.memory_format:
+    """Channels last suits the CPU's convolutions."""
+    return torch.channels_last if device.type == "cpu" else torch.contiguous_format
 
 
 def epoch_order(n_train: int, seed: int, epoch: int) -> Tensor:
@@ -62,10 +82,11 @@ def train(
     started = time.monotonic()
     deadline = started + budget_s
     pipeline = Pipeline(recipe, data.train.images, task.image, device)
-    images = held_out(recipe, data.test, device)
+    layout = _layout(device)
+    images = held_out(recipe, data.test, device).contiguous(memory_format=layout)
     labels = data.test_labels(device)
     targets = torch.from_numpy(data.train.labels).to(device)
-    model = models.build(task, data.classes, seed).to(device)
+    model = models.build(task, data.classes, seed).to(device).to(memory_format=layout)
     optimizer = optimizers.build(recipe, model)
     schedule = optimizers.Schedule(recipe, optimizer)
     draws = torch.Generator().manual_seed((seed << 20) + (1 << 19))
@@ -89,10 +110,10 @@ def train(
         model.train()
         total = torch.zeros((), device=device)
         order = epoch_order(len(data.train), seed, epoch)
-        for indices in order.split(recipe.batch_size):
+        for indices in torch.split(order, recipe.batch_size):
             if time.monotonic() > deadline:
                 return result(Verdict.TIMEOUT, f"ran out of time in epoch {epoch} of {recipe.epochs}")
-            batch = pipeline.batch(indices, draws)
+            batch = pipeline.batch(indices, draws).contiguous(memory_format=layout)
             schedule.apply()
             with _arithmetic(task, device):
                 loss = nn.functional.cross_entropy(model(batch), targets[indices.to(device)])
@@ -131,7 +152,9 @@ def _arithmetic(task: Task, device: torch.device) -> AbstractContextManager[obje
 def _accuracy(model: nn.Module, images: Tensor, labels: Tensor, task: Task, device: torch.device) -> float:
     model.eval()
     right = torch.zeros((), dtype=torch.int64, device=device)
-    for batch, expected in zip(images.split(_EVALUATION_BATCH), labels.split(_EVALUATION_BATCH), strict=True):
+    for batch, expected in zip(
+        torch.split(images, _EVALUATION_BATCH), torch.split(labels, _EVALUATION_BATCH), strict=True
+    ):
         with _arithmetic(task, device):
             right += (model(batch).argmax(1) == expected).sum()
     return int(right) / len(labels)

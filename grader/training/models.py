@@ -171,5 +171,3 @@ def parameters_of(model: nn.Module) -> tuple[ParameterFact, ...]:
         layer = kind.__name__ if getattr(nn, kind.__name__, None) is kind else ""
         facts.append(ParameterFact(name=name, shape=tuple(parameter.shape), layer=layer))
     return tuple(facts)
-
-

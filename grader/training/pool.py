@@ -12,7 +12,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from grader.errors import EnvironmentError_, InternalError, RejectedError, TaskError
+from grader.errors import InternalError, RejectedError, SetupError, TaskError
 from grader.recipe import Recipe
 from grader.result import EpochRecord, SeedRun, Verdict, Violation
 from grader.task import Task, TaskFacts
@@ -151,7 +151,7 @@ def choose_device(wanted: str) -> str:
     """ "auto" to "cuda" or "cpu". Asks torch in a process of its own, so that this one stays light."""
     if wanted != "auto":
         if wanted not in ("cpu", "cuda"):
-            raise EnvironmentError_(f"there is no device {wanted!r}: use auto, cpu or cuda")
+            raise SetupError(f"there is no device {wanted!r}: use auto, cpu or cuda")
         return wanted
     import shutil
 

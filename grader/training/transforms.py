@@ -24,9 +24,21 @@ from grader.training.data import Bytes, Split
 
 #: Classes of torchvision that draw at random without saying so in their name.
 _RANDOM = frozenset(
-    {"AugMix", "AutoAugment", "ColorJitter", "CutMix", "ElasticTransform", "GaussianBlur", "GaussianNoise", "JPEG",
-     "MixUp", "RandAugment", "ScaleJitter", "TrivialAugmentWide"}
-)  # fmt: skip
+    {
+        "AugMix",
+        "AutoAugment",
+        "ColorJitter",
+        "CutMix",
+        "ElasticTransform",
+        "GaussianBlur",
+        "GaussianNoise",
+        "JPEG",
+        "MixUp",
+        "RandAugment",
+        "ScaleJitter",
+        "TrivialAugmentWide",
+    }
+)
 _NO_IMAGE_RESULT = frozenset({"FiveCrop", "TenCrop", "Lambda", "Compose"})
 _CHECKED_IMAGES = 8
 _CHUNK = 4096
@@ -76,7 +88,7 @@ def _rejected(what: str) -> RejectedError:
     return RejectedError([Violation(rule=Rule.TRANSFORMS, file="config.py", what=f"transforms: {what}", fix=fix)])
 
 
-def _value(value: Argument, module: Any) -> Any:  # type: ignore[valid-type]
+def _value(value: Argument, module: Any) -> Any:
     match value:
         case TransformCall():
             return build(value)
@@ -159,7 +171,7 @@ def deterministic(recipe: Recipe, images: Bytes, device: torch.device) -> Tensor
     generator = torch.Generator()
     if steps is not None:
         parts = []
-        for chunk in _raw(images).split(_CHUNK):
+        for chunk in torch.split(_raw(images), _CHUNK):
             for step in steps:
                 chunk = step(chunk, generator)
             parts.append(chunk.to(device))
@@ -207,7 +219,7 @@ def _batched(calls: tuple[TransformCall, ...]) -> list[BatchStep] | None:
             steps.append(lambda x, _, t=transform: t(x))  # type: ignore[misc]
         elif name in ("RandomHorizontalFlip", "RandomVerticalFlip") and set(arguments) <= {"p"}:
             axis = -1 if name == "RandomHorizontalFlip" else -2
-            steps.append(_flip(axis, float(arguments.get("p", 0.5))))  # type: ignore[arg-type]
+            steps.append(_flip(axis, float(arguments.get("p", 0.5))))
         elif name == "RandomCrop" and (crop := _crop(call)) is not None:
             steps.append(crop)
         else:
@@ -249,8 +261,8 @@ def _crop(call: TransformCall) -> BatchStep | None:
         row = (top[:, None] + torch.arange(height)).to(images.device)
         column = (left[:, None] + torch.arange(width)).to(images.device)
         sample = torch.arange(count, device=images.device)
-        return padded.permute(0, 2, 3, 1)[sample[:, None, None], row[:, :, None], column[:, None, :]].permute(0, 3, 1, 2)
+        return padded.permute(0, 2, 3, 1)[sample[:, None, None], row[:, :, None], column[:, None, :]].permute(
+            0, 3, 1, 2
+        )
 
     return crop
-
-

@@ -8,6 +8,6 @@ class CONFIG:
     lrs_kwargs = {"steps": 116}
 
     def optimizer_factory(model):
-        return torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+        return torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
 
     transforms = Compose([ToTensor(), Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))])

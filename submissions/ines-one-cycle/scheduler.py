@@ -4,7 +4,7 @@ from torch.optim.lr_scheduler import _LRScheduler
 class CustomLRScheduler(_LRScheduler):
     """Up and down once; momentum moves against the rate."""
 
-    def __init__(self, optimizer, steps, top=0.12, last_epoch=-1):
+    def __init__(self, optimizer, steps, top=0.07, last_epoch=-1):
         self.steps, self.top = steps, top
         super().__init__(optimizer, last_epoch)
 

@@ -50,9 +50,7 @@ def name_of(optimizer: Any, report: Report) -> str | None:
     return name
 
 
-def names_in_groups(
-    optimizer: torch.optim.Optimizer, model: nn.Module, report: Report
-) -> list[list[str]] | None:
+def names_in_groups(optimizer: torch.optim.Optimizer, model: nn.Module, report: Report) -> list[list[str]] | None:
     """For each group the names of its parameters; None (and a violation) where one is not the model's."""
     line = report.line_of("config.py", "optimizer_factory", "def optimizer_factory")
     names = {id(p): name for name, p in model.named_parameters()}

@@ -65,7 +65,7 @@ def compile_submission(job: dict[str, Any]) -> dict[str, Any]:
         "protocol": PROTOCOL,
         "memory": memory,
         "violations": report.violations,
-        "recipe": recipe if not report.violations and not memory else None,
+        "recipe": None if memory else recipe,
         "torch": str(torch.__version__),
         "torchvision": str(getattr(torchvision, "__version__", None)) if torchvision else None,
     }
@@ -113,7 +113,7 @@ class _Compiler:
                 }
         watch.look_around()
         self._torch_schedulers(watch)
-        return recipe if pipeline is not None else None
+        return recipe
 
     def _import(self, name: str) -> Any:
         try:
@@ -128,37 +128,66 @@ class _Compiler:
         add, line_of = self.report.add, self.report.line_of
         kind = getattr(module, "CustomLRScheduler", None)
         if kind is None:
-            add("scheduler_class", "scheduler.py", None, "there is no class CustomLRScheduler",
-                "name your scheduler class CustomLRScheduler: the grader imports it by that name")  # fmt: skip
+            add(
+                "scheduler_class",
+                "scheduler.py",
+                None,
+                "there is no class CustomLRScheduler",
+                "name your scheduler class CustomLRScheduler: the grader imports it by that name",
+            )
             return None
         line = line_of("scheduler.py", "class CustomLRScheduler", "CustomLRScheduler")
         if not isinstance(kind, type):
-            add("scheduler_class", "scheduler.py", line, "CustomLRScheduler is not a class",
-                "write class CustomLRScheduler(_LRScheduler):")  # fmt: skip
+            add(
+                "scheduler_class",
+                "scheduler.py",
+                line,
+                "CustomLRScheduler is not a class",
+                "write class CustomLRScheduler(_LRScheduler):",
+            )
             return None
         shipped = watch.ancestor(kind)
         if shipped is not None:
             is_it = "is" if shipped is kind else "inherits from"
-            add("torch_scheduler", "scheduler.py", line, f"CustomLRScheduler {is_it} PyTorch's {shipped.__name__}",
-                "inherit from _LRScheduler and write the formula yourself in get_lr()")  # fmt: skip
+            add(
+                "torch_scheduler",
+                "scheduler.py",
+                line,
+                f"CustomLRScheduler {is_it} PyTorch's {shipped.__name__}",
+                "inherit from _LRScheduler and write the formula yourself in get_lr()",
+            )
             return kind
         base = torch.optim.lr_scheduler.LRScheduler
         if not issubclass(kind, base):
-            add("scheduler_class", "scheduler.py", line, "CustomLRScheduler does not inherit from _LRScheduler",
-                "from torch.optim.lr_scheduler import _LRScheduler; class CustomLRScheduler(_LRScheduler):")  # fmt: skip
+            add(
+                "scheduler_class",
+                "scheduler.py",
+                line,
+                "CustomLRScheduler does not inherit from _LRScheduler",
+                "from torch.optim.lr_scheduler import _LRScheduler; class CustomLRScheduler(_LRScheduler):",
+            )
             return None
         if getattr(kind, "get_lr", None) is base.get_lr:
-            add("scheduler_class", "scheduler.py", line, "CustomLRScheduler does not implement get_lr()",
-                "define get_lr(self) and return one learning rate per parameter group")  # fmt: skip
+            add(
+                "scheduler_class",
+                "scheduler.py",
+                line,
+                "CustomLRScheduler does not implement get_lr()",
+                "define get_lr(self) and return one learning rate per parameter group",
+            )
             return None
         return kind
 
     def _config(self, module: Any) -> Any:
         config = getattr(module, "CONFIG", None)
         if config is None:
-            self.report.add("config", "config.py", None, "there is no class CONFIG",
-                            "define class CONFIG with batch_size, num_epochs, lrs_kwargs, optimizer_factory "
-                            "and transforms")  # fmt: skip
+            self.report.add(
+                "config",
+                "config.py",
+                None,
+                "there is no class CONFIG",
+                "define class CONFIG with batch_size, num_epochs, lrs_kwargs, optimizer_factory and transforms",
+            )
             return None
         return config
 
@@ -167,8 +196,13 @@ class _Compiler:
     def _field(self, config: Any, name: str, example: str) -> Any:
         value = getattr(config, name, self._MISSING)
         if value is self._MISSING:
-            self.report.add("config", "config.py", self.report.line_of("config.py", "class CONFIG", "CONFIG"),
-                            f"CONFIG has no {name}", f"add it, for example {example}")  # fmt: skip
+            self.report.add(
+                "config",
+                "config.py",
+                self.report.line_of("config.py", "class CONFIG", "CONFIG"),
+                f"CONFIG has no {name}",
+                f"add it, for example {example}",
+            )
         return value
 
     def _whole_number(self, config: Any, name: str) -> int | None:
@@ -180,13 +214,22 @@ class _Compiler:
         line = self.report.line_of("config.py", name)
         if type(value) is not int:
             shown = repr(value)[:80] if isinstance(value, (float, str, bool)) else f"a {type(value).__name__}"
-            self.report.add("config", "config.py", line, f"{name} is {shown}, not a whole number",
-                            f"write a positive whole number, for example {name} = 64")  # fmt: skip
+            self.report.add(
+                "config",
+                "config.py",
+                line,
+                f"{name} is {shown}, not a whole number",
+                f"write a positive whole number, for example {name} = 64",
+            )
             return None
         if not 1 <= value < 1 << 31:
-            self.report.add("config", "config.py", line,
-                            f"{name} is {value if abs(value) < 10**18 else 'astronomically large'}",
-                            "it must be at least 1" if value < 1 else "choose a number that a training can use")  # fmt: skip
+            self.report.add(
+                "config",
+                "config.py",
+                line,
+                f"{name} is {value if abs(value) < 10**18 else 'astronomically large'}",
+                "it must be at least 1" if value < 1 else "choose a number that a training can use",
+            )
             return None
         return value
 
@@ -209,8 +252,13 @@ class _Compiler:
             return None
         line = report.line_of("config.py", "optimizer_factory", "def optimizer_factory")
         if not callable(factory):
-            report.add("config", "config.py", line, f"optimizer_factory is a {type(factory).__name__}, not a function",
-                       "define it as a function that takes the model and returns an optimizer")  # fmt: skip
+            report.add(
+                "config",
+                "config.py",
+                line,
+                f"optimizer_factory is a {type(factory).__name__}, not a function",
+                "define it as a function that takes the model and returns an optimizer",
+            )
             return None
         model = skeleton.build(self.job["parameters"])
         before = skeleton.fingerprint(model)
@@ -222,8 +270,13 @@ class _Compiler:
             report.add_exception(error, "optimizer_factory(model)", "config.py")
             return None
         if skeleton.fingerprint(model) != before:
-            report.add("model", "config.py", line, "optimizer_factory changes the model or its weights",
-                       "only build the optimizer there: every submission trains the same model")  # fmt: skip
+            report.add(
+                "model",
+                "config.py",
+                line,
+                "optimizer_factory changes the model or its weights",
+                "only build the optimizer there: every submission trains the same model",
+            )
             return None
         name = optimizer.name_of(made, report)
         groups = optimizer.names_in_groups(made, model, report) if name else None
@@ -239,8 +292,13 @@ class _Compiler:
             return None
         line = report.line_of("config.py", "lrs_kwargs")
         if not isinstance(kwargs, dict) or not all(isinstance(k, str) for k in kwargs):
-            report.add("config", "config.py", line, f"lrs_kwargs is a {type(kwargs).__name__}, not a dictionary of "
-                       "keyword arguments", 'write lrs_kwargs = {"gamma": 0.5}, or {} for none')  # fmt: skip
+            report.add(
+                "config",
+                "config.py",
+                line,
+                f"lrs_kwargs is a {type(kwargs).__name__}, not a dictionary of keyword arguments",
+                'write lrs_kwargs = {"gamma": 0.5}, or {} for none',
+            )
             return None
         try:
             scheduler = kind(made, **kwargs)
@@ -254,9 +312,14 @@ class _Compiler:
         per_epoch = math.ceil(self.job["n_train"] / batch_size) if batch_size else 1
         steps = per_epoch * epochs if batch_size and epochs else _SHORT_RUN
         if steps > self.job["max_steps"]:
-            report.add("steps", "config.py", report.line_of("config.py", "num_epochs"),
-                       f"batch_size {batch_size} and num_epochs {epochs} make {steps} steps; this task allows "
-                       f"{self.job['max_steps']}", "train for fewer epochs or with larger batches")  # fmt: skip
+            report.add(
+                "steps",
+                "config.py",
+                report.line_of("config.py", "num_epochs"),
+                f"batch_size {batch_size} and num_epochs {epochs} make {steps} steps; this task allows "
+                f"{self.job['max_steps']}",
+                "train for fewer epochs or with larger batches",
+            )
             steps = _SHORT_RUN
         player = Player(made, scheduler, per_epoch, report)
         return player if player.advance(steps) and steps else None
@@ -281,19 +344,28 @@ class _Compiler:
         required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         if not required:
             return False
-        self.report.add("feedback", "scheduler.py", self.report.line_of("scheduler.py", "def step"),
-                        f"step() wants {required[0].name!r}: a schedule cannot depend on the training's results here",
-                        "let step() work without arguments; the grader calls scheduler.step() once per batch")  # fmt: skip
+        self.report.add(
+            "feedback",
+            "scheduler.py",
+            self.report.line_of("scheduler.py", "def step"),
+            f"step() wants {required[0].name!r}: a schedule cannot depend on the training's results here",
+            "let step() work without arguments; the grader calls scheduler.step() once per batch",
+        )
         return True
 
     def _torch_schedulers(self, watch: Watch) -> None:
-        already = any(v["rule"] == "torch_scheduler" for v in self.report.violations)
+        said = " ".join(str(v["what"]) for v in self.report.violations if v["rule"] == "torch_scheduler")
         for name, place in sorted(watch.uses.items()):
-            if already and place is None:
-                continue
+            if name in said:
+                continue  # it inherits from it, which is said already
             file, line = place or ("scheduler.py", None)
-            self.report.add("torch_scheduler", file, line, f"uses PyTorch's own scheduler {name}",
-                            "write the formula yourself in get_lr() and cite your source")  # fmt: skip
+            self.report.add(
+                "torch_scheduler",
+                file,
+                line,
+                f"uses PyTorch's own scheduler {name}",
+                "write the formula yourself in get_lr() and cite your source",
+            )
 
 
 def _instances(kind: Any) -> list[Any]:

@@ -21,7 +21,13 @@ class Report:
 
     def add(self, rule: str, file: str, line: int | None, what: str, fix: str) -> None:
         """Record one violation; the same one at the same place is said once."""
-        violation = {"rule": rule, "file": file, "line": line, "what": what[:1000], "fix": fix[:1000]}
+        violation: dict[str, object] = {
+            "rule": rule,
+            "file": file,
+            "line": line,
+            "what": what[:1000],
+            "fix": fix[:1000],
+        }
         if violation not in self.violations:
             self.violations.append(violation)
 

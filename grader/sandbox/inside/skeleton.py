@@ -34,7 +34,7 @@ def _layer(name: str | None) -> nn.Module:
         base = nn.Module
     # The class's own __init__ would want sizes; the skeleton needs the type only.
     kind = type(base.__name__, (base,), {"extra_repr": lambda self: "skeleton", "forward": _no_forward})
-    layer: nn.Module = kind.__new__(kind)
+    layer: nn.Module = object.__new__(kind)
     nn.Module.__init__(layer)
     return layer
 

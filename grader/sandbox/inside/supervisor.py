@@ -8,6 +8,7 @@ Standard library only: the file is copied into the sandbox image.
 Wire format, both ways: one JSON header, a newline, then the blobs whose lengths it names.
 """
 
+import io
 import json
 import os
 import select
@@ -15,7 +16,7 @@ import signal
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import BinaryIO
+from typing import Protocol
 
 from . import lockdown
 
@@ -24,6 +25,26 @@ OUTPUT_KEPT = 64 << 10
 _CHUNK = 1 << 16
 _POLL_SECONDS = 0.05
 _START_SECONDS = 120.0
+
+
+class Source(Protocol):
+    """What requests are read from."""
+
+    def readline(self, size: int, /) -> bytes:
+        """One line, at most `size` bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Exactly `size` bytes, fewer only at the end."""
+
+
+class Sink(Protocol):
+    """What envelopes are written to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of `data`."""
+
+    def flush(self) -> None:
+        """Pass it on."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +210,7 @@ def _reap_until(pid: int, deadline: float) -> int | None:
     return None
 
 
-def write_envelope(stream: BinaryIO, envelope: Envelope, nonce: str) -> None:
+def write_envelope(stream: Sink, envelope: Envelope, nonce: str) -> None:
     """Write `envelope` in the wire format."""
     header = {
         "nonce": nonce,
@@ -204,7 +225,7 @@ def write_envelope(stream: BinaryIO, envelope: Envelope, nonce: str) -> None:
     stream.flush()
 
 
-def read_request(stream: BinaryIO) -> tuple[str, Limits, bytes]:
+def read_request(stream: Source) -> tuple[str, Limits, bytes]:
     """Read (nonce, limits, job). Raises ValueError where the stream ends early."""
     header = json.loads(stream.readline(1 << 16))
     job = stream.read(header["job"])
@@ -239,10 +260,10 @@ def main() -> None:
 class _Unbuffered:
     """Exact reads from a raw stream: what follows the request must stay in the pipe, as the lease."""
 
-    def __init__(self, raw) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, raw: io.FileIO) -> None:
         self._raw = raw
 
-    def readline(self, limit: int) -> bytes:
+    def readline(self, limit: int, /) -> bytes:
         line = bytearray()
         while len(line) < limit and not line.endswith(b"\n"):
             byte = self._raw.read(1)
@@ -251,7 +272,7 @@ class _Unbuffered:
             line += byte
         return bytes(line)
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, /) -> bytes:
         data = bytearray()
         while len(data) < size:
             chunk = self._raw.read(min(_CHUNK, size - len(data)))

@@ -8,6 +8,7 @@ import functools
 import gc
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from torch.optim import lr_scheduler, swa_utils
@@ -60,9 +61,9 @@ class Watch:
 
 
 def _student_line() -> tuple[str, int] | None:
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if frame.f_code.co_filename in FILES:
             return frame.f_code.co_filename, frame.f_lineno
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None

@@ -43,9 +43,7 @@ class Player:
     and one metric at a time.
     """
 
-    def __init__(
-        self, optimizer: torch.optim.Optimizer, scheduler: Any, steps_per_epoch: int, report: Report
-    ) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, scheduler: Any, steps_per_epoch: int, report: Report) -> None:
         self._optimizer, self._scheduler, self._report = optimizer, scheduler, report
         self._per_epoch = steps_per_epoch
         self._step = 0
@@ -55,7 +53,7 @@ class Player:
         self._names = hyperparameters(optimizer)
         self.series = [{name: Runs() for name in self._names} for _ in self._groups]
         # What each hyperparameter was last seen as: the same immutable object needs no second look.
-        self._seen = [dict.fromkeys(self._names, self) for _ in self._groups]
+        self._seen: list[dict[str, Any]] = [dict.fromkeys(self._names, self) for _ in self._groups]
 
     def advance(self, steps: int) -> bool:
         """Play `steps` steps. False, with a violation recorded, where the schedule broke a rule."""
@@ -78,9 +76,10 @@ class Player:
         groups = self._optimizer.param_groups
         if len(groups) != len(self._groups):
             return self._broken(
-                "groups", f"the number of parameter groups changes from {len(self._groups)} to {len(groups)}",
+                "groups",
+                f"the number of parameter groups changes from {len(self._groups)} to {len(groups)}",
                 "put every parameter into its group in optimizer_factory; lr 0 keeps a group still",
-            )  # fmt: skip
+            )
         for index, group in enumerate(groups):
             if group["params"] is not self._params[index] or len(group["params"]) != self._sizes[index]:
                 return self._broken(
@@ -98,9 +97,10 @@ class Player:
                     return self._not_plain(index, name, value, str(problem))
                 if name == "lr" and (type(copy) is not float or copy < 0.0):
                     return self._broken(
-                        "learning_rate", f"the learning rate of group {index} is {_show(copy)}",
+                        "learning_rate",
+                        f"the learning rate of group {index} is {_show(copy)}",
                         "return finite numbers that are zero or more",
-                    )  # fmt: skip
+                    )
                 # A tensor is updated in place and a list may be: only immutable values are known by identity.
                 seen[name] = value if isinstance(value, (float, int, bool, str, type(None))) else self
                 series[name].add(copy)
@@ -109,9 +109,10 @@ class Player:
     def _not_plain(self, index: int, name: str, value: Any, problem: str) -> bool:
         if name == "lr":
             return self._broken(
-                "learning_rate", f"the learning rate of group {index} is {problem}",
+                "learning_rate",
+                f"the learning rate of group {index} is {problem}",
                 "return finite, non-negative Python floats, one per parameter group",
-            )  # fmt: skip
+            )
         return self._broken("optimizer", f"{name} of group {index} is {problem}", "use plain finite numbers")
 
     def _when(self) -> str:
@@ -124,17 +125,13 @@ class Player:
 
     def _raised(self, error: BaseException) -> None:
         file, line = locate(error.__traceback__) or ("scheduler.py", None)
-        if line is None and isinstance(error, (TypeError, ValueError)):
-            if self._explain_result():
-                return
+        torch_refused = line is None and isinstance(error, (TypeError, ValueError))
+        if torch_refused and explain_get_lr(self._scheduler, len(self._groups), self._when(), self._report):
+            return
         rule, what, fix = explain(error)
         if line is None:
             line = self._report.line_of("scheduler.py", "def get_lr")
         self._report.add(rule, file, line, f"{self._when()} the scheduler raised {what}", fix)
-
-    def _explain_result(self) -> bool:
-        """torch refused what get_lr() returned: say what that was."""
-        return explain_get_lr(self._scheduler, len(self._groups), self._when(), self._report)
 
 
 def explain_get_lr(scheduler: Any, groups: int, when: str, report: Report) -> bool:

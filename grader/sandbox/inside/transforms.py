@@ -35,8 +35,9 @@ def note_constructors(sources: dict[str, str]) -> None:
         for name in vars(module):
             kind = getattr(module, name)
             if isinstance(kind, type) and kind.__module__.startswith("torchvision.") and "__init__" in vars(kind):
-                if not getattr(kind.__init__, _NOTE, False):
-                    kind.__init__ = _noting(kind.__init__)  # type: ignore[misc]
+                original = vars(kind)["__init__"]
+                if not getattr(original, _NOTE, False):
+                    setattr(kind, "__init__", _noting(original))  # noqa: B010
 
 
 def _modules(with_v2: bool) -> list[types.ModuleType]:
@@ -53,7 +54,7 @@ def _noting(original: Callable[..., None]) -> Callable[..., None]:
     signature = inspect.signature(original)
 
     @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def construct(self: Any, *args: Any, **kwargs: Any) -> None:
         if _NOTE not in self.__dict__:
             try:
                 bound = signature.bind(self, *args, **kwargs)
@@ -63,8 +64,8 @@ def _noting(original: Callable[..., None]) -> Callable[..., None]:
                 self.__dict__[_NOTE] = _without_defaults(bound)
         original(self, *args, **kwargs)
 
-    setattr(__init__, _NOTE, True)
-    return __init__
+    setattr(construct, _NOTE, True)
+    return construct
 
 
 def _without_defaults(bound: inspect.BoundArguments) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def _encode_call(transform: Any, depth: int) -> dict[str, Any]:
 def _encode(value: Any, depth: int, where: str) -> Any:
     if depth > _MAX_DEPTH:
         raise NotPlain(f"{where} is nested too deeply")
-    if value is None or isinstance(value, (bool, str)) and type(value) in (bool, str):
+    if value is None or type(value) in (bool, str):
         return value
     if isinstance(value, enum.Enum):
         if not type(value).__module__.startswith("torchvision."):
