@@ -185,9 +185,16 @@ def _first(error: ValidationError) -> str:
     return clean(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}")[:500]
 
 
+def _clearest(error: ValidationError) -> Any:
+    """Of the many complaints about a value of several possible types, the one about its size, if there is one."""
+    errors = error.errors()
+    return next((e for e in errors if e["type"] in ("value_error", "less_than_equal", "string_too_long")), errors[0])
+
+
 def _recipe_violation(error: ValidationError) -> Violation:
     """A well-meant message for a choice that a recipe has no room for."""
-    path = [str(part) for part in error.errors()[0]["loc"]]
+    first = _clearest(error)
+    path = [str(part) for part in first["loc"]]
     rule = {"transforms": Rule.TRANSFORMS, "groups": Rule.OPTIMIZER, "optimizer": Rule.OPTIMIZER}.get(
         path[0] if path else "", Rule.CONFIG
     )
@@ -196,7 +203,7 @@ def _recipe_violation(error: ValidationError) -> Violation:
     return Violation(
         rule=rule,
         file="scheduler.py" if rule is Rule.LEARNING_RATE else "config.py",
-        what=f"a recipe cannot hold this: {_first(error)}",
+        what=clean(f"a recipe cannot hold this: {'.'.join(path)}: {first['msg']}")[:1000],
         fix="choose a plain value within sane bounds",
     )
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from typing_extensions import TypeAliasType
 
 MAX_GROUPS = 256
@@ -139,7 +139,13 @@ class TransformCall(Frozen):
     )
 
 
-Number = Annotated[float, Field(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]
+def _not_whole(value: object) -> object:
+    if type(value) is int:
+        raise ValueError("a whole number beyond 4096")  # else its bound below would be passed by as a float
+    return value
+
+
+Number = Annotated[float, Field(ge=-_MAX_NUMBER, le=_MAX_NUMBER), BeforeValidator(_not_whole)]
 #: Sizes, paddings and counts: bounded, so that no image of a training grows without measure.
 WholeNumber = Annotated[int, Field(ge=-4096, le=4096)]
 if TYPE_CHECKING:

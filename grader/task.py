@@ -49,8 +49,8 @@ class Data(Frozen):
 class Limits(Frozen):
     """The `[sandbox]` table: what one submission's code may use."""
 
-    seconds: float = Field(default=30.0, gt=0)
-    memory_mb: int = Field(default=1500, ge=256)
+    seconds: float = Field(default=30.0, gt=0)  # of CPU time; three times as much by the clock
+    memory_mb: int = Field(default=1500, ge=512)  # torch alone needs most of 512
     threads: int = Field(default=64, ge=4)
     output_kb: int = Field(default=8192, ge=1)
     document_kb: int = Field(default=8192, ge=64)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, Self
 
-from grader.sandbox.inside.supervisor import Envelope, Limits
+from grader.sandbox.inside.supervisor import WALL_FACTOR, Envelope, Limits
 from grader.submission import CODE, Submission
 from grader.task import Task, TaskFacts
 
@@ -96,7 +96,7 @@ def limits_of(task: Task, seconds: float) -> Limits:
     """The task's limits in the sandbox's units; `seconds` is what the time limit leaves."""
     box = task.sandbox
     return Limits(
-        seconds=min(box.seconds, seconds),
+        seconds=min(box.seconds, seconds / WALL_FACTOR),
         memory_mb=box.memory_mb,
         threads=box.threads,
         output=box.output_kb << 10,

@@ -121,7 +121,7 @@ def _over_limit(outcome: Outcome, task: Task) -> tuple[Verdict, Violation]:
     box = task.sandbox
     match outcome.ending:
         case Ending.TIMEOUT:
-            what = f"loading the submission and playing its schedule took longer than {box.seconds:g} s"
+            what = f"loading the submission and playing its schedule took longer than {box.seconds:g} s of computing"
             fix = "look for an endless loop, or for a get_lr() that goes through all past steps each time"
             return Verdict.TIMEOUT, _resource(what, fix)
         case Ending.MEMORY:

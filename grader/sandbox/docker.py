@@ -28,7 +28,7 @@ from grader.errors import SetupError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say
 from grader.sandbox.docker_image import ensure_image
 from grader.sandbox.envelope import BrokenEnvelope, receive
-from grader.sandbox.inside.supervisor import Limits, request
+from grader.sandbox.inside.supervisor import WALL_FACTOR, Limits, request
 
 LABEL = "org.grader"
 _API_SECONDS = 60
@@ -107,7 +107,7 @@ class DockerSandbox:
 
     def _create(self, limits: Limits) -> Any:
         memory = limits.memory_mb << 20
-        deadline = time.time() + limits.seconds + _START_SECONDS + _GRACE_SECONDS
+        deadline = time.time() + WALL_FACTOR * limits.seconds + _START_SECONDS + _GRACE_SECONDS
         return self._client.containers.create(
             self._image,
             labels={
@@ -150,7 +150,7 @@ class DockerSandbox:
             timed_out.set()
             _hang_up(raw)
 
-        watchdog = threading.Timer(limits.seconds + _START_SECONDS + _GRACE_SECONDS, give_up)
+        watchdog = threading.Timer(WALL_FACTOR * limits.seconds + _START_SECONDS + _GRACE_SECONDS, give_up)
         watchdog.daemon = True
         try:
             container.start()

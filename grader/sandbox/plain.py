@@ -14,7 +14,7 @@ from typing import IO
 
 from grader.errors import SetupError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say
-from grader.sandbox.inside.supervisor import OUTPUT_KEPT, READY, Limits
+from grader.sandbox.inside.supervisor import OUTPUT_KEPT, READY, WALL_FACTOR, Limits
 
 _START_SECONDS = 120.0
 
@@ -79,7 +79,7 @@ class _Watch:
             if self.excess:
                 ending = Ending.OUTPUT
                 break
-            if time.monotonic() - started > self.limits.seconds:
+            if time.monotonic() - started > WALL_FACTOR * self.limits.seconds:
                 ending = Ending.TIMEOUT
                 break
             self.over.wait(0.02)

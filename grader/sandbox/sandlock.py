@@ -16,7 +16,7 @@ import threading
 from grader.errors import SetupError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say
 from grader.sandbox.envelope import BrokenEnvelope, receive
-from grader.sandbox.inside.supervisor import Limits, request
+from grader.sandbox.inside.supervisor import WALL_FACTOR, Limits, request
 
 _START_SECONDS = 180.0
 _GRACE_SECONDS = 5.0
@@ -109,7 +109,7 @@ class SandlockSandbox:
                 assert self._control is not None
                 socket.send_fds(self._control, [b"J"], [theirs.fileno()])
             theirs.close()
-            ours.settimeout(limits.seconds + _START_SECONDS + _GRACE_SECONDS)
+            ours.settimeout(WALL_FACTOR * limits.seconds + _START_SECONDS + _GRACE_SECONDS)
             ours.sendall(request(nonce, limits, job))
             with ours.makefile("rb") as stream:
                 return Outcome.of(receive(stream, nonce, limits))

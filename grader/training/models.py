@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from grader.errors import TaskError
-from grader.task import ParameterFact, Task
+from grader.task import ParameterFact, Task, TaskFacts
+from grader.training.data import ImageData
 
 
 class LeNet(nn.Module):
@@ -157,7 +158,8 @@ def source_hash(task: Task) -> str:
     if ":" in task.model:
         source = (task.folder / task.model.partition(":")[0]).read_bytes()
     else:
-        source = inspect.getsource(sys.modules[__name__]).encode()
+        model = factory_of(task)(*task.image, 10)
+        source = f"{inspect.getsource(type(model))}\0{model}".encode()
     return hashlib.sha256(task.model.partition(":")[2].encode() + b"\0" + source).hexdigest()
 
 
@@ -171,3 +173,16 @@ def parameters_of(model: nn.Module) -> tuple[ParameterFact, ...]:
         layer = kind.__name__ if getattr(nn, kind.__name__, None) is kind else ""
         facts.append(ParameterFact(name=name, shape=tuple(parameter.shape), layer=layer))
     return tuple(facts)
+
+
+def facts_of(task: Task, data: ImageData) -> TaskFacts:
+    """What a task's data and model turn out to be."""
+    return TaskFacts(
+        n_train=len(data.train),
+        n_test=len(data.test),
+        classes=data.classes,
+        image=task.image,
+        parameters=parameters_of(build(task, data.classes, seed=0)),
+        data_hash=data.hash,
+        model_hash=source_hash(task),
+    )

@@ -74,18 +74,9 @@ class _Worker:
             return "failed", traceback.format_exc()
 
     def facts(self) -> Any:
-        from grader.task import TaskFacts
         from grader.training import models
 
-        return TaskFacts(
-            n_train=len(self.data.train),
-            n_test=len(self.data.test),
-            classes=self.data.classes,
-            image=self.task.image,
-            parameters=models.parameters_of(models.build(self.task, self.data.classes, seed=0)),
-            data_hash=self.data.hash,
-            model_hash=models.source_hash(self.task),
-        )
+        return models.facts_of(self.task, self.data)
 
     def info(self) -> Any:
         import platform

@@ -20,6 +20,7 @@ import os
 import platform
 import resource
 import struct
+import time
 from collections.abc import Iterator
 
 _PR_SET_DUMPABLE = 4
@@ -150,7 +151,7 @@ def _limit_resources(memory_mb: int, cpu_seconds: float, open_files: int) -> Non
 
     # Not RLIMIT_AS: torch maps gigabytes of libraries that it never touches.
     lower(resource.RLIMIT_DATA, memory_mb << 20)
-    lower(resource.RLIMIT_CPU, int(cpu_seconds) + 2)
+    lower(resource.RLIMIT_CPU, int(time.process_time() + cpu_seconds) + 2)
     lower(resource.RLIMIT_NOFILE, open_files)
     lower(resource.RLIMIT_FSIZE, 32 << 20)
     lower(resource.RLIMIT_CORE, 0)

@@ -32,6 +32,8 @@ def main() -> None:
     result = os.dup(1)
     os.dup2(2, 1)
     if sys.argv[1:2] == ["--confine"]:
+        import torchvision.transforms.v2  # noqa: F401 -- ready is ready: the submission's time is its own
+
         lockdown.confine(memory_mb=int(sys.argv[2]), cpu_seconds=float(sys.argv[3]))
     serve(0, result)
 
@@ -136,7 +138,9 @@ class _Compiler:
                 "name your scheduler class CustomLRScheduler: the grader imports it by that name",
             )
             return None
-        line = line_of("scheduler.py", "class CustomLRScheduler", "CustomLRScheduler")
+        line = line_of("scheduler.py", "class CustomLRScheduler") or self.report.line_with(
+            "scheduler.py", "CustomLRScheduler"
+        )
         if not isinstance(kind, type):
             add(
                 "scheduler_class",
@@ -300,14 +304,14 @@ class _Compiler:
                 'write lrs_kwargs = {"gamma": 0.5}, or {} for none',
             )
             return None
+        if self._wants_feedback(kind):
+            return None
         try:
             scheduler = kind(made, **kwargs)
         except MemoryError:
             raise
         except BaseException as error:
             self._construction_failed(kind, made, error)
-            return None
-        if self._wants_feedback(kind):
             return None
         per_epoch = math.ceil(self.job["n_train"] / batch_size) if batch_size else 1
         steps = per_epoch * epochs if batch_size and epochs else _SHORT_RUN

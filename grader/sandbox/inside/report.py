@@ -5,10 +5,12 @@ checks every rule again on the data (`grader.contract`).
 """
 
 import os
+import re
 import traceback
 from types import TracebackType
 
 FILES = ("scheduler.py", "config.py")
+_ALLOCATION = re.compile(r"can't allocate memory|Cannot allocate memory|out of memory", re.I)
 _META_TENSOR_SIGNS = ("meta tensor", "Cannot copy out of meta", "is on the meta device")
 
 
@@ -33,8 +35,8 @@ class Report:
 
     def add_exception(self, error: BaseException, doing: str, default_file: str) -> None:
         """Record that student code raised `error` while the probe was `doing` something."""
-        if isinstance(error, MemoryError):
-            raise error
+        if isinstance(error, MemoryError) or _ALLOCATION.search(describe(error)):
+            raise MemoryError from error
         file, line = locate(error.__traceback__) or (default_file, None)
         if isinstance(error, SyntaxError) and os.path.basename(error.filename or "") in FILES:
             file, line = os.path.basename(error.filename or ""), error.lineno
@@ -47,6 +49,11 @@ class Report:
             if line.strip().startswith(starts):
                 return number
         return None
+
+    def line_with(self, file: str, word: str) -> int | None:
+        """The first line of `file` that holds `word`."""
+        lines = self.sources.get(file, "").splitlines()
+        return next((number for number, line in enumerate(lines, 1) if word in line), None)
 
 
 def locate(trace: TracebackType | None) -> tuple[str, int] | None:

@@ -1,0 +1,9 @@
+from torch.optim.lr_scheduler import _LRScheduler
+
+
+class CustomLRScheduler(_LRScheduler):
+    def get_lr(self):
+        if self.last_epoch == 20:
+            self.optimizer.param_groups.append(dict(self.optimizer.param_groups[0]))
+            return [0.1, 0.1]
+        return [0.1]

@@ -1,0 +1,1 @@
+block = bytearray(6 << 30)

@@ -1,0 +1,3 @@
+import torch
+
+block = torch.ones(1 << 31)

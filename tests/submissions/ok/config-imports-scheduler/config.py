@@ -1,0 +1,11 @@
+import torch
+from torchvision.transforms import *
+from scheduler import FACTOR
+
+
+class CONFIG:
+    batch_size = 64
+    num_epochs = 2
+    lrs_kwargs = {"factor": FACTOR}
+    optimizer_factory = lambda model: torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    transforms = [ToTensor(), Normalize(0.5, 0.5)]
