@@ -4,15 +4,9 @@ GraderError
 ├── UsageError          the call makes no sense as it stands
 ├── SetupError   this machine lacks something, or a task or data set is wrong
 │   └── TaskError
-├── RejectedError       a submission broke rules; carries the violations
+├── RejectedError       a submission broke rules; carries the violations (in `grader.result`)
 └── InternalError       our own fault: never a score, never the student's
 """
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from grader.result import Violation
 
 
 class GraderError(Exception):
@@ -29,14 +23,6 @@ class SetupError(GraderError):
 
 class TaskError(SetupError):
     """A task file, its model or its data set cannot be used."""
-
-
-class RejectedError(GraderError):
-    """A submission breaks the contract."""
-
-    def __init__(self, violations: "Sequence[Violation]") -> None:
-        super().__init__("; ".join(str(v) for v in violations))
-        self.violations = tuple(violations)
 
 
 class InternalError(GraderError):

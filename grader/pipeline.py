@@ -14,11 +14,11 @@ from typing import Protocol
 
 from grader.contract import read_manifest
 from grader.entry import Entry
-from grader.errors import InternalError, RejectedError
+from grader.errors import InternalError
 from grader.leaderboard import Leaderboard, Row, SeedScore, now, score, update
 from grader.log import write_log
 from grader.recipe import Recipe
-from grader.result import Compiled, EpochRecord, SeedRun, Verdict, summarize
+from grader.result import Compiled, EpochRecord, RejectedError, SeedRun, Verdict, summarize
 from grader.sandbox.base import Sandbox
 from grader.sandbox.compiling import compile_submission
 from grader.store import Store

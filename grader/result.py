@@ -1,10 +1,12 @@
 """What comes out of grading, as plain data with documented fields."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from grader.errors import GraderError
 from grader.recipe import Frozen, Recipe
 
 
@@ -63,6 +65,14 @@ class Violation(Frozen):
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line is not None else self.file
         return f"{place}: {self.what}: {self.fix}"
+
+
+class RejectedError(GraderError):
+    """A submission breaks the contract."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__("; ".join(str(v) for v in violations))
+        self.violations = tuple(violations)
 
 
 class Compiled(Frozen):

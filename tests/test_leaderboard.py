@@ -33,7 +33,12 @@ def test_ranks_are_shared_and_count_everybody_above() -> None:
 
 
 def test_references_stand_among_students_without_a_rank() -> None:
-    rows = [row("a", 0.9), row("cosine", 0.95, kind=Kind.REFERENCE), row("constant", 0.7, kind=Kind.DEFAULT), row("b", 0.6)]
+    rows = [
+        row("a", 0.9),
+        row("cosine", 0.95, kind=Kind.REFERENCE),
+        row("constant", 0.7, kind=Kind.DEFAULT),
+        row("b", 0.6),
+    ]
     assert [(r.id, r.rank) for r in ranked(rows)] == [("cosine", None), ("a", 1), ("constant", None), ("b", 2)]
 
 
@@ -114,5 +119,5 @@ def test_scores_of_another_task_are_not_mixed(tmp_path: Path, empty: Leaderboard
     path = tmp_path / "b.json"
     update(path, empty, [row("a")])
     other = empty.model_copy(update={"task": empty.task.model_copy(update={"name": "other"})})
-    with pytest.raises(UsageError, match="--leaderboard .*other.json"):
+    with pytest.raises(UsageError, match=r"--leaderboard .*other\.json"):
         check_fits(path, other)

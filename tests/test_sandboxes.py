@@ -167,22 +167,15 @@ def test_open_files_and_disk_are_limited(sandbox: Sandbox, task: Task, facts: Ta
 import os
 def many():
     return [os.dup(2) for _ in range(2000)]
-def fill():
-    for n in range(100):
-        with open(f"/tmp/fill{n}", "wb") as stream:
-            stream.write(bytes(16 << 20))
-def inodes():
-    for n in range(5000):
-        open(f"/tmp/inode{n}", "w").close()
 attempt("descriptors", many)
 """,
     )
     assert "descriptors: OSError" in output
-    output = said(sandbox, task, facts, "\ndef fill():\n    for n in range(100):\n        with open(f'/tmp/fill{n}', 'wb')"
-                  " as s:\n            s.write(bytes(16 << 20))\nattempt('disk', fill)")  # fmt: skip
+    fill = "\ndef fill():\n    for n in range(100):\n        open(f'/tmp/fill{n}', 'wb').write(bytes(16 << 20))\n"
+    output = said(sandbox, task, facts, fill + "attempt('disk', fill)")
     assert "WORKED" not in output
-    output = said(sandbox, task, facts, "\ndef inodes():\n    for n in range(5000):\n        open(f'/tmp/n{n}', 'w')"
-                  ".close()\nattempt('inodes', inodes)")  # fmt: skip
+    inodes = "\ndef inodes():\n    for n in range(5000):\n        open(f'/tmp/n{n}', 'w').close()\n"
+    output = said(sandbox, task, facts, inodes + "attempt('inodes', inodes)")
     assert "WORKED" not in output
 
 
@@ -356,7 +349,7 @@ def test_auto_prefers_docker_then_sandlock_then_says_what_to_install(monkeypatch
     monkeypatch.setattr(sandlock_module, "unusable", lambda: None)
     assert choose("auto").name == "sandlock"
     monkeypatch.setattr(sandlock_module, "unusable", lambda: "old kernel")
-    with pytest.raises(SetupError, match="no engine; old kernel.*Install and start Docker"):
+    with pytest.raises(SetupError, match=r"no engine; old kernel.*Install and start Docker"):
         choose("auto")
     with pytest.raises(UsageError, match="no sandbox 'podman'"):
         choose("podman")

@@ -114,9 +114,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
 def test_bombs_are_refused_without_unpacking(tmp_path: Path, kind: str) -> None:
     many = {f"f{n}": b"" for n in range(3000)} | FILES
     (pack_zip if kind == "zip" else pack_tar)(tmp_path / f"many.{kind}", many)
-    (pack_zip if kind == "zip" else pack_tar)(
-        tmp_path / f"wide.{kind}", {**FILES, "scheduler.py": bytes(MAX_FILE + 1)}
-    )
+    (pack_zip if kind == "zip" else pack_tar)(tmp_path / f"wide.{kind}", {**FILES, "scheduler.py": bytes(MAX_FILE + 1)})
     many_, wide = discover(tmp_path)[0]
     assert "more than 2000 files" in many_.problems[0].what
     assert "larger than 256 KiB" in wide.problems[0].what

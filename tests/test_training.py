@@ -12,9 +12,9 @@ import torchvision.transforms as v1
 from conftest import CONFIG, Compile, make
 from torch import nn
 
-from grader.errors import RejectedError, TaskError
+from grader.errors import TaskError
 from grader.recipe import Recipe
-from grader.result import Verdict
+from grader.result import RejectedError, Verdict
 from grader.task import Task, load
 from grader.training import loop, models, optimizers, transforms
 from grader.training.data import ImageData
@@ -137,7 +137,9 @@ def test_the_schedule_reaches_the_optimizer_step_by_step(compiled: Compile, task
 
 def test_frozen_and_left_out_parameters_stay_still(compiled: Compile, task: Task, digits: ImageData) -> None:
     factory = "for p in model.conv1.parameters(): p.requires_grad = False\n        "
-    config = CONFIG.replace("return torch", factory + "return torch").replace("model.parameters(), lr", "model.fc3.parameters(), lr")
+    config = CONFIG.replace("return torch", factory + "return torch").replace(
+        "model.parameters(), lr", "model.fc3.parameters(), lr"
+    )
     recipe = compiled(make(config=config)).recipe
     assert recipe is not None
     assert recipe.frozen == ("conv1.weight", "conv1.bias")
@@ -169,7 +171,7 @@ def test_random_transforms_are_left_out_of_evaluation(compiled: Compile, task: T
         ("[TrivialAugmentWide(), v2.RandomResizedCrop(32, antialias=True), ToTensor()]", "per sample"),
         ("[v2.RandomChoice([v2.RandomRotation(10), v2.GaussianBlur(3)]), v2.ToImage(),"
          " v2.ToDtype(torch.float32, scale=True)]", "per sample"),
-        ("[RandomAffine(10, translate=(0.1, 0.1), interpolation=InterpolationMode.BILINEAR), ToTensor()]", "per sample"),
+        ("[RandomAffine(10, (0.1, 0.1), interpolation=InterpolationMode.BILINEAR), ToTensor()]", "per sample"),
     ],
 )  # fmt: skip
 def test_transforms_of_every_sort_are_replayed(
@@ -235,9 +237,7 @@ def test_the_trainer_checks_transforms_again(
 
 @pytest.mark.parametrize("name", sorted(models.REGISTRY))
 def test_registry_models_train(name: str, recipe: Recipe, task: Task, digits: ImageData) -> None:
-    small = ImageData(
-        type(digits.train)(digits.train.images[:256], digits.train.labels[:256]), digits.test, 10, "few"
-    )
+    small = ImageData(type(digits.train)(digits.train.images[:256], digits.train.labels[:256]), digits.test, 10, "few")
     held_out = task.model_copy(update={"model": name})
     parameters = [p.name for p in models.facts_of(held_out, small).parameters]
     changes = longer(recipe, 2)
@@ -260,7 +260,8 @@ def test_a_course_brings_its_own_model_and_images(tmp_path: Any, recipe: Recipe)
             for n in range(6):
                 Image.new("L", (20, 24), 40 + 150 * label + n).save(folder / f"{n}.png")
     (tmp_path / "model.py").write_text(
-        "from torch import nn\n\n\nclass HeldOut(nn.Sequential):\n    def __init__(self, channels, height, width, classes):\n"
+        "from torch import nn\n\n\nclass HeldOut(nn.Sequential):\n"
+        "    def __init__(self, channels, height, width, classes):\n"
         "        super().__init__(nn.Flatten(), nn.Linear(channels * height * width, classes))\n"
     )
     (tmp_path / "held-out.toml").write_text(

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from grader.errors import InternalError, RejectedError, SetupError, TaskError
+from grader.errors import InternalError, SetupError, TaskError
 from grader.recipe import Recipe
-from grader.result import EpochRecord, SeedRun, Verdict, Violation
+from grader.result import EpochRecord, RejectedError, SeedRun, Verdict, Violation
 from grader.task import Task, TaskFacts
 from grader.training import TrainerInfo, worker
 

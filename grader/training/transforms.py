@@ -17,9 +17,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from grader.errors import RejectedError
 from grader.recipe import Argument, DType, EnumMember, Recipe, SmallTensor, TransformCall
-from grader.result import Rule, Violation
+from grader.result import RejectedError, Rule, Violation
 from grader.training.data import Bytes, Split
 
 #: Classes of torchvision that draw at random without saying so in their name.

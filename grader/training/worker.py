@@ -60,7 +60,8 @@ class _Worker:
         self.data = data.load(self.task)
 
     def answer(self, request: tuple[Any, ...]) -> tuple[Any, ...]:
-        from grader.errors import RejectedError, TaskError
+        from grader.errors import TaskError
+        from grader.result import RejectedError
 
         try:
             if request[0] == "facts":
