@@ -7,7 +7,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -34,14 +34,18 @@ def main() -> None:
         print(f"grader: {error}", file=sys.stderr)
         sys.exit(_exit_code(error))
     except (KeyboardInterrupt, typer.Abort):
-        print("grader: interrupted; the next run goes on from here", file=sys.stderr)
-        sys.stdout.flush()
-        os._exit(130)  # threads that still wait for a training must not hold the process
+        _interrupted()
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's usage errors
             print(f"grader: {error.format_message()} (see grader --help)", file=sys.stderr)
             sys.exit(2)
         raise
+
+
+def _interrupted() -> NoReturn:
+    print("grader: interrupted; the next run goes on from here", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(130)  # threads that still wait for a training must not hold the process
 
 
 def _exit_code(error: GraderError) -> int:
@@ -86,17 +90,20 @@ def run(
     """Grade every submission in a folder and rank it on the leaderboard beside the references."""
     from grader.running import run_class
 
-    run_class(
-        submissions=submissions,
-        task_name=task,
-        sandbox_name=sandbox,
-        device=device,
-        jobs=jobs,
-        board_path=leaderboard,
-        results=results,
-        references=reference,
-        force=force,
-    )
+    try:
+        run_class(
+            submissions=submissions,
+            task_name=task,
+            sandbox_name=sandbox,
+            device=device,
+            jobs=jobs,
+            board_path=leaderboard,
+            results=results,
+            references=reference,
+            force=force,
+        )
+    except KeyboardInterrupt:  # here, since Typer would make an exit of it that says nothing
+        _interrupted()
 
 
 @app.command()

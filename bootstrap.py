@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""From a fresh clone to a running grader, with nothing but Python 3.11 or later.
+
+    python3 bootstrap.py run submissions/     install into .venv, then `grader run submissions/`
+    python3 bootstrap.py check my-folder      any other command of grader works the same way
+    python3 bootstrap.py test                 install what the tests need, a Docker engine too, and run them
+
+On Debian and Ubuntu, and as root or with a sudo that asks for nothing, packages of the system that
+are missing are installed. Otherwise it says what to install. Without a Docker engine the tests that
+need one are left out, loudly; with CI set in the environment that is a failure.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def say(text):
+    print(f"bootstrap: {text}", flush=True)
+
+
+def stop(text):
+    say(text)
+    sys.exit(3)
+
+
+def as_root():
+    """The prefix that makes a command run as root without asking, or None."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return []
+    if shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0:
+        return ["sudo", "-n"]
+    return None
+
+
+def install_system_packages(*names):
+    """apt-get install; False where this is not Debian or we may not."""
+    prefix = as_root()
+    if prefix is None or not shutil.which("apt-get"):
+        return False
+    say(f"installing {', '.join(names)}")
+    environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
+    subprocess.run([*prefix, *environment, "apt-get", "update", "-qq"], stdout=subprocess.DEVNULL)
+    command = [*prefix, *environment, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *names]
+    return subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
+
+
+def make_venv():
+    if PYTHON.exists() and subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True).returncode == 0:
+        return
+    say("making .venv")
+    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    if subprocess.run(command, capture_output=True).returncode == 0:
+        return
+    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    if install_system_packages(package) and subprocess.run(command).returncode == 0:
+        return
+    stop(f"Python's venv module is incomplete: install it (Debian, Ubuntu: apt-get install {package}) and try again")
+
+
+def install(extra):
+    """pip install the checkout into .venv, unless this very pyproject.toml is installed already."""
+    make_venv()
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + extra.encode()).hexdigest()
+    stamp = VENV / f"installed{extra}"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    say("installing grader with torch and torchvision (once; a minute or more)")
+    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", f"{ROOT}{extra}"]
+    if subprocess.run(command).returncode != 0:
+        stop("pip failed (see above): check the network and the disk, then run the same command again")
+    stamp.write_text(wanted)
+
+
+def engine_answers():
+    code = "from grader.sandbox.docker import unusable; import sys; sys.exit(unusable() is not None)"
+    return subprocess.run([PYTHON, "-c", code]).returncode == 0
+
+
+def prepare_engine():
+    """A Docker engine and a base image for our Dockerfile; the environment that the tests then need, or None."""
+    script = ROOT / ".ci" / "engine.sh"
+    prefix = as_root()
+    if not engine_answers():
+        if prefix is None or not shutil.which("apt-get"):
+            return None
+        subprocess.run([*prefix, "bash", str(script), "engine"])
+        if not engine_answers():
+            return None
+    done = subprocess.run([*(prefix or []), "bash", str(script), "base"], stdout=subprocess.PIPE, text=True)
+    pairs = (line.partition("=") for line in done.stdout.splitlines() if line.startswith("GRADER_"))
+    return {name: value for name, _, value in pairs}
+
+
+def test(arguments):
+    install("[test]")
+    command = [PYTHON, "-m", "pytest", "-n", "2", *arguments]
+    engine = prepare_engine()
+    if engine is not None:
+        return subprocess.run(command, cwd=ROOT, env={**engine, **os.environ}).returncode
+    missing = "no Docker engine answers, and none could be installed (Debian, Ubuntu: apt-get install docker.io)"
+    if os.environ.get("CI"):
+        stop(missing)
+    code = subprocess.run([*command, "-m", "not docker"], cwd=ROOT).returncode
+    say(f"THE TESTS OF THE DOCKER SANDBOX WERE NOT RUN: {missing}")
+    return code
+
+
+def main():
+    if sys.version_info < (3, 11):  # noqa: UP036 -- this file is what an older Python meets first
+        stop(f"Python 3.11 or later is needed, this is {sys.version.split()[0]}")
+    if len(sys.argv) < 2:
+        print(__doc__)
+        sys.exit(2)
+    if sys.argv[1] == "test":
+        sys.exit(test(sys.argv[2:]))
+    install("")
+    try:
+        sys.exit(subprocess.run([PYTHON, "-m", "grader", *sys.argv[1:]]).returncode)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
