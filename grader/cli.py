@@ -6,6 +6,7 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -27,9 +28,8 @@ BOARD = Path("leaderboard/leaderboard.json")
 def main() -> None:
     """Entry point of `grader`."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as leave:
-        sys.exit(leave.exit_code)
+        code = app(standalone_mode=False)  # Typer hands back the code of typer.Exit
+        sys.exit(code if isinstance(code, int) else 0)
     except GraderError as error:
         print(f"grader: {error}", file=sys.stderr)
         sys.exit(_exit_code(error))
@@ -104,6 +104,87 @@ def run(
         )
     except KeyboardInterrupt:  # here, since Typer would make an exit of it that says nothing
         _interrupted()
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+) -> None:
+    """Write the assignment into a folder: scheduler, configuration, model, training script, texts."""
+    from grader.scaffolding import write_kit
+
+    for path in write_kit(folder):
+        print(f"wrote {path}")
+    print(f"next: edit {folder / 'scheduler.py'}, then grader check {folder}")
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="The folder with scheduler.py and config.py.")] = Path("."),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw the schedule into this .png or .svg file.")] = None,
+    github: Annotated[bool, typer.Option("--github", help="Print annotations for a GitHub workflow.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a file changes.")] = False,
+) -> None:
+    """Say in seconds what grader run would say: violations, the schedule, advice. Runs your code unprotected."""
+    from grader.sandbox.plain import PlainSandbox
+
+    sandbox = PlainSandbox()
+    sandbox.warm_up()  # torch is imported over there while this process imports its own
+    from rich.console import Console
+
+    from grader import plots, show_check
+    from grader.checking import check as check_folder
+
+    if plot is not None:
+        plots.check_name(plot)
+    while True:
+        seen = _times(folder)
+        checked = check_folder(folder, sandbox)
+        if as_json:
+            print(show_check.as_json(checked))
+        else:
+            show_check.as_text(checked, Console())
+        if plot is not None and checked.compiled.recipe is not None:
+            plots.schedule(checked.compiled.recipe, plot)
+            print(f"schedule drawn in {plot}", file=sys.stderr)
+        if github and (annotations := show_check.as_github(checked)):
+            print(annotations)
+        if not watch:
+            sandbox.close()
+            raise typer.Exit(0 if checked.accepted else 1)
+        print("watching; ^C ends", flush=True)
+        sandbox.warm_up()
+        while _times(folder) == seen:
+            time.sleep(0.3)
+
+
+@app.command()
+def compare(
+    folder: Annotated[Path, typer.Argument(help="The folder with scheduler.py and config.py.")] = Path("."),
+    with_: Annotated[str, typer.Option("--with", help="References to train as well, such as cosine,constant.")] = "",
+    task: Annotated[str, typer.Option(help="cifar10, digits (no download), or a task file.")] = "cifar10",
+    data: Annotated[Path | None, typer.Option(help="Image folder with train/CLASS and test/CLASS instead.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings per schedule.")] = 3,
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    plot: Annotated[Path, typer.Option(help="Where the figure goes: .png or .svg.")] = Path("compare.png"),
+    results: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = Path("results"),
+) -> None:
+    """Train your scheduler and the default one on the public task, with the same seeds, and draw both."""
+    from grader import plots
+    from grader.show_compare import run_comparison
+
+    plots.check_name(plot)
+    others = [name.strip() for name in with_.split(",") if name.strip()]
+    try:
+        run_comparison(folder, task, data, seeds, others, device, results, plot)
+    except KeyboardInterrupt:
+        _interrupted()
+
+
+def _times(folder: Path) -> dict[Path, int]:
+    """When the submission's files last changed."""
+    return {path: path.stat().st_mtime_ns for path in sorted(folder.glob("*")) if path.is_file()}
 
 
 @app.command()

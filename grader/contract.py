@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from grader import strict_json
 from grader.recipe import Frozen, Recipe, steps_per_epoch
-from grader.result import Rule, Violation
+from grader.result import Observed, Rule, Violation
 from grader.task import Task, TaskFacts
 
 MAX_MANIFEST = 64 << 10
@@ -123,6 +123,7 @@ class Document(Frozen):
     violations: tuple[Violation, ...]
     recipe: Recipe | None
     torch: str
+    observed: Observed | None = None
 
 
 class _Wire(Frozen):
@@ -130,6 +131,7 @@ class _Wire(Frozen):
     memory: bool
     violations: tuple[dict[str, Any], ...] = Field(max_length=1000)
     recipe: dict[str, Any] | None
+    observed: Observed | None = None
     torch: str = Field(max_length=100)
     torchvision: str | None = Field(max_length=100)
 
@@ -166,6 +168,7 @@ def read_document(data: bytes, task: Task, facts: TaskFacts) -> Document:
         violations=tuple(violations),
         recipe=recipe if not violations else None,
         torch=clean(wire.torch),
+        observed=wire.observed,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from grader.errors import GraderError
-from grader.recipe import Frozen, Recipe
+from grader.recipe import Frozen, Recipe, Series
 
 
 class Verdict(StrEnum):
@@ -75,6 +75,14 @@ class RejectedError(GraderError):
         self.violations = tuple(violations)
 
 
+class Observed(Frozen):
+    """What the probe saw beyond the recipe, for advice only (`grader.advice`)."""
+
+    longer: Series[float]  # the first group's learning rate over as many steps again
+    types: tuple[Annotated[str, Field(max_length=100)], ...]  # of the learning rates
+    cost: tuple[float, float]  # seconds of 200 steps early and late
+
+
 class Compiled(Frozen):
     """A submission after the sandbox: a recipe, or a verdict with its reasons."""
 
@@ -85,6 +93,7 @@ class Compiled(Frozen):
     seconds: float  # wall time of the submission's code
     output: str = ""  # what it printed, capped
     detail: str = ""  # for internal: what failed on our side
+    observed: Observed | None = None  # for advice, where it was asked for
 
 
 class EpochRecord(Frozen):

@@ -79,7 +79,7 @@ class Sandbox(Protocol):
         """End everything that was started. May be called twice."""
 
 
-def job_of(submission: Submission, task: Task, facts: TaskFacts) -> bytes:
+def job_of(submission: Submission, task: Task, facts: TaskFacts, *, observe: bool = False) -> bytes:
     """The probe's job for a submission: all that student code can learn of the task."""
     return json.dumps(
         {
@@ -88,6 +88,7 @@ def job_of(submission: Submission, task: Task, facts: TaskFacts) -> bytes:
             "n_train": facts.n_train,
             "image": facts.image,
             "max_steps": task.max_steps,
+            "observe": observe,
         }
     ).encode()
 

@@ -15,7 +15,9 @@ _CHANCE = re.compile(rb"rand|seed|time|clock|uuid|secret|hash|\bid\(|getpid|envi
 _INTERNAL_RETRIES = 2
 
 
-def compile_submission(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts) -> Compiled:
+def compile_submission(
+    submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts, *, observe: bool = False
+) -> Compiled:
     """Read the manifest, run the probe, and collect all that is wrong at once.
 
     A schedule that names clock or chance is compiled a second time in a fresh sandbox: where the
@@ -28,7 +30,7 @@ def compile_submission(submission: Submission, sandbox: Sandbox, task: Task, fac
         return Compiled(
             verdict=Verdict.CONTRACT, violations=_ordered(violations), sandbox=sandbox.name.value, seconds=0.0
         )
-    first = _run(submission, sandbox, task, facts)
+    first = _run(submission, sandbox, task, facts, observe=observe)
     if first.recipe is not None and any(_CHANCE.search(submission.files[name]) for name in CODE):
         second = _run(submission, sandbox, task, facts)
         if second.verdict is Verdict.INTERNAL:
@@ -69,13 +71,13 @@ def _ordered(violations: list[Violation]) -> tuple[Violation, ...]:
     return tuple(sorted(violations, key=lambda v: (order.get(v.file, len(order)), v.line or 0)))
 
 
-def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts) -> Compiled:
-    job, limits = job_of(submission, task, facts), limits_of(task, task.time_limit_s)
+def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts, *, observe: bool = False) -> Compiled:
+    job, limits = job_of(submission, task, facts, observe=observe), limits_of(task, task.time_limit_s)
     for _ in range(1 + _INTERNAL_RETRIES):
         outcome = sandbox.run(job, limits)
         if outcome.ending is not Ending.BROKEN:
             break
-    verdict, violations, recipe = Verdict.OK, list[Violation](), None
+    verdict, violations, recipe, observed = Verdict.OK, list[Violation](), None, None
     if outcome.ending is Ending.BROKEN:
         verdict = Verdict.INTERNAL
     elif outcome.ending is not Ending.EXITED:
@@ -93,7 +95,7 @@ def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts)
             what = f"the process ended without a document of the grader ({error})"
             violations.append(_resource(what, "do not end the process and do not touch the grader's channels"))
         else:
-            violations, recipe = list(document.violations), document.recipe
+            violations, recipe, observed = list(document.violations), document.recipe, document.observed
             if document.memory:
                 verdict, violation = _over_limit(Outcome(Ending.MEMORY), task)
                 violations.append(violation)
@@ -110,6 +112,7 @@ def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts)
         seconds=round(outcome.seconds, 4),
         output=output,
         detail=outcome.detail,
+        observed=observed,
     )
 
 

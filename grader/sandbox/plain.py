@@ -25,18 +25,37 @@ class PlainSandbox:
     name = SandboxName.NONE
     version = "none"
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._warm: subprocess.Popen[bytes] | None = None
+
     def open(self, say: Say) -> None:
         """Nothing to prepare."""
 
+    def warm_up(self) -> None:
+        """Start the process of the next run now, so that it has torch imported by then."""
+        with self._lock:
+            self._warm = self._warm or self._start()
+
     def close(self) -> None:
-        """Nothing to end."""
+        """End a process that was warmed up in vain."""
+        with self._lock:
+            process, self._warm = self._warm, None
+        if process is not None:
+            process.kill()
+            process.communicate()
 
     def run(self, job: bytes, limits: Limits) -> Outcome:
         """Run the probe in a process group of its own, killed as a whole at its end."""
+        with self._lock:
+            process, self._warm = self._warm, None
+        return _Watch(process or self._start(), job, limits).outcome()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
         environment = {k: v for k, v in os.environ.items() if k in ("PATH", "SYSTEMROOT", "TEMP", "TMP", "HOME")}
         environment |= {"OMP_NUM_THREADS": "1"}
         try:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-I", "-B", "-m", "grader.sandbox.inside.probe"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -46,7 +65,6 @@ class PlainSandbox:
             )
         except OSError as error:
             raise SetupError(f"a Python process cannot be started: {error}") from None
-        return _Watch(process, job, limits).outcome()
 
 
 class _Watch:

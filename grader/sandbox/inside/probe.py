@@ -4,8 +4,8 @@ Reads a job (JSON) on stdin, writes one document (JSON) to the descriptor that w
 treats what the submission prints as captured output. It never sees an image, a label or a weight.
 
 Job:      {"files": {"scheduler.py": text, "config.py": text}, "parameters": [{name, shape, layer}],
-           "n_train": int, "image": [C, H, W], "max_steps": int}
-Document: {"protocol": 1, "memory": bool, "violations": [...], "recipe": {...} | null,
+           "n_train": int, "image": [C, H, W], "max_steps": int, "observe": bool}
+Document: {"protocol": 1, "memory": bool, "violations": [...], "recipe": {...} | null, "observed": {...} | null,
            "torch": version, "torchvision": version | null}
 """
 
@@ -55,9 +55,11 @@ def serve(job_descriptor: int, result_descriptor: int) -> None:
 def compile_submission(job: dict[str, Any]) -> dict[str, Any]:
     """The document for one job. Whatever the submission raises ends up as a violation in it."""
     report = Report(job["files"])
-    recipe, memory = None, False
+    recipe, memory, observed = None, False, None
     try:
-        recipe = _Compiler(job, report).run()
+        compiler = _Compiler(job, report)
+        recipe = compiler.run()
+        observed = compiler.observed
     except MemoryError:
         memory = True
     except BaseException as error:
@@ -68,6 +70,7 @@ def compile_submission(job: dict[str, Any]) -> dict[str, Any]:
         "memory": memory,
         "violations": report.violations,
         "recipe": None if memory else recipe,
+        "observed": observed,
         "torch": str(torch.__version__),
         "torchvision": str(getattr(torchvision, "__version__", None)) if torchvision else None,
     }
@@ -78,6 +81,7 @@ class _Compiler:
 
     def __init__(self, job: dict[str, Any], report: Report) -> None:
         self.job, self.report = job, report
+        self.observed: dict[str, Any] | None = None
 
     def run(self) -> dict[str, Any] | None:
         watch = Watch()
@@ -113,6 +117,8 @@ class _Compiler:
                     "epochs": epochs,
                     "transforms": pipeline,
                 }
+                if self.job.get("observe"):
+                    self.observed = player.observe(sum(player.series[0]["lr"].counts))
         watch.look_around()
         self._torch_schedulers(watch)
         return recipe

@@ -11,6 +11,8 @@ from types import TracebackType
 
 FILES = ("scheduler.py", "config.py")
 _ALLOCATION = re.compile(r"can't allocate memory|Cannot allocate memory|out of memory", re.I)
+#: The base class called with a third argument, which was `verbose` until PyTorch removed it.
+_BASE_TAKES_TWO = re.compile(r"LRScheduler\.__init__\(\) takes .* positional arguments but 4 were given")
 _META_TENSOR_SIGNS = ("meta tensor", "Cannot copy out of meta", "is on the meta device")
 
 
@@ -98,7 +100,7 @@ def explain(error: BaseException) -> tuple[str, str, str]:
         )
     if isinstance(error, RecursionError):
         return "raised", "RecursionError (it calls itself without end)", "end the recursion"
-    if isinstance(error, TypeError) and "verbose" in text:
+    if isinstance(error, TypeError) and ("verbose" in text or _BASE_TAKES_TWO.search(text)):
         return "raised", text, "remove verbose: PyTorch removed that argument from its schedulers"
     if isinstance(error, AttributeError) and "object has no attribute" in text:
         return (

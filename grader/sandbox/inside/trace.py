@@ -6,12 +6,15 @@ that step would have used.
 """
 
 import math
+import time
 from typing import Any
 
 import torch
 
 from .optimizer import NotPlain, hyperparameters, plain
 from .report import Report, describe, explain, locate
+
+_TIMED = 200
 
 
 class Runs:
@@ -33,7 +36,7 @@ class Runs:
 
     def as_json(self) -> dict[str, Any]:
         """The form of `grader.recipe.Series`."""
-        return {"values": self.values, "counts": self.counts}
+        return {"values": list(self.values), "counts": list(self.counts)}
 
 
 class Player:
@@ -53,6 +56,7 @@ class Player:
         self._names = hyperparameters(optimizer)
         self.series = [{name: Runs() for name in self._names} for _ in self._groups]
         # What each hyperparameter was last seen as: the same immutable object needs no second look.
+        self._types: set[str] = set()
         self._seen: list[dict[str, Any]] = [dict.fromkeys(self._names, self) for _ in self._groups]
 
     def advance(self, steps: int) -> bool:
@@ -71,6 +75,32 @@ class Player:
                 return False
             self._step += 1
         return True
+
+    def observe(self, steps: int) -> dict[str, Any]:
+        """What only an adviser wants to know, after `steps` steps were played: a look beyond the end, types, cost.
+
+        `longer` is the first group's learning rate over as many steps again, as far as the schedule goes;
+        `cost` are the seconds that 200 calls of step() took at the start of this look and at its end.
+        """
+        planned, quiet = self.series[0]["lr"], Report({})
+        self._report, saved = quiet, self._report
+        self.series[0]["lr"] = beyond = Runs()
+        self._seen = [dict.fromkeys(self._names, self) for _ in self._groups]
+        self.advance(steps)
+        self.series[0]["lr"], self._report = planned, saved
+        late = self._cost() if not quiet.violations else 0.0
+        self._scheduler.last_epoch = 0
+        early = self._cost() if not quiet.violations else 0.0
+        return {"longer": beyond.as_json(), "types": sorted(self._types), "cost": [early, late]}
+
+    def _cost(self) -> float:
+        started = time.perf_counter()
+        try:
+            for _ in range(_TIMED):
+                self._scheduler.step()
+        except Exception:
+            return 0.0
+        return time.perf_counter() - started
 
     def _record(self) -> bool:
         groups = self._optimizer.param_groups
@@ -95,6 +125,8 @@ class Player:
                     copy = plain(value)
                 except NotPlain as problem:
                     return self._not_plain(index, name, value, str(problem))
+                if name == "lr":
+                    self._types.add(type(value).__name__)
                 if name == "lr" and (type(copy) is not float or copy < 0.0):
                     return self._broken(
                         "learning_rate",

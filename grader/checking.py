@@ -1,0 +1,67 @@
+"""`grader check`: the very probe and contract of `grader run` on one's own folder, and advice.
+
+The public task's facts (number of images, names and shapes of parameters) are shipped, so that a
+check needs neither the data set nor torch in this process.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader import task as tasks
+from grader.advice import Advice, Subject, advise
+from grader.errors import TaskError, UsageError
+from grader.result import Compiled, Verdict
+from grader.sandbox.compiling import compile_submission
+from grader.sandbox.plain import PlainSandbox
+from grader.submission import Submission, discover
+from grader.task import Task, TaskFacts
+
+#: Seconds per image and per step of the public training on one CPU core: a run of five epochs of
+#: 50,000 images in batches of 64, with evaluation, took 26 s.
+_SECONDS_PER_IMAGE = 9e-5
+_SECONDS_PER_STEP = 1e-3
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The outcome of a check."""
+
+    submission: Submission
+    task: Task
+    compiled: Compiled
+    advice: tuple[Advice, ...]
+    predicted_seconds: float | None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether `grader run` would train it."""
+        return self.compiled.verdict is Verdict.OK
+
+
+def facts_of_public(task: Task) -> TaskFacts:
+    """The shipped facts of a public task. Raises TaskError for a task without."""
+    path = task.folder / f"{task.name}.facts.json"
+    try:
+        return TaskFacts.model_validate_json(path.read_bytes())
+    except OSError:
+        raise TaskError(f"task {task.name} has no {path.name} beside it: check with the public task, cifar10") from None
+
+
+def check(folder: Path, sandbox: PlainSandbox, task_name: str = "cifar10") -> Checked:
+    """Check the submission in `folder`. Raises UsageError where there is none."""
+    task = tasks.load(task_name)
+    facts = facts_of_public(task)
+    found, _ = discover(folder)
+    if len(found) != 1:
+        raise UsageError(f"{folder} is not the folder of one submission: it should hold scheduler.py and config.py")
+    submission = found[0]
+    compiled = compile_submission(submission, sandbox, task, facts, observe=True)
+    advice: tuple[Advice, ...] = ()
+    predicted = None
+    if compiled.recipe is not None:
+        texts = {name: data.decode("utf-8", "replace") for name, data in submission.files.items()}
+        subject = Subject(compiled.recipe, compiled.observed, texts["scheduler.py"], texts["config.py"])
+        advice = tuple(advise(subject))
+        images = facts.n_train * compiled.recipe.epochs
+        predicted = compiled.seconds + images * _SECONDS_PER_IMAGE + compiled.recipe.steps * _SECONDS_PER_STEP
+    return Checked(submission, task, compiled, advice, predicted)

@@ -1,0 +1,120 @@
+"""`grader compare`: one's own scheduler against the default one, on the public task, with the same seeds."""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from grader import task as tasks
+from grader.errors import TaskError, UsageError
+from grader.leaderboard import score
+from grader.recipe import Recipe
+from grader.references import references_for
+from grader.result import EpochRecord, RejectedError, SeedRun
+from grader.sandbox.compiling import compile_submission
+from grader.sandbox.plain import PlainSandbox
+from grader.store import Store
+from grader.submission import Submission, discover
+from grader.task import Data, DataSource, Task, TaskFacts
+from grader.training.pool import TrainerPool, choose_device
+
+#: The default scheduler with one's own configuration: whatever its arguments, the rates stay.
+_DEFAULT = b"""
+from torch.optim.lr_scheduler import _LRScheduler
+
+
+class CustomLRScheduler(_LRScheduler):
+    def __init__(self, optimizer, *args, **kwargs):
+        super().__init__(optimizer)
+
+    def get_lr(self):
+        return list(self.base_lrs)
+"""
+
+
+class Progress(Protocol):
+    """Told of every epoch, from several threads."""
+
+    def __call__(self, name: str, seed: int, record: EpochRecord, epochs: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Line:
+    """One schedule of a comparison."""
+
+    name: str
+    runs: tuple[SeedRun, ...]
+
+    @property
+    def accuracy(self) -> tuple[float, float | None] | None:
+        """Mean over the seeds and its standard error; None where a training did not finish."""
+        scores = [run.accuracy for run in self.runs if run.accuracy is not None]
+        return score(scores) if len(scores) == len(self.runs) else None
+
+
+def public_task(name: str, data: Path | None, seeds: int | None) -> Task:
+    """The task to compare on: a shipped one or a file, perhaps with the images of a folder, perhaps fewer seeds."""
+    task = tasks.load(name)
+    if data is not None:
+        folder = Data(source=DataSource.FOLDER, path=str(data.resolve()))
+        task = task.model_copy(update={"data": folder, "name": f"{task.name}-images"})
+    if seeds is not None:
+        task = task.model_copy(update={"seeds": tuple(range(seeds))})
+    return task
+
+
+def compare(
+    folder: Path, task: Task, others: Sequence[str], device: str, results: Path, progress: Progress
+) -> list[Line]:
+    """Train the submission in `folder`, the default scheduler and the references named in `others`.
+
+    All share configuration-independent seeds and data order; the default shares the configuration
+    too. Raises RejectedError where the submission breaks the contract.
+    """
+    found, _ = discover(folder)
+    if len(found) != 1:
+        raise UsageError(f"{folder} is not the folder of one submission: it should hold scheduler.py and config.py")
+    chosen = choose_device(device)
+    workers = 1 if chosen == "cuda" else os.cpu_count() or 1
+    with contextlib.ExitStack() as stack:
+        trainers = TrainerPool(task, chosen, workers)
+        stack.callback(trainers.close)
+        trainers.start()
+        facts, trainer = trainers.facts()
+        store = Store(results / task.name, task, facts, trainer)
+        recipes = _recipes(found[0], others, task, facts)
+        pool = stack.enter_context(ThreadPoolExecutor(workers))
+
+        def train(name: str, recipe: Recipe, seed: int) -> SeedRun:
+            run = store.run(recipe, seed, task.time_limit_s)
+            if run is None:
+                run = trainers.train(
+                    recipe, seed, task.time_limit_s, lambda record: progress(name, seed, record, recipe.epochs)
+                )
+                store.keep_run(recipe, run)
+            return run
+
+        futures = {name: [pool.submit(train, name, r, seed) for seed in task.seeds] for name, r in recipes.items()}
+        return [Line(name, tuple(future.result() for future in runs)) for name, runs in futures.items()]
+
+
+def _recipes(mine: Submission, others: Sequence[str], task: Task, facts: TaskFacts) -> dict[str, Recipe]:
+    submissions = {"yours": mine, "default": replace(mine, files={**mine.files, "scheduler.py": _DEFAULT})}
+    known = {entry.submission.id: entry.submission for entry in references_for(None, facts)}
+    for name in others:
+        if name not in known:
+            raise UsageError(f"there is no reference {name!r}: use {', '.join(sorted(known))}")
+        submissions[name] = known[name]
+    sandbox = PlainSandbox()
+    recipes = {}
+    for name, submission in submissions.items():
+        compiled = compile_submission(submission, sandbox, task, facts)
+        if compiled.recipe is None:
+            if not compiled.violations:
+                raise TaskError(f"{name} could not be compiled: {compiled.detail}")
+            raise RejectedError(compiled.violations)
+        recipes[name] = compiled.recipe
+    return recipes

@@ -1,0 +1,135 @@
+"""Recognises the schedules that everybody is taught, from the learning rates alone.
+
+Each recogniser takes the rates of the steps (floats, one group) and answers with a name and its
+parameters, or None. They are tried from the most special to the most general; a match means that
+every step agrees to a relative 1e-6.
+
+Formulas: torch.optim.lr_scheduler's documentation; Loshchilov and Hutter, SGDR (2016), equation 5.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+_TOLERANCE = 1e-6
+Rates = Sequence[float]
+
+
+def name_of(rates: Rates) -> str | None:
+    """The name of a known schedule with its parameters, such as "cosine, T_max=3910"; None for others."""
+    start = _warmup(rates) if len(rates) > 4 else 0
+    for begin in (start, start + 1) if start else (0,):
+        warm = f"linear warmup over {begin} steps, then " if begin else ""
+        for recognise in (_constant, _step, _exponential, _cosine, _polynomial):
+            name = recognise(rates[begin:])
+            if name is not None and (warm or recognise is not _constant):
+                return warm + name
+    return None
+
+
+def _same(rates: Rates, formula: Callable[[int], float], top: float) -> bool:
+    return all(abs(rate - formula(step)) <= _TOLERANCE * top for step, rate in enumerate(rates))
+
+
+def _warmup(rates: Rates) -> int:
+    """How many steps the rate rises evenly from the start (0 where it does not, or never stops)."""
+    rise = rates[1] - rates[0]
+    if rise <= 0:
+        return 0
+    top = max(rates)
+    for step in range(1, len(rates)):
+        if abs(rates[step] - rates[step - 1] - rise) > _TOLERANCE * top:
+            return step - 1 if step > 3 else 0
+    return 0
+
+
+def _constant(rates: Rates) -> str | None:
+    return "constant" if min(rates) == max(rates) else None
+
+
+def _runs(rates: Rates) -> list[tuple[float, int]]:
+    runs: list[tuple[float, int]] = []
+    for rate in rates:
+        if runs and runs[-1][0] == rate:
+            runs[-1] = (rate, runs[-1][1] + 1)
+        else:
+            runs.append((rate, 1))
+    return runs
+
+
+def _step(rates: Rates) -> str | None:
+    """Drops by one factor: at even distances, or at milestones."""
+    runs = _runs(rates)
+    if not 2 <= len(runs) <= max(2, len(rates) // 3) or runs[0][0] <= 0:
+        return None
+    gamma = runs[1][0] / runs[0][0]
+    if not 0 < gamma < 1:
+        return None
+    if any(abs(b[0] - a[0] * gamma) > _TOLERANCE * a[0] for a, b in pairwise(runs)):
+        return None
+    lengths = {count for _, count in runs[:-1]}
+    if len(lengths) == 1 and len(runs) > 2 and runs[-1][1] <= runs[0][1]:
+        return f"step decay, step_size={runs[0][1]}, gamma={gamma:.6g}"
+    ends = [sum(count for _, count in runs[: i + 1]) for i in range(len(runs) - 1)]
+    shown = ", ".join(map(str, ends[:6])) + (", …" if len(ends) > 6 else "")
+    return f"step decay at [{shown}], gamma={gamma:.6g}"
+
+
+def _exponential(rates: Rates) -> str | None:
+    if len(rates) < 4 or rates[0] <= 0 or not 0 < rates[1] / rates[0] < 1:
+        return None
+    # From the far end of what is not tiny: the first two steps alone fix the factor badly.
+    last = max((i for i, rate in enumerate(rates) if rate > 1e-3 * rates[0]), default=1)
+    gamma = (rates[last] / rates[0]) ** (1 / last) if last else 0.0
+    if gamma and _same(rates, lambda t: rates[0] * gamma**t, rates[0]):
+        return f"exponential, gamma={gamma:.6g}"
+    return None
+
+
+def _cosine(rates: Rates) -> str | None:
+    """Half a wave from the first rate to eta_min; also when it goes on up again, or stays at the floor."""
+    top, floor = rates[0], min(rates)
+    if len(rates) < 8 or top <= floor:
+        return None
+    lowest = rates.index(floor)
+    for eta_min in dict.fromkeys((0.0, floor)):
+        at = max(2, lowest // 2)
+        share = 2 * (rates[at] - eta_min) / (top - eta_min) - 1
+        if not -1 < share < 1:
+            continue
+        t_max = round(math.pi * at / math.acos(share))
+        if t_max < 2:
+            continue
+
+        def wave(t: int, eta_min: float = eta_min, t_max: int = t_max) -> float:
+            return eta_min + (top - eta_min) * (1 + math.cos(math.pi * t / t_max)) / 2
+
+        def held(t: int, t_max: int = t_max) -> float:
+            return wave(min(t, t_max))
+
+        restart = next((t for t in range(1, len(rates)) if rates[t] == top), 0)
+        ending = f", eta_min={eta_min:.4g}" if eta_min else ""
+        if _same(rates, wave, top) or _same(rates, held, top):
+            return f"cosine, T_max={t_max}{ending}"
+        if restart and _same(rates, lambda t, r=restart: wave(t % r), top):  # type: ignore[misc]
+            return f"cosine with warm restarts, T_0={restart}{ending}"
+    return None
+
+
+def _polynomial(rates: Rates) -> str | None:
+    """base (1 - t / total) ** power, zero after; power 1 is linear."""
+    if len(rates) < 8 or rates[0] <= 0 or rates[-1] > rates[0]:
+        return None
+    zero = next((t for t, rate in enumerate(rates) if rate <= 0), 0)
+    slope = rates[0] - rates[1]
+    for total in dict.fromkeys((zero, len(rates), round(rates[0] / slope) if slope > 0 else 0)):
+        if total < 4:
+            continue
+        middle = min(total, len(rates)) // 2
+        if not 0 < rates[middle] < rates[0]:
+            continue
+        power = math.log(rates[middle] / rates[0]) / math.log(1 - middle / total)
+        if _same(rates, lambda t, n=total, p=power: rates[0] * max(0.0, 1 - t / n) ** p, rates[0]):  # type: ignore[misc]
+            kind = "linear" if abs(power - 1) < 1e-4 else f"polynomial, power={power:.4g}"
+            return f"{kind}, total={total}"
+    return None

@@ -1,0 +1,19 @@
+"""How your scheduler is trained. You may change every value."""
+
+import torch
+from torchvision.transforms import Compose, Normalize, ToTensor
+
+
+class CONFIG:
+    batch_size = 64
+    num_epochs = 10
+
+    # Keyword arguments of your CustomLRScheduler.
+    lrs_kwargs = {}
+
+    # Any optimizer of torch.optim that needs no closure.
+    def optimizer_factory(model):
+        return torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+
+    # Any transforms that torchvision ships; the random ones are used in training only.
+    transforms = Compose([ToTensor(), Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))])

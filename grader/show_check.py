@@ -1,0 +1,120 @@
+"""What a check looks like: text with a picture of the schedule, JSON, and GitHub annotations."""
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+
+from rich.console import Console
+from rich.markup import escape
+
+from grader.checking import Checked
+
+_ROWS, _COLUMNS = 9, 64
+
+
+def picture(rates: Sequence[float]) -> list[str]:
+    """The learning rate over the steps as lines of text; each column is the mean of its steps."""
+    top = max(rates)
+    if top <= 0:
+        return ["the learning rate is zero throughout"]
+    columns = min(_COLUMNS, len(rates))
+    bounds = [round(i * len(rates) / columns) for i in range(columns + 1)]
+    means = [sum(rates[a:b]) / (b - a) for a, b in pairwise(bounds)]
+    heights = [mean / top * _ROWS for mean in means]
+    blocks = " ▁▂▃▄▅▆▇█"
+    lines = []
+    for row in range(_ROWS - 1, -1, -1):
+        cells = "".join(blocks[max(0, min(8, round((height - row) * 8)))] for height in heights)
+        label = f"{top:9.3g}" if row == _ROWS - 1 else f"{0:9}" if row == 0 else " " * 9
+        lines.append(f"{label} │{cells}")
+    lines.append(" " * 10 + "└" + "─" * columns)
+    lines.append(" " * 11 + f"0{f'{len(rates)} steps':>{columns - 1}}")
+    return lines
+
+
+def as_text(checked: Checked, console: Console) -> None:
+    """The whole report for a terminal."""
+    compiled = checked.compiled
+    for violation in compiled.violations:
+        console.print(f"[red]{escape(str(violation))}[/]", highlight=False, soft_wrap=True)
+        line = _source_line(checked, violation.file, violation.line)
+        if line:
+            console.print(f"    {escape(line)}", highlight=False, soft_wrap=True, style="dim")
+    recipe = compiled.recipe
+    if recipe is not None:
+        for text in picture(list(recipe.groups[0].lr.expand())):
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            f"{recipe.optimizer}, batch size {recipe.batch_size}, {recipe.epochs} epochs, {recipe.steps} steps on "
+            f"{checked.task.name}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if checked.predicted_seconds is not None:
+        limit = checked.task.time_limit_s
+        share = "well within" if checked.predicted_seconds < limit / 2 else "close to"
+        share = "over" if checked.predicted_seconds > limit else share
+        console.print(
+            f"predicted grading time: about {checked.predicted_seconds:.0f} s on one CPU core, {share} the limit of "
+            f"{limit:.0f} s (a GPU is faster)",
+            highlight=False,
+            soft_wrap=True,
+        )
+    for advice in checked.advice:
+        console.print(f"[yellow]advice[/] {escape(str(advice))}", highlight=False, soft_wrap=True)
+    if compiled.output:
+        console.print("printed by the submission:", highlight=False)
+        console.print(escape(compiled.output[-2000:]), highlight=False, soft_wrap=True, style="dim")
+    if checked.accepted:
+        console.print("[green]ok[/]: grader run would accept this submission", highlight=False)
+    else:
+        console.print(f"[red]{compiled.verdict}[/]: grader run would reject this submission", highlight=False)
+
+
+def _source_line(checked: Checked, file: str, line: int | None) -> str:
+    data = checked.submission.files.get(file)
+    if data is None or line is None:
+        return ""
+    lines = data.decode("utf-8", "replace").splitlines()
+    return "".join(c if c.isprintable() else " " for c in lines[line - 1])[:200].strip() if line <= len(lines) else ""
+
+
+def as_json(checked: Checked) -> str:
+    """The report for machines."""
+    recipe = checked.compiled.recipe
+    return json.dumps(
+        {
+            "verdict": checked.compiled.verdict.value,
+            "violations": [v.model_dump(mode="json") for v in checked.compiled.violations],
+            "advice": [a.model_dump(mode="json") for a in checked.advice],
+            "recipe": recipe.key if recipe else None,
+            "steps": recipe.steps if recipe else None,
+            "learning_rate": recipe.groups[0].lr.model_dump(mode="json") if recipe else None,
+            "predicted_seconds": checked.predicted_seconds,
+            "output": checked.compiled.output,
+        },
+        indent=1,
+    )
+
+
+def as_github(checked: Checked) -> str:
+    """Workflow commands that mark lines: violations as errors, advice as warnings; ten of each at most."""
+    lines = [
+        _annotation("error", v.file, v.line, v.rule.value, f"{v.what}: {v.fix}") for v in checked.compiled.violations
+    ]
+    warnings = [_annotation("warning", a.file, a.line, a.code, f"{a.what}: {a.fix}") for a in checked.advice]
+    return "\n".join(lines[:10] + warnings[:10])
+
+
+def _annotation(kind: str, file: str, line: int | None, title: str, message: str) -> str:
+    """One command. Student text is escaped: a line break in it would start a command of its own."""
+    place = f",line={line}" if line is not None else ""
+    return f"::{kind} file={_property(file)}{place},title={_property(title)}::{_message(message)}"
+
+
+def _message(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,77 @@
+"""A comparison on the terminal: progress, a table, and where the figure is."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from grader import plots
+from grader.comparing import Line, compare, public_task
+from grader.result import EpochRecord
+
+
+def run_comparison(
+    folder: Path,
+    task_name: str,
+    data: Path | None,
+    seeds: int,
+    others: Sequence[str],
+    device: str,
+    results: Path,
+    plot: Path,
+) -> None:
+    """Train, print, draw. Raises GraderError."""
+    console = Console()
+    task = public_task(task_name, data, seeds)
+    console.print(f"comparing on {task.name} with seeds {', '.join(map(str, task.seeds))}", highlight=False)
+    lock = threading.Lock()
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    ) as bars:
+        known: dict[tuple[str, int], int] = {}
+
+        def progress(name: str, seed: int, record: EpochRecord, epochs: int) -> None:
+            what = f"{name}, seed {seed}: epoch {record.epoch}/{epochs}, accuracy {record.accuracy:.3f}"
+            with lock:
+                if not console.is_terminal:
+                    console.print(what, highlight=False)
+                    return
+                bar = known.get((name, seed))
+                if bar is None:
+                    bar = known[name, seed] = int(bars.add_task(what, total=epochs))
+                bars.update(bars.task_ids[bar], completed=record.epoch, description=what)
+
+        lines = compare(folder, task, others, device, results, progress)
+    console.print(_table(lines))
+    plots.comparison({line.name: line.runs for line in lines}, f"{task.name}: mean and range of {seeds} seed(s)", plot)
+    console.print(f"figure: {plot}", highlight=False, soft_wrap=True)
+
+
+def _table(lines: Sequence[Line]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("schedule", "accuracy ± s.e.", "against the default", "final loss", "seconds each"):
+        table.add_column(name, justify="left" if name == "schedule" else "right")
+    default = next(line.accuracy for line in lines if line.name == "default")
+    for line in lines:
+        if line.accuracy is None:
+            table.add_row(line.name, str(next(r.verdict for r in line.runs if r.accuracy is None)), "", "", "")
+            continue
+        mean, error = line.accuracy
+        losses = [run.epochs[-1].train_loss for run in line.runs]
+        finite = [loss for loss in losses if loss is not None]
+        table.add_row(
+            line.name,
+            f"{100 * mean:.2f}{f' ± {100 * error:.2f}' if error is not None else ''} %",
+            f"{100 * (mean - default[0]):+.2f}" if default and line.name != "default" else "",
+            f"{sum(finite) / len(finite):.4f}" if finite else "not finite",
+            f"{sum(run.seconds for run in line.runs) / len(line.runs):.1f}",
+        )
+    return table
