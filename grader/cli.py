@@ -4,6 +4,7 @@
 3 this machine, the task or its data; 4 our fault; 130 interrupted.
 """
 
+import io
 import os
 import sys
 import time
@@ -27,6 +28,9 @@ BOARD = Path("leaderboard/leaderboard.json")
 
 def main() -> None:
     """Entry point of `grader`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode shows ? and lives
     try:
         code = app(standalone_mode=False)  # Typer hands back the code of typer.Exit
         sys.exit(code if isinstance(code, int) else 0)

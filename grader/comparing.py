@@ -94,6 +94,8 @@ def compare(
                 run = trainers.train(
                     recipe, seed, task.time_limit_s, lambda record: progress(name, seed, record, recipe.epochs)
                 )
+                if run.violations:
+                    raise RejectedError(run.violations)
                 store.keep_run(recipe, run)
             return run
 

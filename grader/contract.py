@@ -4,6 +4,7 @@ The probe's advice carries the good messages and the line numbers; but it shares
 student code, so nothing it says is believed: every rule that data can show is checked here again.
 """
 
+import codecs
 import re
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from grader.result import Observed, Rule, Violation
 from grader.task import Task, TaskFacts
 
 MAX_MANIFEST = 64 << 10
+_MAX_NODES = 50_000  # of a recipe, but for plain numbers in its series
 _PLACEHOLDER = re.compile(
     r"\b(todo|replace (this|me)|your name|your sources?|pennkey here|list (your|every) source)", re.I
 )
@@ -40,7 +42,7 @@ def read_manifest(files: dict[str, bytes]) -> tuple[Manifest | None, list[Violat
     if name not in files:
         return None, []  # reported as a missing file
     try:
-        raw = strict_json.parse(files[name], MAX_MANIFEST)
+        raw = strict_json.parse(files[name].removeprefix(codecs.BOM_UTF8), MAX_MANIFEST)
     except strict_json.JsonError as error:
         return None, [_manifest_problem(error.line, f"not valid JSON: {error}", "mend the JSON")]
     if not isinstance(raw, dict):
@@ -155,6 +157,7 @@ def read_document(data: bytes, task: Task, facts: TaskFacts) -> Document:
         raise BrokenDocument(_first(error)) from None
     recipe = None
     if wire.recipe is not None and not violations:
+        _check_size(wire.recipe)
         try:
             recipe = Recipe.model_validate_json(_json(wire.recipe))
         except ValidationError as error:
@@ -170,6 +173,39 @@ def read_document(data: bytes, task: Task, facts: TaskFacts) -> Document:
         torch=clean(wire.torch),
         observed=wire.observed,
     )
+
+
+def _check_size(recipe: dict[str, Any]) -> None:
+    """Raise BrokenDocument for more than a recipe can need: a validator's complaints cost memory, each.
+
+    Only plain numbers in a series are free, and there only such as give no complaint (or a few).
+    """
+    left = _MAX_NODES
+    todo: list[Any] = [recipe]
+    while todo and left >= 0:
+        value = todo.pop()
+        if isinstance(value, dict) and set(value) == {"values", "counts"}:
+            left -= 2 + _dear(value["values"], 0) + _dear(value["counts"], 1)
+            todo += [v for v in value.values() if not isinstance(v, list)]
+        elif isinstance(value, dict):
+            left -= len(value)
+            todo += value.values()
+        elif isinstance(value, list):
+            left -= len(value)
+            todo += value if left >= 0 else []
+    if left < 0:
+        raise BrokenDocument("more than a recipe can need")
+
+
+def _dear(numbers: Any, least: int) -> int:
+    """How many entries of a series a validator may have to look at twice."""
+    if not isinstance(numbers, list):
+        return 1
+    dear = 0
+    for number in numbers:
+        if not (type(number) in (int, float) and number >= least):
+            dear += 1 + (len(number) if isinstance(number, (list, dict)) else 0)
+    return dear
 
 
 def _json(value: Any) -> str:

@@ -18,7 +18,7 @@ from grader.errors import InternalError
 from grader.leaderboard import Leaderboard, Row, SeedScore, now, score, update
 from grader.log import write_log
 from grader.recipe import Recipe
-from grader.result import Compiled, EpochRecord, RejectedError, SeedRun, Verdict, summarize
+from grader.result import Compiled, EpochRecord, SeedRun, Verdict, summarize
 from grader.sandbox.base import Sandbox
 from grader.sandbox.compiling import compile_submission
 from grader.store import Store
@@ -193,11 +193,6 @@ class Grading:
                 return self._trainers.train(
                     recipe, seed, budget, lambda record: self._observer.epoch(entry, seed, record, recipe.epochs)
                 )
-            except RejectedError as error:
-                with self._lock:
-                    assert grading.compiled is not None
-                    grading.compiled = grading.compiled.model_copy(update={"violations": error.violations})
-                return SeedRun(seed=seed, verdict=Verdict.CONTRACT, accuracy=None, seconds=0.0)
             except InternalError as error:
                 detail = str(error)
         return SeedRun(seed=seed, verdict=Verdict.INTERNAL, accuracy=None, seconds=0.0, detail=detail[-2000:])
@@ -228,7 +223,7 @@ def row_of(entry: Entry, compiled: Compiled, runs: list[SeedRun], task: Task, de
     if compiled.recipe is not None:
         worst = next((r for r in runs if not r.verdict.ranked), None)
         worst = worst or next((r for r in runs if r.verdict is Verdict.DIVERGED), runs[0])
-        verdict, detail = worst.verdict, worst.detail
+        verdict, detail, violations = worst.verdict, worst.detail, worst.violations
         if verdict is Verdict.DIVERGED:
             count = sum(r.verdict is Verdict.DIVERGED for r in runs)
             detail = f"{worst.detail} ({count} of {len(runs)} seeds)"

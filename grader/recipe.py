@@ -48,6 +48,8 @@ class Optimizer(StrEnum):
     SGD = "SGD"
 
 
+#: What a group holds besides settings, and how an update is computed, which the trainer chooses.
+_RESERVED = {"params", "lr", "initial_lr", "foreach", "fused", "capturable", "differentiable"}
 LearningRate = Annotated[float, Field(ge=0.0)]
 Scalar = bool | float | None | ShortText
 Setting = Scalar | Annotated[tuple[float | None, ...], Field(max_length=8)]
@@ -98,6 +100,8 @@ class ParameterGroup(Frozen):
 
     @model_validator(mode="after")
     def _moving_settings_are_numbers(self) -> Self:
+        if reserved := sorted(set(self.others) & _RESERVED):
+            raise ValueError(f"{', '.join(reserved)} is not the submission's to set")
         for name, series in self.others.items():
             if not series.constant and len({_kind(v) for v in series.values}) != 1:
                 raise ValueError(f"{name} changes its kind during training")

@@ -115,6 +115,7 @@ class SeedRun(Frozen):
     epochs: tuple[EpochRecord, ...] = ()
     detail: str = ""
     device: str = ""
+    violations: tuple[Violation, ...] = ()  # why this recipe cannot be trained
 
 
 class LrSummary(Frozen):

@@ -5,6 +5,7 @@ version's file, a damaged one) is as good as missing: it is made again.
 """
 
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from grader.submission import Submission
 from grader.task import Task, TaskFacts
 from grader.training import TrainerInfo
 
+_LIBRARIES = tuple(f"{name} {version(name)}" for name in ("numpy", "pillow"))
 F = TypeVar("F", bound=Frozen)
 
 
@@ -41,7 +43,7 @@ class Store:
                 "data": self._facts.data_hash,
                 "model": self._facts.model_hash,
                 "trainer": self._trainer.version,
-                "torch": self._trainer.torch,
+                "libraries": [self._trainer.torch, self._trainer.torchvision, *_LIBRARIES],
                 "device": self._trainer.device,
             },
         )
@@ -65,12 +67,13 @@ class Store:
                 "problems": [str(p) for p in submission.problems],
                 "sandbox": sandbox,
                 "limits": self._task.sandbox.model_dump(mode="json"),
+                "time_limit_s": self._task.time_limit_s,
                 "max_steps": self._task.max_steps,
                 "n_train": self._facts.n_train,
                 "image": self._facts.image,
                 "parameters": [p.model_dump(mode="json") for p in self._facts.parameters],
                 "probe": probe_hash(),
-                "torch": self._trainer.torch,
+                "libraries": [self._trainer.torch, self._trainer.torchvision, *_LIBRARIES],
             },
         )
 
@@ -79,8 +82,8 @@ class Store:
         return _read(self._compiled_path(submission, sandbox), Compiled)
 
     def keep_compiled(self, submission: Submission, sandbox: str, compiled: Compiled) -> None:
-        """Store a compilation; never one that failed on our side."""
-        if compiled.verdict is not Verdict.INTERNAL:
+        """Store a compilation; not one that failed on our side, nor one that a busy machine may have timed out."""
+        if compiled.verdict not in (Verdict.INTERNAL, Verdict.TIMEOUT):
             write_atomically(self._compiled_path(submission, sandbox), compiled.model_dump_json())
 
 

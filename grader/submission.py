@@ -4,13 +4,14 @@ Only the four files of the assignment are ever read, straight into memory. Nothi
 no path, link or device in an archive can reach anything.
 """
 
+import gzip
 import hashlib
+import io
 import os
 import stat
 import tarfile
 import unicodedata
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -58,7 +59,7 @@ def discover(root: Path) -> tuple[list[Submission], list[Passed]]:
     """
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder: give the folder that holds the submissions")
-    if any((root / name).is_file() for name in CODE):
+    if all((root / name).is_file() for name in CODE):
         return [_from_folder(root, _printable(root.resolve().name))], []
     found: dict[str, Submission] = {}
     passed: list[Passed] = []
@@ -68,19 +69,33 @@ def discover(root: Path) -> tuple[list[Submission], list[Passed]]:
             continue
         suffix = next((s for s in _ARCHIVES if entry.name.lower().endswith(s)), "")
         identity = unicodedata.normalize("NFC", entry.name[: len(entry.name) - len(suffix)])
+        home = _home_of(entry) if entry.is_dir() else entry
         if entry.is_symlink():
             passed.append(Passed(name, "a symbolic link"))
-        elif entry.is_dir() and not any((entry / file).exists() for file in FILES[:3]):
-            passed.append(Passed(name, f"holds none of {', '.join(FILES[:3])}"))
+        elif home is None:
+            passed.append(Passed(name, f"holds none of {', '.join(FILES[:3])}, nor does a single folder in it"))
         elif not entry.is_dir() and not suffix:
             passed.append(Passed(name, "neither a folder nor a .zip or .tar.gz archive"))
-        elif identity != _printable(identity) or not 0 < len(identity) <= 100:
-            passed.append(Passed(name, "its name has unprintable characters or more than 100 of them: rename it"))
+        elif identity != _printable(identity) or not 0 < len(identity.encode()) <= 200:
+            passed.append(Passed(name, "its name has unprintable characters or is longer than 200 bytes: rename it"))
         elif identity in found:
             passed.append(Passed(name, f"there is another submission called {identity}: keep one of the two"))
         else:
-            found[identity] = _from_folder(entry, identity) if entry.is_dir() else _from_archive(entry, identity)
+            found[identity] = _from_folder(home, identity) if entry.is_dir() else _from_archive(entry, identity)
     return sorted(found.values(), key=lambda s: s.id), passed
+
+
+def _home_of(folder: Path) -> Path | None:
+    """The folder that holds the submission: `folder`, or the only folder in it, as archives have it."""
+    try:
+        if any((folder / file).exists() for file in FILES[:3]):
+            return folder
+        inner = [
+            p for p in folder.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith((".", "__"))
+        ]
+        return inner[0] if len(inner) == 1 and any((inner[0] / file).exists() for file in FILES[:3]) else None
+    except OSError:
+        return folder  # its files then say that they cannot be read
 
 
 def _printable(name: str) -> str:
@@ -142,16 +157,7 @@ def _from_archive(path: Path, identity: str) -> Submission:
         files.clear()
         fix = "pack the files of the assignment only, as an ordinary .zip or .tar.gz"
         return Submission(identity, {}, (_problem(_printable(path.name), str(error), fix),))
-    except (
-        zipfile.BadZipFile,
-        tarfile.TarError,
-        zlib.error,
-        EOFError,
-        OSError,
-        NotImplementedError,
-        RuntimeError,
-        ValueError,
-    ) as error:
+    except (Exception, MemoryError) as error:  # a hostile archive can make the readers raise anything
         what = f"is not a readable archive ({_printable(str(error))[:200]})"
         return Submission(identity, {}, (_problem(_printable(path.name), what, "pack the files again"),))
     return Submission(identity, files, _missing(files, problems))
@@ -200,11 +206,25 @@ def _read_zip(path: Path, files: dict[str, bytes], problems: list[Violation]) ->
                     _keep(name, stream.read, files, problems)
 
 
+class _Capped(io.RawIOBase):
+    """What a stream unpacks to, up to the cap: a header's payload counts like a file's."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self._stream, self._left = stream, MAX_ARCHIVE
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(min(size, self._left + 1) if size >= 0 else self._left + 1)
+        self._left -= len(data)
+        if self._left < 0:
+            raise _Unsafe(f"unpacks to more than {MAX_ARCHIVE >> 20} MiB")
+        return data
+
+
 def _read_tar(path: Path, files: dict[str, bytes], problems: list[Violation]) -> None:
     """One pass to look, one to read: a compressed tar has no directory to look things up in."""
     members: list[PurePosixPath] = []
     unpacked = 0
-    with tarfile.open(path, "r|gz") as archive:
+    with gzip.open(path) as raw, tarfile.open(fileobj=_Capped(raw), mode="r|") as archive:
         for count, info in enumerate(archive):
             unpacked += max(0, info.size)
             if count >= MAX_MEMBERS:
@@ -217,7 +237,7 @@ def _read_tar(path: Path, files: dict[str, bytes], problems: list[Violation]) ->
             if member is not None and info.isreg():
                 members.append(member)
     wanted = {_home(members) / name: name for name in FILES}
-    with tarfile.open(path, "r|gz") as archive:
+    with gzip.open(path) as raw, tarfile.open(fileobj=_Capped(raw), mode="r|") as archive:
         for info in archive:
             name = wanted.get(PurePosixPath(info.name))
             stream = archive.extractfile(info) if name else None

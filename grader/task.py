@@ -53,7 +53,7 @@ class Limits(Frozen):
     memory_mb: int = Field(default=1500, ge=512)  # torch alone needs most of 512
     threads: int = Field(default=64, ge=4)
     output_kb: int = Field(default=8192, ge=1)
-    document_kb: int = Field(default=8192, ge=64)
+    document_kb: int = Field(default=16384, ge=64)  # the recorded schedule, as JSON
 
 
 class Reveal(Frozen):

@@ -28,7 +28,8 @@ class Ending(StrEnum):
     TIMEOUT = "timeout"
     MEMORY = "memory"
     THREADS = "threads"
-    OUTPUT = "output"
+    OUTPUT = "output"  # printed too much
+    DOCUMENT = "document"  # recorded too much
     BROKEN = "broken"  # the sandbox itself failed
 
 
@@ -83,7 +84,7 @@ def job_of(submission: Submission, task: Task, facts: TaskFacts, *, observe: boo
     """The probe's job for a submission: all that student code can learn of the task."""
     return json.dumps(
         {
-            "files": {name: submission.files[name].decode("utf-8") for name in CODE},
+            "files": {name: submission.files[name].decode("utf-8-sig") for name in CODE},
             "parameters": [p.model_dump(mode="json") for p in facts.parameters],
             "n_train": facts.n_train,
             "image": facts.image,

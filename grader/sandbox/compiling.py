@@ -132,6 +132,9 @@ def _over_limit(outcome: Outcome, task: Task) -> tuple[Verdict, Violation]:
             return Verdict.MEMORY, _resource(what, "compute the learning rate of the current step only")
         case Ending.THREADS:
             return Verdict.CRASH, _resource(f"more than {box.threads} threads", "a schedule needs no threads")
+        case Ending.DOCUMENT:
+            what = f"the recorded schedule takes more than {box.document_kb} KB"
+            return Verdict.OUTPUT, _resource(what, "use fewer parameter groups with rates of their own, or fewer steps")
         case _:
             what = f"the submission printed more than {box.output_kb} KB"
             return Verdict.OUTPUT, _resource(what, "remove print() from code that runs in every step")

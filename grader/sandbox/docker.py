@@ -135,7 +135,7 @@ class DockerSandbox:
                 Ulimit(name="fsize", soft=32 << 20, hard=32 << 20),
             ],
             log_config={"type": "none"},
-            environment={"OMP_NUM_THREADS": "1", "HOME": "/tmp", "LANG": "C.UTF-8"},
+            environment={"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "HOME": "/tmp", "LANG": "C.UTF-8"},
             init=False,
             runtime=self._runtime,
         )

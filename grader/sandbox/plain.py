@@ -53,7 +53,7 @@ class PlainSandbox:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         environment = {k: v for k, v in os.environ.items() if k in ("PATH", "SYSTEMROOT", "TEMP", "TMP", "HOME")}
-        environment |= {"OMP_NUM_THREADS": "1"}
+        environment |= {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         try:
             return subprocess.Popen(
                 [sys.executable, "-I", "-B", "-m", "grader.sandbox.inside.probe"],
@@ -76,7 +76,7 @@ class _Watch:
         self.output_seen = 0
         self.ready = threading.Event()
         self.over = threading.Event()  # more output than allowed, or all drained
-        self.excess = False
+        self.excess: Ending | None = None
 
     def outcome(self) -> Outcome:
         """Wait for the end and say how it was."""
@@ -95,7 +95,6 @@ class _Watch:
         ending = Ending.EXITED
         while process.poll() is None:
             if self.excess:
-                ending = Ending.OUTPUT
                 break
             if time.monotonic() - started > WALL_FACTOR * self.limits.seconds:
                 ending = Ending.TIMEOUT
@@ -106,8 +105,7 @@ class _Watch:
         for thread in threads[:2]:
             thread.join(1.0)
         code = process.wait()
-        if self.excess:
-            ending = Ending.OUTPUT
+        ending = self.excess or ending
         if not was_ready:
             text = bytes(self.output).decode(errors="replace")
             return Outcome(Ending.BROKEN, output=bytes(self.output), detail=f"the probe did not start: {text[-500:]}")
@@ -146,7 +144,7 @@ class _Watch:
         while data := stream.read1(1 << 16):  # type: ignore[attr-defined]
             self.document += data
             if len(self.document) > self.limits.document:
-                self.excess = True
+                self.excess = Ending.DOCUMENT
                 return
 
     def _read_output(self, stream: IO[bytes]) -> None:
@@ -154,5 +152,5 @@ class _Watch:
             self.output_seen += len(data)
             self.output += data[: max(0, OUTPUT_KEPT - len(self.output))]
             if self.output_seen > self.limits.output:
-                self.excess = True
+                self.excess = Ending.OUTPUT
                 return

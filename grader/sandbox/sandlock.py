@@ -65,7 +65,13 @@ class SandlockSandbox:
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
-        environment = {"OMP_NUM_THREADS": "1", "HOME": "/nonexistent", "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+        environment = {
+            "OMP_NUM_THREADS": "1",
+            "PYTHONHASHSEED": "0",
+            "HOME": "/nonexistent",
+            "LANG": "C.UTF-8",
+            "PATH": "/usr/bin:/bin",
+        }
         command = [sys.executable, "-I", "-B", "-m", "grader.sandbox.inside.zygote", str(theirs.fileno())]
         self._process = subprocess.Popen(
             [*command, *_readable()],

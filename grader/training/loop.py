@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from grader.errors import TaskError
 from grader.recipe import Recipe
 from grader.result import EpochRecord, SeedRun, Verdict
 from grader.task import Precision, Task
@@ -140,6 +141,18 @@ def train(
         first = next(r.epoch for r in records if r.train_loss is None)
         return result(Verdict.DIVERGED, f"the loss left the finite numbers in epoch {first} of {recipe.epochs}")
     return result(Verdict.OK)
+
+
+def rehearse(task: Task, data: ImageData, device: torch.device) -> None:
+    """One plain step on a few images: raises where the task itself, and no recipe, is at fault."""
+    model = models.build(task, data.classes, seed=0).to(device)
+    few = min(8, len(data.train))
+    images = torch.from_numpy(data.train.images[:few].copy()).permute(0, 3, 1, 2).to(device, torch.float32).div(255)
+    logits = model(images)
+    if not isinstance(logits, Tensor) or logits.shape != (few, data.classes):
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise TaskError(f"task {task.name}: the model gives {got} for {few} images of {data.classes} classes")
+    nn.functional.cross_entropy(logits, torch.from_numpy(data.train.labels[:few]).to(device)).backward()  # type: ignore[no-untyped-call]
 
 
 def _arithmetic(task: Task, device: torch.device) -> AbstractContextManager[object]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from grader.recipe import ParameterGroup, Recipe, Series, Setting
+from grader.recipe import Recipe, Setting
 
 
 def build(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
@@ -22,9 +22,9 @@ def build(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
         settings = {name: _native(kind, name, s.values[0]) for name, s in group.others.items() if name in accepted}
         members = [parameters[name] for name in group.parameters]
         groups.append({"params": members, "lr": group.lr.values[0], **settings})
-    # The class checks its own defaults, which every group overrides; the first group's are as good as any.
-    first = {k: v for k, v in groups[0].items() if k != "params"}
-    optimizer: torch.optim.Optimizer = kind(groups, **first)
+    # The class checks its own defaults only, and every group overrides them: what the student's
+    # optimizer held was accepted by torch, or set afterwards, and is replayed as it was.
+    optimizer: torch.optim.Optimizer = kind(groups)
     return optimizer
 
 
@@ -41,9 +41,13 @@ class Schedule:
 
     def __init__(self, recipe: Recipe, optimizer: torch.optim.Optimizer) -> None:
         self._moving: list[tuple[dict[str, Any], str, Iterator[Any]]] = []
+        kind = type(optimizer)
         for group, target in zip(recipe.groups, optimizer.param_groups, strict=True):
-            for name, series in _moving(group):
-                self._moving.append((target, name, series.expand()))
+            self._moving.append((target, "lr", group.lr.expand()))
+            for name, series in group.others.items():
+                if not series.constant and name in target:
+                    native = (_native(kind, name, value) for value in series.expand())
+                    self._moving.append((target, name, native))
         self._first = optimizer.param_groups[0]
 
     def apply(self) -> None:
@@ -55,10 +59,3 @@ class Schedule:
     def lr(self) -> float:
         """The learning rate of the first group, as last applied."""
         return float(self._first["lr"])
-
-
-def _moving(group: ParameterGroup) -> Iterator[tuple[str, Series[Any]]]:
-    yield "lr", group.lr
-    for name, series in group.others.items():
-        if not series.constant:
-            yield name, series

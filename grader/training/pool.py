@@ -14,7 +14,7 @@ from typing import Any
 
 from grader.errors import InternalError, SetupError, TaskError
 from grader.recipe import Recipe
-from grader.result import EpochRecord, RejectedError, SeedRun, Verdict, Violation
+from grader.result import EpochRecord, Rule, SeedRun, Verdict, Violation
 from grader.task import Task, TaskFacts
 from grader.training import TrainerInfo, worker
 
@@ -52,7 +52,10 @@ class TrainerPool:
         return TaskFacts.model_validate_json(facts), TrainerInfo.model_validate_json(trainer)
 
     def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: OnEpoch) -> SeedRun:
-        """One training. Raises RejectedError (the transforms), TaskError, or InternalError (ours)."""
+        """One training; a recipe that cannot be trained comes back with its violations.
+
+        Raises TaskError, or InternalError (ours).
+        """
         process = self._idle.get()
         try:
             request = ("train", recipe.model_dump_json(), seed, budget_s)
@@ -67,7 +70,10 @@ class TrainerPool:
         finally:
             self._idle.put(process)
         if kind == "rejected":
-            raise RejectedError([Violation.model_validate_json(v) for v in payload])
+            violations = tuple(Violation.model_validate_json(v) for v in payload)
+            by_rule = {Rule.RAISED: Verdict.CRASH, Rule.RESOURCES: Verdict.MEMORY}
+            verdict = by_rule.get(violations[0].rule, Verdict.CONTRACT)
+            return SeedRun(seed=seed, verdict=verdict, accuracy=None, seconds=0.0, violations=violations)
         return SeedRun.model_validate_json(payload)
 
     def close(self) -> None:
@@ -114,6 +120,8 @@ class _Process:
                 if answer[0] != "epoch":
                     return answer[0], answer[1]
                 on_epoch(EpochRecord.model_validate_json(answer[1]))
+        except TimeoutError:  # an OSError too, and no death
+            raise
         except (EOFError, OSError) as error:
             code = self._end()
             raise InternalError(f"a training process died (exit code {code}; {type(error).__name__})") from None

@@ -41,6 +41,7 @@ _RANDOM = frozenset(
 _NO_IMAGE_RESULT = frozenset({"FiveCrop", "TenCrop", "Lambda", "Compose"})
 _CHECKED_IMAGES = 8
 _CHUNK = 4096
+_BATCHED_PADDING = 16  # a whole batch is padded at once; wider ones go sample by sample
 
 Transform = Callable[[Any], Any]
 
@@ -49,6 +50,26 @@ def is_random(call: TransformCall) -> bool:
     """Whether a transform draws at random and is therefore left out of evaluation."""
     name = call.transform.rpartition(".")[2]
     return name.startswith("Random") or name in _RANDOM
+
+
+def evaluated(calls: tuple[TransformCall, ...]) -> list[TransformCall]:
+    """The pipeline of evaluation: without chance, and with the sizes that the random crops gave."""
+    result = []
+    for call in calls:
+        name = call.transform.rpartition(".")[2]
+        size = call.arguments.get("size")
+        if name == "RandomCrop":
+            result.append(call.model_copy(update=_renamed(call, "CenterCrop", size)))
+        elif name == "RandomResizedCrop":
+            square = (size, size) if isinstance(size, int) else size
+            result.append(call.model_copy(update=_renamed(call, "Resize", square)))
+        elif not is_random(call):
+            result.append(call)
+    return result
+
+
+def _renamed(call: TransformCall, name: str, size: Argument) -> dict[str, Any]:
+    return {"transform": f"{call.transform.rpartition('.')[0]}.{name}", "arguments": {"size": size}}
 
 
 def build(call: TransformCall) -> Transform:
@@ -122,7 +143,7 @@ class Pipeline:
         calls = recipe.transforms
         self._images, self._shape, self._device = images, shape, device
         self._train = [build(call) for call in calls]
-        self._check([build(call) for call in calls if not is_random(call)], "without the random transforms")
+        self._check([build(call) for call in evaluated(calls)], "in evaluation, without chance,")
         self._check(self._train, "in training")
         self._fixed: Tensor | None = None
         self._batched = _batched(calls)
@@ -165,7 +186,7 @@ class Pipeline:
 
 def deterministic(recipe: Recipe, images: Bytes, device: torch.device) -> Tensor:
     """All images (N, C, H, W) float32 with the recipe's transforms but for the random ones, on `device`."""
-    calls = [call for call in recipe.transforms if not is_random(call)]
+    calls = evaluated(recipe.transforms)
     steps = _batched(tuple(calls))
     generator = torch.Generator()
     if steps is not None:
@@ -216,11 +237,18 @@ def _batched(calls: tuple[TransformCall, ...]) -> list[BatchStep] | None:
         elif name == "Normalize" and is_float and set(arguments) <= {"mean", "std", "inplace"}:
             transform = build(call.model_copy(update={"arguments": {**arguments, "inplace": False}}))
             steps.append(lambda x, _, t=transform: t(x))  # type: ignore[misc]
-        elif name in ("RandomHorizontalFlip", "RandomVerticalFlip") and set(arguments) <= {"p"}:
+        elif (
+            name in ("RandomHorizontalFlip", "RandomVerticalFlip")
+            and set(arguments) <= {"p"}
+            and isinstance(arguments.get("p", 0.5), (int, float))
+        ):
             axis = -1 if name == "RandomHorizontalFlip" else -2
             steps.append(_flip(axis, float(arguments.get("p", 0.5))))
         elif name == "RandomCrop" and (crop := _crop(call)) is not None:
             steps.append(crop)
+        elif name == "CenterCrop" and set(arguments) == {"size"}:
+            transform = build(call)
+            steps.append(lambda x, _, t=transform: t(x))  # type: ignore[misc]
         else:
             return None
     return steps if is_float else None
@@ -242,7 +270,7 @@ def _crop(call: TransformCall) -> BatchStep | None:
     """RandomCrop(size, padding=n): zeros around, one offset per sample, all offsets equally likely."""
     arguments = dict(call.arguments)
     size, padding = arguments.pop("size", None), arguments.pop("padding", None)
-    if arguments or not isinstance(padding, int) or padding < 0:
+    if arguments or not isinstance(padding, int) or not 0 <= padding <= _BATCHED_PADDING:
         return None
     match size:
         case int():

@@ -71,13 +71,49 @@ class _Worker:
             return "rejected", [v.model_dump_json() for v in error.violations]
         except TaskError as error:
             return "task", str(error)
+        except Exception as error:
+            return self.blame(error)
+
+    def blame(self, error: Exception) -> tuple[Any, ...]:
+        """Whose fault an error during a training is: the recipe's, where a plain training still works here."""
+        import torch
+
+        from grader.result import Rule, Violation
+        from grader.training import loop
+
+        said = traceback.format_exc()
+        text = "".join(c if c.isprintable() else " " for c in f"{type(error).__name__}: {error}")[:600]
+        memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in text
+        if self.device.type == "cuda" and not memory:
+            return "failed", said  # a CUDA error leaves the whole process unusable: a fresh one must say
+        try:
+            loop.rehearse(self.task, self.data, self.device)
         except Exception:
-            return "failed", traceback.format_exc()
+            return "task", f"task {self.task.name}: its own model and data cannot be trained on: {text}"
+        what = "the training needs more memory than there is" if memory else f"the training fails: {text}"
+        fix = (
+            "use smaller batches" if memory else "try the same optimizer settings and transforms in a loop of your own"
+        )
+        rule = Rule.RESOURCES if memory else Rule.RAISED
+        return "rejected", [Violation(rule=rule, file="config.py", what=what, fix=fix).model_dump_json()]
 
     def facts(self) -> Any:
-        from grader.training import models
+        from grader.errors import TaskError
+        from grader.training import loop, models
 
-        return models.facts_of(self.task, self.data)
+        facts = models.facts_of(self.task, self.data)
+        if not facts.parameters:
+            raise TaskError(f"task {self.task.name}: the model {self.task.model} has no parameters to train")
+        try:
+            loop.rehearse(self.task, self.data, self.device)
+        except TaskError:
+            raise
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+            raise TaskError(
+                f"task {self.task.name}: the model {self.task.model} cannot be trained: {problem}"
+            ) from error
+        return facts
 
     def info(self) -> Any:
         import platform

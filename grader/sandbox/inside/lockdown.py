@@ -6,9 +6,10 @@ What is left to the process is to compute and to write to the pipes it already h
 * no capabilities, no new privileges;
 * resource limits: private writable memory, CPU seconds, open files, file size, no core dumps;
 * a seccomp filter: no socket of any family, no new process, no `exec`, no tracing of others, no
+  limits or priorities of others, no change of owners, modes, times or attributes of files, no
   io_uring, keyrings, namespaces, mounts, shared-memory objects or kernel interfaces. Threads stay.
 
-It does not confine the file system: Landlock (`sandlock`) or a container does that around it.
+It does not confine what files may be opened: Landlock (`sandlock`) or a container does that around it.
 Standard library only: the file is copied into the sandbox image.
 
 References: seccomp(2), capabilities(7), setrlimit(2); ioi/isolate's manual for what to close.
@@ -47,6 +48,34 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
     "execve": (59, 221),
     "execveat": (322, 281),
     "socket": (41, 198),
+    "socketpair": (53, 199),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "setpgid": (109, 154),
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, None),
+    "fchown": (93, 55),
+    "lchown": (94, None),
+    "fchownat": (260, 54),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "setxattrat": (463, 463),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "removexattrat": (466, 466),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "utimensat": (280, 88),
+    "file_setattr": (469, 469),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "inotify_add_watch": (254, 27),
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
@@ -111,10 +140,19 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
     "move_pages": (279, 239),
     "migrate_pages": (256, 238),
 }
+#: Allowed on the caller itself (first argument 0), refused on any other process.
+_ON_ITSELF_ONLY = {
+    "prlimit64": (302, 261),
+    "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
+}
 _CLONE = (56, 220)
 _CLONE3 = 435
 _MMAP = (9, 222)
-_SHARED_ANONYMOUS = 0x21  # MAP_SHARED | MAP_ANONYMOUS: memory that RLIMIT_DATA does not count
+# Memory that RLIMIT_DATA does not count: MAP_SHARED | MAP_ANONYMOUS, and stacks (MAP_GROWSDOWN).
+_SHARED_ANONYMOUS, _GROWS_DOWN = 0x21, 0x100
 
 
 def confine(*, memory_mb: int, cpu_seconds: float, open_files: int = 256) -> None:
@@ -154,6 +192,7 @@ def _limit_resources(memory_mb: int, cpu_seconds: float, open_files: int) -> Non
     lower(resource.RLIMIT_CPU, int(time.process_time() + cpu_seconds) + 2)
     lower(resource.RLIMIT_NOFILE, open_files)
     lower(resource.RLIMIT_FSIZE, 32 << 20)
+    lower(resource.RLIMIT_STACK, 64 << 20)
     lower(resource.RLIMIT_CORE, 0)
     lower(resource.RLIMIT_MSGQUEUE, 0)
 
@@ -189,6 +228,12 @@ def _instructions() -> Iterator[tuple[int, int, int, int]]:
         if number is not None:
             yield _JUMP_EQUAL, 0, 1, number
             yield _RETURN, 0, 0, _FAIL | errno.EPERM
+    for numbers in _ON_ITSELF_ONLY.values():
+        yield _JUMP_EQUAL, 0, 4, numbers[column]
+        yield _LOAD, 0, 0, 16  # low half of args[0]: the process
+        yield _JUMP_EQUAL, 1, 0, 0
+        yield _RETURN, 0, 0, _FAIL | errno.EPERM
+        yield _RETURN, 0, 0, _ALLOW
     # ENOSYS makes glibc fall back from clone3, whose flags lie in memory, to clone.
     yield _JUMP_EQUAL, 0, 1, _CLONE3
     yield _RETURN, 0, 0, _FAIL | errno.ENOSYS
@@ -199,10 +244,10 @@ def _instructions() -> Iterator[tuple[int, int, int, int]]:
     yield _RETURN, 0, 0, _ALLOW
     yield _JUMP_EQUAL, 0, 5, _MMAP[column]
     yield _LOAD, 0, 0, 16 + 3 * 8  # low half of args[3]: the flags
+    yield _JUMP_BITS, 2, 0, _GROWS_DOWN
     yield 0x54, 0, 0, _SHARED_ANONYMOUS  # A &= k
     yield _JUMP_EQUAL, 0, 1, _SHARED_ANONYMOUS
     yield _RETURN, 0, 0, _FAIL | errno.EPERM
-    yield _RETURN, 0, 0, _ALLOW
     yield _RETURN, 0, 0, _ALLOW
 
 

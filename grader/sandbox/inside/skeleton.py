@@ -24,6 +24,7 @@ def build(parameters: list[dict[str, Any]]) -> nn.Module:
             child = module._modules[part]
             assert child is not None
             module = child
+        module._parameters.pop(leaf, None)
         module.register_parameter(leaf, nn.Parameter(torch.empty(entry["shape"], device="meta")))
     return root
 
@@ -32,14 +33,17 @@ def _layer(name: str | None) -> nn.Module:
     base = getattr(nn, name, None) if name else None
     if not (isinstance(base, type) and issubclass(base, nn.Module)):
         base = nn.Module
-    # The class's own __init__ would want sizes; the skeleton needs the type only.
-    kind = type(base.__name__, (base,), {"extra_repr": lambda self: "skeleton", "forward": _no_forward})
-    layer: nn.Module = object.__new__(kind)
+    # The class's own __init__ would want sizes; the skeleton needs the very type and what is not there.
+    layer: nn.Module = object.__new__(base)
     nn.Module.__init__(layer)
+    layer.extra_repr = lambda: "skeleton"  # type: ignore[method-assign]
+    layer.forward = _no_forward
+    if base is not nn.Module:
+        layer.register_parameter("bias", None)
     return layer
 
 
-def _no_forward(self: nn.Module, *args: object, **kwargs: object) -> None:
+def _no_forward(*args: object, **kwargs: object) -> None:
     raise RuntimeError("the model cannot be run here: a submission chooses the schedule, the grader trains")
 
 

@@ -73,7 +73,8 @@ class Worker:
 
 @dataclass(frozen=True)
 class Envelope:
-    """How a worker ended. `ending` is one of exited, timeout, memory, threads, output, start, lease."""
+    """How a worker ended. `ending` is one of exited, timeout, memory,
+    threads, output, document, start, lease."""
 
     ending: str
     exit_code: int | None
@@ -119,7 +120,31 @@ def supervise(worker: Worker, job: bytes, limits: Limits, lease: int | None) -> 
     deadline = started + _START_SECONDS
     open_pipes = {worker.result, worker.output}
     status: int | None = None
-    while open_pipes and ending == "exited":
+
+    def take(pipe: int) -> bool:
+        """Read once from one of the worker's pipes; False at its end. Limits set `ending`."""
+        nonlocal ready, started, deadline, cpu_limit, output_seen, ending
+        data = os.read(pipe, _CHUNK)
+        if pipe == worker.output:
+            output_seen += len(data)
+            output.extend(data[: max(0, OUTPUT_KEPT - len(output))])
+            if output_seen > limits.output:
+                ending = "output"
+            return bool(data)
+        if not ready and data[:1] == READY:
+            ready, started = True, time.monotonic()
+            deadline = started + WALL_FACTOR * limits.seconds
+            cpu_limit = _cpu_seconds(worker.pid) + limits.seconds
+            data = data[1:]
+            document.extend(data)
+            return True
+        document.extend(data)
+        if len(document) > limits.document:
+            ending = "document"
+        return bool(data)
+
+    # Until the process is gone, whether it still holds its pipes or not: every limit holds to the end.
+    while status is None and ending == "exited":
         watched = [*open_pipes] + ([lease] if lease is not None else [])
         writable = [worker.job] if ready and pending else []
         readable, writable, _ = select.select(watched, writable, [], _POLL_SECONDS)
@@ -135,38 +160,19 @@ def supervise(worker: Worker, job: bytes, limits: Limits, lease: int | None) -> 
             if not pending:
                 os.close(worker.job)
         for pipe in open_pipes & set(readable):
-            data = os.read(pipe, _CHUNK)
-            if not data:
+            if not take(pipe):
                 open_pipes.discard(pipe)
-            elif pipe == worker.output:
-                output_seen += len(data)
-                output += data[: max(0, OUTPUT_KEPT - len(output))]
-                if output_seen > limits.output:
-                    ending = "output"
-            elif not ready and data[:1] == READY:
-                ready, started = True, time.monotonic()
-                deadline = started + WALL_FACTOR * limits.seconds
-                cpu_limit = _cpu_seconds(worker.pid) + limits.seconds
-                document += data[1:]
-            else:
-                document += data
-                if len(document) > limits.document:
-                    ending = "output"
         if ending == "exited" and time.monotonic() > deadline:
             ending = "timeout" if ready else "start"
         if ending == "exited" and ready:
             ending = _excess(worker.pid, limits, cpu_limit) or ending
-        if status is None:
-            status = _reap(worker.pid)
-        if status is not None and not readable:
-            break  # a dead worker's pipes are empty, whoever still holds their other ends
+        status = _reap(worker.pid)
     if status is None:
-        if ending == "exited":
-            status = _reap_until(worker.pid, deadline)
-            ending = "timeout" if status is None else ending
-        if status is None:
-            os.kill(worker.pid, signal.SIGKILL)
-            _, status = os.waitpid(worker.pid, 0)
+        os.kill(worker.pid, signal.SIGKILL)
+        _, status = os.waitpid(worker.pid, 0)
+    for pipe in open_pipes:  # what it wrote right before its end
+        while ending == "exited" and select.select([pipe], [], [], 0)[0] and take(pipe):
+            pass
     seconds = time.monotonic() - started
     for descriptor in (worker.result, worker.output):
         os.close(descriptor)
@@ -215,16 +221,6 @@ def _excess(pid: int, limits: Limits, cpu_limit: float) -> str | None:
 def _reap(pid: int) -> int | None:
     done, status = os.waitpid(pid, os.WNOHANG)
     return status if done else None
-
-
-def _reap_until(pid: int, deadline: float) -> int | None:
-    """Both pipes are closed; a process that closed them itself may still run."""
-    while time.monotonic() < deadline:
-        status = _reap(pid)
-        if status is not None:
-            return status
-        time.sleep(0.01)
-    return None
 
 
 def write_envelope(stream: Sink, envelope: Envelope, nonce: str) -> None:

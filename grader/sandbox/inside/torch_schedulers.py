@@ -4,10 +4,11 @@ The rule is about behaviour, so the classes themselves report: whoever creates o
 formula, under whatever name, has used it. Importing a name and leaving it alone is no use.
 """
 
+import contextlib
 import functools
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -46,7 +47,30 @@ class Watch:
                 self.uses[kind.__name__] = _student_line()
             return original(*args, **kwargs)
 
+        del call.__wrapped__  # else the original is one attribute away
         return call
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """While open, notice every call into the code of a shipped scheduler, whatever object holds it.
+
+        Costs a Python call per call, so it is open for the construction and the first steps only.
+        """
+        names = {kind.__name__ for kind in self._classes}
+        files = {lr_scheduler.__file__, swa_utils.__file__}
+
+        def notice(frame: FrameType, event: str, argument: object) -> None:
+            code = frame.f_code
+            if event == "call" and code.co_filename in files:
+                owner = code.co_qualname.split(".")[0]
+                if owner in names and self.uses.get(owner) is None:
+                    self.uses[owner] = _student_line()
+
+        sys.setprofile(notice)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
 
     def look_around(self) -> None:
         """Find instances that were made without the constructor (copied, unpickled)."""

@@ -52,6 +52,7 @@ class Player:
         self._step = 0
         self._groups = list(optimizer.param_groups)
         self._params = [group["params"] for group in self._groups]
+        self._trained = [p.requires_grad for params in self._params for p in params]
         self._sizes = [len(params) for params in self._params]
         self._names = hyperparameters(optimizer)
         self.series = [{name: Runs() for name in self._names} for _ in self._groups]
@@ -101,6 +102,17 @@ class Player:
         except Exception:
             return 0.0
         return time.perf_counter() - started
+
+    def unchanged(self) -> bool:
+        """Whether the parameters are trained as at the start; a violation where the scheduler froze or freed some."""
+        now = [p.requires_grad for params in self._params for p in params]
+        if now == self._trained:
+            return True
+        return self._broken(
+            "groups",
+            "the scheduler freezes or unfreezes parameters",
+            "set requires_grad in optimizer_factory only; a learning rate of 0 keeps a group still",
+        )
 
     def _record(self) -> bool:
         groups = self._optimizer.param_groups

@@ -33,10 +33,10 @@ def note_constructors(sources: dict[str, str]) -> None:
         return
     for module in _modules(with_v2="v2" in text):
         for name in vars(module):
-            kind = getattr(module, name)
-            if isinstance(kind, type) and kind.__module__.startswith("torchvision.") and "__init__" in vars(kind):
-                original = vars(kind)["__init__"]
-                if not getattr(original, _NOTE, False):
+            exported = getattr(module, name)
+            for kind in getattr(exported, "__mro__", ()):  # a private base may own the constructor
+                original = vars(kind).get("__init__") if kind.__module__.startswith("torchvision.") else None
+                if original is not None and not getattr(original, _NOTE, False):
                     setattr(kind, "__init__", _noting(original))  # noqa: B010
 
 
@@ -131,10 +131,28 @@ def _encode_call(transform: Any, depth: int) -> dict[str, Any]:
         raise NotPlain(f"{kind.__module__}.{kind.__qualname__} is not a transform class that torchvision ships")
     arguments = transform.__dict__.get(_NOTE)
     if arguments is None:
-        if kind.__init__ is not object.__init__ and inspect.signature(kind).parameters:
+        if getattr(kind.__init__, _NOTE, False):
             raise NotPlain(f"{name}: its arguments could not be read")
-        arguments = {}
+        arguments = {}  # it has no constructor of its own
+    elif _settings(transform) != _settings(_again(kind, arguments)):
+        raise NotPlain(f"{name} was changed after it was made; give its constructor all it needs")
     return {"transform": name, "arguments": {k: _encode(v, depth + 1, f"{name}({k})") for k, v in arguments.items()}}
+
+
+def _again(kind: type, arguments: dict[str, Any]) -> Any:
+    positional = [v for k, values in arguments.items() if k.startswith("*") for v in values]
+    return kind(*positional, **{k: v for k, v in arguments.items() if not k.startswith("*")})
+
+
+def _settings(transform: Any) -> dict[str, Any]:
+    """The plain attributes of a transform, to compare two of them."""
+
+    def is_plain(value: Any) -> bool:
+        if isinstance(value, (list, tuple)):
+            return all(map(is_plain, value))
+        return value is None or type(value) in (bool, int, float, str)
+
+    return {k: v for k, v in transform.__dict__.items() if k != _NOTE and not k.startswith("_") and is_plain(v)}
 
 
 def _encode(value: Any, depth: int, where: str) -> Any:
@@ -162,7 +180,7 @@ def _encode(value: Any, depth: int, where: str) -> Any:
         return float(value)
     if isinstance(value, (list, tuple)):
         return [_encode(v, depth + 1, where) for v in value]
-    if isinstance(value, torch.nn.ModuleList):
+    if type(value) in (torch.nn.ModuleList, torch.nn.Sequential):
         return [_encode(v, depth + 1, where) for v in value]
     if _shipped_name(value):
         return _encode_call(value, depth)
