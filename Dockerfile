@@ -23,4 +23,4 @@ RUN site="$(/opt/probe/bin/python -c 'import sysconfig; print(sysconfig.get_path
 
 USER 65534:65534
 WORKDIR /tmp
-ENTRYPOINT ["/opt/probe/bin/python", "-I", "-B", "-m", "inside.supervisor"]
+ENTRYPOINT ["/opt/probe/bin/python", "-s", "-P", "-B", "-m", "inside.supervisor"]

@@ -41,6 +41,8 @@ def main() -> None:
         _interrupted()
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's usage errors
+            if not error.format_message():
+                sys.exit(2)  # no command: the help is printed already
             print(f"grader: {error.format_message()} (see grader --help)", file=sys.stderr)
             sys.exit(2)
         raise
@@ -86,7 +88,10 @@ def run(
     sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
     jobs: Annotated[int, typer.Option(min=0, help="Sandboxes and trainings at a time; 0 chooses.")] = 0,
-    leaderboard: Annotated[Path, typer.Option(help="The JSON leaderboard to update.")] = BOARD,
+    leaderboard: Annotated[
+        Path | None,
+        typer.Option(help=f"The JSON leaderboard to update; {BOARD}, or one beside it for another task."),
+    ] = None,
     results: Annotated[Path, typer.Option(help="Where logs and finished work are kept.")] = Path("results"),
     reference: Annotated[Path | None, typer.Option(help="Folder of reference schedulers.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Compile and train again what is already known.")] = False,
@@ -101,7 +106,7 @@ def run(
             sandbox_name=sandbox,
             device=device,
             jobs=jobs,
-            board_path=leaderboard,
+            board_path=leaderboard or _board_of(task),
             results=results,
             references=reference,
             force=force,
@@ -191,6 +196,34 @@ def _times(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in sorted(folder.glob("*")) if path.is_file()}
 
 
+def _board_of(task: str) -> Path:
+    """The usual file; where that holds another task's scores, one with the task's name beside it."""
+    from grader.errors import SetupError as Unreadable
+    from grader.leaderboard import read
+    from grader.task import load
+
+    name = load(task).name
+    try:
+        there = read(BOARD)
+    except Unreadable:
+        return BOARD
+    return BOARD if there is None or there.task.name == name else BOARD.with_name(f"{name}.json")
+
+
+@app.command()
+def remove(
+    ids: Annotated[list[str], typer.Argument(help="The submissions whose rows go.")],
+    leaderboard: Annotated[Path, typer.Option(help="The JSON leaderboard.")] = BOARD,
+) -> None:
+    """Take students' rows off a leaderboard: a run never does, since it cannot know who has left."""
+    from grader.leaderboard import remove as remove_rows
+
+    gone = remove_rows(leaderboard, ids)
+    missing = sorted(set(ids) - set(gone))
+    if missing:
+        raise UsageError(f"not on {leaderboard}: {', '.join(missing)}")
+
+
 @app.command()
 def show(
     leaderboard: Annotated[Path, typer.Argument(help="A JSON leaderboard.")] = BOARD,
@@ -198,14 +231,13 @@ def show(
     """Print a leaderboard as a table."""
     from rich.console import Console
 
-    from grader.display import board_table
+    from grader.display import print_board
     from grader.leaderboard import read
 
     board = read(leaderboard)
     if board is None:
         raise UsageError(f"there is no leaderboard at {leaderboard}: grader run makes one")
-    console = Console()
-    console.print(board_table(board, console.width))
+    print_board(Console(), board)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from grader.entry import Entry
 from grader.leaderboard import Kind, Leaderboard, Row
 from grader.result import Compiled, EpochRecord, SeedRun, Verdict
 
+_PIPED_WIDTH = 110
 _STYLES = {Verdict.OK: "green", Verdict.DIVERGED: "yellow", Verdict.INTERNAL: "magenta"}
 
 
@@ -85,6 +86,12 @@ def _reason(row: Row) -> str:
         more = f" (and {len(row.violations) - 1} more)" if len(row.violations) > 1 else ""
         return f"{row.violations[0]}{more}"
     return row.detail.splitlines()[-1] if row.detail else ""
+
+
+def print_board(console: Console, board: Leaderboard) -> None:
+    """The leaderboard as a table; wide where no terminal sets the width."""
+    width = console.width if console.is_terminal else max(console.width, _PIPED_WIDTH)
+    console.print(board_table(board, width), width=width)
 
 
 def board_table(board: Leaderboard, console_width: int) -> Table:

@@ -5,9 +5,18 @@ import os
 import secrets
 from pathlib import Path
 
+from grader.errors import SetupError
+
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` by `text`; a crash at any moment leaves the old content or the new. Raises OSError."""
+    """Replace `path` by `text`; a crash at any moment leaves the old content or the new. Raises SetupError."""
+    try:
+        _write(path, text)
+    except OSError as error:
+        raise SetupError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial")
     try:

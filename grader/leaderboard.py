@@ -8,10 +8,11 @@ Ranking rules
    `internal` does not replace an earlier row of the same submission.
 """
 
+import contextlib
 import datetime
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
@@ -206,9 +207,11 @@ def check_fits(path: Path, empty: Leaderboard) -> None:
     except SetupError:
         return  # kept aside when it is next written
     if there is not None and _other(there, empty):
+        names = ("name", "model_hash", "data_hash", "seeds")
+        changed = [n.removesuffix("_hash") for n in names if getattr(there.task, n) != getattr(empty.task, n)]
         raise UsageError(
-            f"{path} holds scores of another task ({there.task.name}, or other data, model or seeds): "
-            f"name another file with --leaderboard {path.with_name(empty.task.name + '.json')}"
+            f"{path} holds scores of another task (its {' and '.join(changed)} differ): move it away, or name another "
+            f"file with --leaderboard {path.with_name(empty.task.name + '.json')}"
         )
 
 
@@ -219,32 +222,61 @@ def _other(a: Leaderboard, b: Leaderboard) -> bool:
     return identity(a) != identity(b)
 
 
+def _without_date(row: Row) -> Row:
+    return row.model_copy(update={"graded": "", "rank": None})
+
+
+def remove(path: Path, identities: Iterable[str]) -> list[str]:
+    """Take students' rows off the board; the ids that were there. Raises SetupError or UsageError."""
+    wanted = set(identities)
+    with _locked(path):
+        board = read(path)
+        if board is None:
+            raise UsageError(f"there is no leaderboard at {path}")
+        gone = [r.id for r in board.rows if r.kind is Kind.STUDENT and r.id in wanted]
+        kept = [r for r in board.rows if r.kind is not Kind.STUDENT or r.id not in wanted]
+        write_atomically(path, _text(board.model_copy(update={"rows": ranked(kept), "updated": now()})))
+    return gone
+
+
+def _text(board: Leaderboard) -> str:
+    return board.model_dump_json(indent=1) + "\n"
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock"), timeout=_LOCK_SECONDS):
+            yield
+    except Timeout:
+        raise SetupError(f"{path} has been locked by another run for {_LOCK_SECONDS:g} s") from None
+    except OSError as error:
+        raise SetupError(f"{path} cannot be written: {error.strerror}") from None
+
+
 def update(path: Path, empty: Leaderboard, rows: Iterable[Row]) -> tuple[Leaderboard, str | None]:
     """Merge `rows` into the file at `path`, by kind and id. Two runs at once lose nothing.
 
     Returns the new board and a remark for the user, if a damaged file had to be kept aside.
     Raises SetupError where the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path.with_name(f".{path.name}.lock"), timeout=_LOCK_SECONDS):
-            remark = None
-            try:
-                there = read(path)
-            except SetupError as error:
-                aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
-                path.rename(aside)
-                there, remark = None, f"{error}; it is kept as {aside.name} and a new one begun"
-            merged = {(r.kind, r.id): r for r in (there.rows if there and not _other(there, empty) else ())}
-            for row in rows:
-                key = (row.kind, row.id)
-                if row.verdict is Verdict.INTERNAL and key in merged:
-                    continue
-                merged[key] = row
-            board = empty.model_copy(update={"rows": ranked(merged.values()), "updated": now()})
-            write_atomically(path, board.model_dump_json(indent=1) + "\n")
-            return board, remark
-    except Timeout:
-        raise SetupError(f"{path} has been locked by another run for {_LOCK_SECONDS:g} s") from None
-    except OSError as error:
-        raise SetupError(f"{path} cannot be written: {error.strerror}") from None
+    with _locked(path):
+        remark = None
+        try:
+            there = read(path)
+        except SetupError as error:
+            aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+            path.rename(aside)
+            there, remark = None, f"{error}; it is kept as {aside.name} and a new one begun"
+        merged = {(r.kind, r.id): r for r in (there.rows if there and not _other(there, empty) else ())}
+        for row in rows:
+            key = (row.kind, row.id)
+            if row.verdict is Verdict.INTERNAL and key in merged:
+                continue
+            if key in merged and _without_date(merged[key]) == _without_date(row):
+                continue  # nothing new: the date stays that of the grading
+            merged[key] = row
+        board = empty.model_copy(update={"rows": ranked(merged.values()), "updated": now()})
+        write_atomically(path, _text(board))
+        return board, remark

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from grader import task as tasks
-from grader.display import Display, board_table
+from grader.display import Display, print_board
 from grader.entry import Entry
 from grader.errors import InternalError, UsageError
 from grader.leaderboard import Kind, check_fits, header, read
@@ -51,14 +51,16 @@ def run_class(
         stack.callback(sandbox.close)
         sandbox.open(lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))
         facts, trainer = trainers.facts()
+        students = len(entries)
         entries = [*references_for(references, facts), *entries]
         board = header(task, facts, trainer)
         check_fits(board_path, board)
         live = console.is_terminal and not os.environ.get("CI")
         display = Display(console, len(entries), len(task.seeds), live=live)
         console.print(
-            f"grading {len(entries)} submissions on {task.name} ({trainer.device}, {workers} at a time, "
-            f"sandbox {sandbox.name}, seeds {', '.join(map(str, task.seeds))})",
+            f"grading {students} submission(s) and {len(entries) - students} references on {task.name} "
+            f"({trainer.device}, {workers} at a time, sandbox {sandbox.name}, "
+            f"seeds {', '.join(map(str, task.seeds))})",
             highlight=False,
             soft_wrap=True,
         )
@@ -68,7 +70,13 @@ def run_class(
             rows = grading.grade(entries)
     final = read(board_path)
     if final is not None:
-        console.print(board_table(final, console.width))
+        print_board(console, final)
+        mine = {entry.submission.id for entry in entries if entry.kind is Kind.STUDENT}
+        others = [row.id for row in final.rows if row.kind is Kind.STUDENT and row.id not in mine]
+        if others:
+            named = ", ".join(others[:10]) + (" …" if len(others) > 10 else "")
+            text = f"on the board, but not in {submissions}: {named} (grader remove ID takes a row off)"
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
     console.print(f"leaderboard: {board_path}   logs: {store.folder / 'submissions'}", highlight=False, soft_wrap=True)
     ours = [row.id for row in rows if row.verdict is Verdict.INTERNAL]
     if ours:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from grader.errors import TaskError
 from grader.recipe import Frozen, ParameterName, canonical
@@ -138,5 +139,16 @@ def load(name_or_path: str) -> Task:
         # Lax for TOML's lists and integers; every range and name is still checked.
         return Task.model_validate({**raw, "folder": path.resolve().parent}, strict=False)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'task'}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(map(_in_words, error.errors()))
         raise TaskError(f"{path}: {problems}") from None
+
+
+def _in_words(problem: ErrorDetails) -> str:
+    """One of pydantic's complaints about a task file, for the instructor."""
+    place = ".".join(map(str, problem["loc"])) or "task"
+    if problem["type"] == "extra_forbidden":
+        tables: dict[str, type[Frozen]] = {"data": Data, "sandbox": Limits, "leaderboard": Reveal}
+        table = tables.get(str(problem["loc"][0]), Task) if len(problem["loc"]) > 1 else Task
+        known = ", ".join(name for name in table.model_fields if name != "folder")
+        return f"{place}: there is no such key; known are {known}"
+    return f"{place}: {problem['msg'].removeprefix('Value error, ')}"

@@ -34,13 +34,13 @@ GOOD: dict[str, Any] = {"assignment_name": "a", "contributors": ["Ada"], "source
         ({"sources": []}, ["attribution"]),
         ({"sources": ["TODO: list every source"]}, ["attribution"]),
         ({"sources": ["TODO", "a book"]}, []),
-        ({"sources": 3}, ["submission_json", "attribution"]),
+        ({"sources": 3}, ["submission_json"]),
         ({"contributors": []}, ["submission_json"]),
         ({"contributors": ["Your Name"]}, ["submission_json"]),
         ({"contributors": [1]}, ["submission_json"]),
         ({"assignment_name": ""}, ["submission_json"]),
         ({"assignment_name": None, "contributors": None, "sources": None},
-         ["submission_json", "submission_json", "submission_json", "attribution"]),
+         ["submission_json", "submission_json", "submission_json"]),
     ],
 )  # fmt: skip
 def test_manifest_rules(change: dict[str, Any], expected: list[str]) -> None:

@@ -95,7 +95,7 @@ sys.stderr.write("variables: " + " ".join(sorted(os.environ)) + "\\n")
     assert list(tmp_path.iterdir()) == [secret]
     variables = set(output.split("variables: ")[1].split())
     assert variables <= {"HOME", "LANG", "LC_CTYPE", "OMP_NUM_THREADS", "PATH", "HOSTNAME", "GPG_KEY",
-                         "PYTHON_VERSION", "PYTHON_SHA256", "TORCHINDUCTOR_CACHE_DIR", "PWD"}, variables  # fmt: skip
+                         "PYTHON_VERSION", "PYTHONHASHSEED", "PYTHON_SHA256", "TORCHINDUCTOR_CACHE_DIR", "PWD"}, variables  # fmt: skip
 
 
 def test_no_process_is_started_traced_or_killed(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
@@ -124,6 +124,67 @@ attempt("raise a limit", lambda: __import__("resource").setrlimit(7, (1 << 20, 1
     )
     assert "WORKED" not in output
     assert output.count("Error") == 11
+
+
+def test_nothing_of_others_can_be_changed(sandbox: Sandbox, task: Task, facts: TaskFacts, tmp_path: Path) -> None:
+    """Landlock knows nothing of modes, times, attributes, limits and priorities: the filter refuses them."""
+    theirs = tmp_path / "board.json"
+    theirs.write_text("x")
+    before = theirs.stat()
+    output = said(
+        sandbox,
+        task,
+        facts,
+        f"""
+import ctypes, os, resource, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*arguments):
+    if libc.syscall(*arguments) == -1:
+        raise OSError(ctypes.get_errno(), "refused")
+parent, path = os.getppid() or 1, {str(theirs)!r}
+attempt("limits of another", lambda: resource.prlimit(parent, resource.RLIMIT_NOFILE, (0, 0)))
+attempt("priority of another", lambda: os.setpriority(os.PRIO_PROCESS, parent, 19))
+attempt("processor of another", lambda: os.sched_setaffinity(parent, {{0}}))
+attempt("class of another", lambda: os.sched_setscheduler(parent, os.SCHED_IDLE, os.sched_param(0)))
+attempt("mode", lambda: os.chmod(path, 0))
+attempt("owner", lambda: os.chown(path, 1, 1))
+attempt("time", lambda: os.utime(path, (1, 1)))
+attempt("attribute", lambda: os.setxattr(path, "user.x", b"x"))
+attempt("watch", lambda: call(294, 0))
+attempt("socketpair", socket.socketpair)
+attempt("stack memory", lambda: __import__("mmap").mmap(-1, 4096, flags=0x02 | 0x20 | 0x100))
+""",
+    )
+    assert "WORKED" not in output
+    assert output.count("Error") == 11
+    assert theirs.stat() == before
+
+
+def test_hashes_are_the_same_in_every_run(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    here = subprocess.run(
+        [sys.executable, "-c", "print(hash('x'))"],
+        env={**os.environ, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said(sandbox, task, facts, "sys.stderr.write(str(hash('x')))").strip() == here.stdout.strip()
+
+
+def test_limits_hold_after_the_pipes_are_closed(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    attack = """
+import os, threading, time
+os.closerange(0, 64)
+threading.stack_size(64 << 10)
+for _ in range(300):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+time.sleep(60)
+"""
+    started = time.monotonic()
+    result = Compile(sandbox, task, facts)(make(scheduler=attack))
+    assert result.verdict is Verdict.CRASH
+    assert "thread" in str(result.violations[0])
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])

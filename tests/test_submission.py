@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import os
+import random
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import make
+from conftest import Compile, make
 
 from grader.errors import UsageError
+from grader.result import Verdict
 from grader.submission import MAX_FILE, discover
 
 FILES = make().files
@@ -158,3 +160,42 @@ def test_the_shallowest_folder_of_an_archive_is_the_submission(tmp_path: Path) -
     deep = {f"repo/old/{n}": b"old" for n in FILES}
     pack_zip(tmp_path / "a.zip", {**deep, **{f"repo/{n}": d for n, d in FILES.items()}, "__MACOSX/._config.py": b""})
     assert discover(tmp_path)[0][0].files == FILES
+
+
+def test_a_single_folder_inside_a_folder_is_the_submission(tmp_path: Path) -> None:
+    write(tmp_path / "nested" / "hw")
+    assert discover(tmp_path)[0][0].files == FILES
+
+
+def test_a_stray_file_does_not_make_one_submission_of_a_class(tmp_path: Path) -> None:
+    write(tmp_path / "a")
+    (tmp_path / "scheduler.py").write_text("")
+    found, passed = discover(tmp_path)
+    assert [s.id for s in found] == ["a"]
+    assert [p.name for p in passed] == ["scheduler.py"]
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path, compiled: Compile) -> None:
+    write(tmp_path / "a", {n: b"\xef\xbb\xbf" + d for n, d in FILES.items()})
+    assert compiled(discover(tmp_path)[0][0]).verdict is Verdict.OK
+
+
+def test_mutated_archives_never_end_a_run(tmp_path: Path) -> None:
+    whole = pack_zip(tmp_path / "a.zip", dict(FILES)).read_bytes()
+    packed = pack_tar(tmp_path / "b.tar.gz", dict(FILES)).read_bytes()
+    draw = random.Random(0)
+    for data, suffix in ((whole, "zip"), (packed, "tar.gz")):
+        for n in range(300):
+            bent = bytearray(data)
+            for _ in range(draw.randint(1, 4)):
+                bent[draw.randrange(len(bent))] = draw.randrange(256)
+            folder = tmp_path / f"{suffix}{n}"
+            folder.mkdir()
+            (folder / f"x.{suffix}").write_bytes(bent)
+            assert [s.id for s in discover(folder)[0]] == ["x"]
+
+
+def test_a_header_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("x" * (80 << 20))
+    pack_tar(tmp_path / "a.tar.gz", dict(FILES), info)
+    assert "unpacks to more than" in discover(tmp_path)[0][0].problems[0].what

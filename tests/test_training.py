@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision.transforms as v1
-from conftest import CONFIG, Compile, make
+from conftest import CONFIG, SCHEDULER, Compile, make
 from torch import nn
 
 from grader.errors import TaskError
@@ -17,8 +17,10 @@ from grader.recipe import Recipe
 from grader.result import RejectedError, Verdict
 from grader.task import Task, load
 from grader.training import loop, models, optimizers, transforms
+from grader.training import pool as pool_module
 from grader.training.data import ImageData
 from grader.training.data import load as load_data
+from grader.training.pool import TrainerPool
 from grader.training.transforms import Pipeline
 
 CPU = torch.device("cpu")
@@ -235,6 +237,83 @@ def test_the_trainer_checks_transforms_again(
         Pipeline(bent(recipe, transforms=calls), digits.train.images, task.image, CPU)
 
 
+CRASHES = {
+    "momentum-appears": "group['momentum'] = 0.9 if self.last_epoch > 3 else 0.0",
+    "rate-beyond-float32": "group['weight_decay'] = 10.0 ** min(300, self.last_epoch * 20)",
+}
+
+
+def test_what_a_recipe_breaks_in_training_is_its_own_fault(compiled: Compile, task: Task) -> None:
+    """torch itself fails in a plain loop with these; the trainer survives, and trains the next one."""
+    pool = TrainerPool(task, "cpu", 1)
+    try:
+        for body in CRASHES.values():
+            scheduler = SCHEDULER.replace(
+                "        return [",
+                f"        for group in self.optimizer.param_groups:\n            {body}\n        return [",
+            )
+            config = CONFIG.replace(
+                "SGD(model.parameters(), lr=0.05, momentum=0.9)", "RMSprop(model.parameters(), lr=0.01)"
+            )
+            result = compiled(make(scheduler=scheduler, config=config))
+            assert result.recipe is not None, result.violations
+            run = pool.train(result.recipe, 0, 60, lambda _: None)
+            assert run.verdict in (Verdict.CRASH, Verdict.DIVERGED)
+            if run.verdict is Verdict.CRASH:
+                assert "the training fails" in str(run.violations[0])
+        assert run is not None
+        good = compiled(make()).recipe
+        assert good is not None
+        assert pool.train(good, 0, 60, lambda _: None).verdict is Verdict.OK
+    finally:
+        pool.close()
+
+
+def test_a_training_that_does_not_answer_is_a_timeout(
+    compiled: Compile, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "_GRACE_SECONDS", 1.0)
+    recipe = with_transforms(compiled, "[Resize(1500), Resize(32), ToTensor()]")
+    pool = TrainerPool(task, "cpu", 1)
+    try:
+        pool.facts()
+        assert pool.train(recipe, 0, 1.0, lambda _: None).verdict is Verdict.TIMEOUT
+    finally:
+        pool.close()
+
+
+def test_evaluation_keeps_the_size_that_random_crops_gave(compiled: Compile, task: Task, digits: ImageData) -> None:
+    padded = with_transforms(compiled, "[Pad(4), RandomHorizontalFlip(), RandomCrop(32), ToTensor()]")
+    plain = with_transforms(compiled, "[ToTensor()]")
+    zoomed = with_transforms(compiled, "[RandomResizedCrop(32), ToTensor()]")
+    expected = transforms.held_out(plain, digits.test, CPU)
+    assert torch.equal(transforms.held_out(padded, digits.test, CPU), expected)
+    assert torch.equal(transforms.held_out(zoomed, digits.test, CPU), expected)
+    Pipeline(padded, digits.train.images, task.image, CPU)
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("v2.RandomVerticalFlip(p=0.9)", {"p": 0.9}),
+        ("v2.RandomInvert(0.2)", {"p": 0.2}),
+        ("RandomEqualize(0.3)", {"p": 0.3}),
+        ("v2.RandomAutocontrast()", {}),
+        ("RandomPosterize(bits=3)", {"bits": 3}),
+    ],
+)
+def test_arguments_survive_whichever_class_owns_the_constructor(
+    text: str, arguments: dict[str, float], compiled: Compile
+) -> None:
+    recipe = with_transforms(compiled, f"[{text}, ToTensor()]")
+    assert recipe.transforms[0].arguments == arguments
+
+
+def test_a_random_order_is_replayed(compiled: Compile, task: Task, digits: ImageData) -> None:
+    recipe = with_transforms(compiled, "[RandomOrder([RandomHorizontalFlip(), RandomInvert()]), ToTensor()]")
+    assert Pipeline(recipe, digits.train.images, task.image, CPU).mode == "per sample"
+
+
 @pytest.mark.parametrize("name", sorted(models.REGISTRY))
 def test_registry_models_train(name: str, recipe: Recipe, task: Task, digits: ImageData) -> None:
     small = ImageData(type(digits.train)(digits.train.images[:256], digits.train.labels[:256]), digits.test, 10, "few")
@@ -289,7 +368,7 @@ def test_a_course_brings_its_own_model_and_images(tmp_path: Any, recipe: Recipe)
 def test_a_wrong_task_file_is_explained(tmp_path: Any, text: str, message: str) -> None:
     path = tmp_path / "t.toml"
     path.write_text(text)
-    with pytest.raises(TaskError, match=message):
+    with pytest.raises(TaskError, match=str(message)):
         load(str(path))
     with pytest.raises(TaskError, match="there is no task 'nope'"):
         load("nope")
@@ -301,3 +380,24 @@ def test_a_wrong_model_is_explained(tmp_path: Any, model: str) -> None:
     (tmp_path / "t.toml").write_text(f'name = "t"\nmodel = "{model}"\n{image}\n[data]\nsource = "digits"\n')
     with pytest.raises(TaskError, match="model"):
         models.build(load(str(tmp_path / "t.toml")), 10, 0)
+
+
+def test_an_empty_class_or_a_model_without_parameters_is_the_tasks_fault(tmp_path: Any) -> None:
+    for part in ("train", "test"):
+        for label in range(2):
+            (tmp_path / "images" / part / f"class{label}").mkdir(parents=True)
+    (tmp_path / "t.toml").write_text('name = "t"\nmodel = "lenet"\n[data]\nsource = "folder"\npath = "images"\n')
+    with pytest.raises(TaskError, match=r"no images .* in .*class0"):
+        load_data(load(str(tmp_path / "t.toml")))
+    (tmp_path / "model.py").write_text(
+        "from torch import nn\n\n\nclass Empty(nn.Module):\n"
+        "    def __init__(self, *sizes):\n        super().__init__()\n\n\n"
+        "class Wrong(nn.Sequential):\n    def __init__(self, c, h, w, classes):\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(c * h * w, classes + 1))\n"
+    )
+    for kind, message in (("Empty", "no parameters"), ("Wrong", "gives .8, 11.")):
+        (tmp_path / "t.toml").write_text(f'name = "t"\nmodel = "model.py:{kind}"\n[data]\nsource = "digits"\n')
+        pool = TrainerPool(load(str(tmp_path / "t.toml")), "cpu", 1)
+        with pytest.raises(TaskError, match=str(message)):
+            pool.facts()
+        pool.close()

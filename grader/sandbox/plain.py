@@ -56,7 +56,7 @@ class PlainSandbox:
         environment |= {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         try:
             return subprocess.Popen(
-                [sys.executable, "-I", "-B", "-m", "grader.sandbox.inside.probe"],
+                [sys.executable, "-s", "-P", "-B", "-m", "grader.sandbox.inside.probe"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -72,7 +72,7 @@ class SandlockSandbox:
             "LANG": "C.UTF-8",
             "PATH": "/usr/bin:/bin",
         }
-        command = [sys.executable, "-I", "-B", "-m", "grader.sandbox.inside.zygote", str(theirs.fileno())]
+        command = [sys.executable, "-s", "-P", "-B", "-m", "grader.sandbox.inside.zygote", str(theirs.fileno())]
         self._process = subprocess.Popen(
             [*command, *_readable()],
             stdin=subprocess.DEVNULL,

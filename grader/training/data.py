@@ -122,7 +122,10 @@ def _folder(task: Task) -> tuple[Split, Split]:
             raise TaskError(f"task {task.name}: {root / part} is missing: the image folder needs train/ and test/")
     names = [sorted(p.name for p in (root / part).iterdir() if p.is_dir()) for part in ("train", "test")]
     if names[0] != names[1]:
-        raise TaskError(f"task {task.name}: train/ and test/ in {root} have different class folders")
+        odd = ", ".join(sorted(set(names[0]) ^ set(names[1])))
+        raise TaskError(f"task {task.name}: train/ and test/ in {root} have different class folders: {odd}")
+    if len(names[0]) < 2:
+        raise TaskError(f"task {task.name}: {root / 'train'} has {len(names[0])} class folder(s); two are the least")
     return _folder_part(root / "train", names[0], task), _folder_part(root / "test", names[0], task)
 
 
@@ -136,6 +139,9 @@ def _folder_part(root: Path, classes: list[str], task: Task) -> Split:
         for path in sorted((root / name).iterdir())
         if path.suffix.lower() in _IMAGE_FILES
     ]
+    empty = sorted(set(classes) - {path.parent.name for path, _ in listed})
+    if empty:
+        raise TaskError(f"task {task.name}: no images ({', '.join(_IMAGE_FILES)}) in {root / empty[0]}")
     digest = hashlib.sha256(repr(task.image).encode())
     for path, label in listed:
         facts = path.stat()

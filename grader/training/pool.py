@@ -160,6 +160,8 @@ def choose_device(wanted: str) -> str:
     if wanted != "auto":
         if wanted not in ("cpu", "cuda"):
             raise SetupError(f"there is no device {wanted!r}: use auto, cpu or cuda")
+        if wanted == "cuda" and not _torch_sees_cuda():
+            raise SetupError("--device cuda: torch sees no GPU here; use --device cpu, or mend the driver")
         return wanted
     import shutil
 

@@ -109,12 +109,13 @@ class _Compiler:
             return None
         batch_size = self._whole_number(config, "batch_size")
         epochs = self._whole_number(config, "num_epochs")
+        kwargs = self._kwargs(config)
         pipeline = self._transforms(config)
         recipe = None
         built = self._optimizer(config)
-        if built is not None and scheduler_class is not None:
+        if built is not None and scheduler_class is not None and kwargs is not None:
             name, groups, frozen, made = built
-            player = self._play(scheduler_class, config, made, batch_size, epochs, watch)
+            player = self._play(scheduler_class, kwargs, made, batch_size, epochs, watch)
             if player is not None and batch_size is not None and epochs is not None:
                 recipe = {
                     "optimizer": name,
@@ -257,6 +258,22 @@ class _Compiler:
             return None
         return value
 
+    def _kwargs(self, config: Any) -> dict[str, Any] | None:
+        kwargs = self._field(config, "lrs_kwargs", "lrs_kwargs = {}")
+        if kwargs is self._MISSING:
+            return None
+        line = self.report.line_of("config.py", "lrs_kwargs")
+        if not isinstance(kwargs, dict) or not all(isinstance(k, str) for k in kwargs):
+            self.report.add(
+                "config",
+                "config.py",
+                line,
+                f"lrs_kwargs is a {type(kwargs).__name__}, not a dictionary of keyword arguments",
+                'write lrs_kwargs = {"gamma": 0.5}, or {} for none',
+            )
+            return None
+        return kwargs
+
     def _transforms(self, config: Any) -> list[dict[str, Any]] | None:
         value = self._field(config, "transforms", "transforms = [ToTensor()]")
         if value is self._MISSING:
@@ -306,26 +323,14 @@ class _Compiler:
         groups = optimizer.names_in_groups(made, model, report) if name else None
         if name is None or groups is None:
             return None
+        made.state = skeleton.NoState()
         frozen = [n for n, p in model.named_parameters() if not p.requires_grad]
         return name, groups, frozen, made
 
     def _play(
-        self, kind: Any, config: Any, made: Any, batch_size: int | None, epochs: int | None, watch: Watch
+        self, kind: Any, kwargs: dict[str, Any], made: Any, batch_size: int | None, epochs: int | None, watch: Watch
     ) -> Player | None:
         report = self.report
-        kwargs = self._field(config, "lrs_kwargs", "lrs_kwargs = {}")
-        if kwargs is self._MISSING:
-            return None
-        line = report.line_of("config.py", "lrs_kwargs")
-        if not isinstance(kwargs, dict) or not all(isinstance(k, str) for k in kwargs):
-            report.add(
-                "config",
-                "config.py",
-                line,
-                f"lrs_kwargs is a {type(kwargs).__name__}, not a dictionary of keyword arguments",
-                'write lrs_kwargs = {"gamma": 0.5}, or {} for none',
-            )
-            return None
         if self._wants_feedback(kind):
             return None
         try:

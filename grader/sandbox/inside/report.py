@@ -75,18 +75,26 @@ def describe(error: BaseException) -> str:
     except BaseException:
         text = "(its message cannot be shown)"
     name = type(error).__name__
+    text = " ".join(text.split())
+    text = text if len(text) <= 300 else f"{text[:300]} …"
     return f"{name}: {text}" if text else name
 
 
 def explain(error: BaseException) -> tuple[str, str, str]:
     """(rule, what happened, how to mend it) for an exception out of student code."""
     text = describe(error)
+    if type(error).__name__ == "ReadsTraining":
+        return (
+            "reads_weights",
+            f"an error because it reads what only a training has ({text})",
+            "a schedule may depend on the step and on its own arguments only: it is recorded before any training",
+        )
     if any(sign in text for sign in _META_TENSOR_SIGNS):
         return (
             "reads_weights",
-            f"an error because it reads the values of weights ({text})",
-            "a schedule may depend on the step and on its own arguments only; "
-            "here the model has parameter names and shapes but no values",
+            f"an error because it reads the values of weights or moves the model ({text})",
+            "a schedule may depend on the step and on its own arguments only; here the model has parameter names "
+            "and shapes but no values, and the grader moves it to its device",
         )
     if isinstance(error, SystemExit):
         return "raised", "SystemExit", "remove the call of exit(): the grader has to go on after your code"
@@ -102,7 +110,7 @@ def explain(error: BaseException) -> tuple[str, str, str]:
         return "raised", "RecursionError (it calls itself without end)", "end the recursion"
     if isinstance(error, TypeError) and ("verbose" in text or _BASE_TAKES_TWO.search(text)):
         return "raised", text, "remove verbose: PyTorch removed that argument from its schedulers"
-    if isinstance(error, AttributeError) and "object has no attribute" in text:
+    if isinstance(error, AttributeError) and type(getattr(error, "obj", None)).__name__ == "CustomLRScheduler":
         return (
             "raised",
             text,
@@ -114,4 +122,8 @@ def explain(error: BaseException) -> tuple[str, str, str]:
             text,
             "files, network and new processes are closed to a submission: compute the schedule in Python",
         )
-    return "raised", text, "run your scheduler in a loop of optimizer.step(); scheduler.step() and mend the error"
+    if isinstance(error, SyntaxError):
+        return "raised", text, "mend the syntax of this line (or of the one before)"
+    if isinstance(error, FileNotFoundError):
+        return "raised", text, "a submission cannot read files: write its values into config.py"
+    return "raised", text, "mend the error; grader check says in seconds whether it is gone"

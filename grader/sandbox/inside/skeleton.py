@@ -5,10 +5,13 @@ Layers that own parameters carry their torch class, so that the usual
 `isinstance(module, nn.BatchNorm2d)` sorts parameters into groups as it would on the real model.
 """
 
+import sys
 from typing import Any
 
 import torch
 from torch import nn
+
+from .report import FILES
 
 
 def build(parameters: list[dict[str, Any]]) -> nn.Module:
@@ -25,8 +28,44 @@ def build(parameters: list[dict[str, Any]]) -> nn.Module:
             assert child is not None
             module = child
         module._parameters.pop(leaf, None)
-        module.register_parameter(leaf, nn.Parameter(torch.empty(entry["shape"], device="meta")))
+        module.register_parameter(leaf, _Parameter(torch.empty(entry["shape"], device="meta")))
     return root
+
+
+class _Parameter(nn.Parameter):
+    """A parameter whose gradient student code cannot take for absent: in training there is one."""
+
+    @property
+    def grad(self) -> torch.Tensor | None:  # type: ignore[override]
+        """None for torch, which then leaves the parameter alone; an error for a submission that looks."""
+        refuse_students("gradients")
+        return None
+
+
+class NoState(dict[Any, Any]):
+    """The state of an optimizer, which is filled in training only."""
+
+    def __len__(self) -> int:
+        refuse_students("the optimizer's state")
+        return 0
+
+    def __getitem__(self, key: Any) -> Any:
+        refuse_students("the optimizer's state")
+        return self.setdefault(key, {})
+
+    def __iter__(self) -> Any:
+        refuse_students("the optimizer's state")
+        return super().__iter__()
+
+
+class ReadsTraining(RuntimeError):
+    """Student code looked at what only a training has."""
+
+
+def refuse_students(what: str) -> None:
+    """Raise ReadsTraining where a line of the submission asked for it itself."""
+    if sys._getframe(2).f_code.co_filename in FILES:
+        raise ReadsTraining(f"{what} exist in a training only")
 
 
 def _layer(name: str | None) -> nn.Module:

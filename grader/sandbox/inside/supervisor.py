@@ -261,7 +261,7 @@ def main() -> None:
     stdin = os.fdopen(0, "rb", buffering=0)
     nonce, limits, job = read_request(_Unbuffered(stdin))
     package = __spec__.parent if __spec__ else __package__
-    command = [sys.executable, "-I", "-B", "-m", f"{package}.probe", "--confine"]
+    command = [sys.executable, "-s", "-P", "-B", "-m", f"{package}.probe", "--confine"]
     command += [str(limits.memory_mb), str(limits.seconds)]
     _, worker = spawn(command)
     assert worker is not None

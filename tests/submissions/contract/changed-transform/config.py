@@ -1,0 +1,13 @@
+import torch
+from torchvision.transforms import *
+
+changed = Normalize(0.5, 0.5)
+changed.mean = 0.1
+
+
+class CONFIG:
+    batch_size = 64
+    num_epochs = 2
+    lrs_kwargs = {}
+    optimizer_factory = lambda model: torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    transforms = [ToTensor(), changed]
