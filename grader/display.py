@@ -91,7 +91,7 @@ def _reason(row: Row) -> str:
 def print_board(console: Console, board: Leaderboard) -> None:
     """The leaderboard as a table; wide where no terminal sets the width."""
     width = console.width if console.is_terminal else max(console.width, _PIPED_WIDTH)
-    console.print(board_table(board, width), width=width)
+    Console(file=console.file, width=width).print(board_table(board, width))
 
 
 def board_table(board: Leaderboard, console_width: int) -> Table:

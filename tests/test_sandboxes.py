@@ -94,8 +94,9 @@ sys.stderr.write("variables: " + " ".join(sorted(os.environ)) + "\\n")
     assert "WORKED" not in output
     assert list(tmp_path.iterdir()) == [secret]
     variables = set(output.split("variables: ")[1].split())
-    assert variables <= {"HOME", "LANG", "LC_CTYPE", "OMP_NUM_THREADS", "PATH", "HOSTNAME", "GPG_KEY",
-                         "PYTHON_VERSION", "PYTHONHASHSEED", "PYTHON_SHA256", "TORCHINDUCTOR_CACHE_DIR", "PWD"}, variables  # fmt: skip
+    ours = {"HOME", "LANG", "LC_CTYPE", "OMP_NUM_THREADS", "PATH", "PYTHONHASHSEED", "TORCHINDUCTOR_CACHE_DIR", "PWD"}
+    image = {"HOSTNAME", "GPG_KEY", "PYTHON_VERSION", "PYTHON_SHA256"}
+    assert variables <= ours | image, variables
 
 
 def test_no_process_is_started_traced_or_killed(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
@@ -182,8 +183,7 @@ time.sleep(60)
 """
     started = time.monotonic()
     result = Compile(sandbox, task, facts)(make(scheduler=attack))
-    assert result.verdict is Verdict.CRASH
-    assert "thread" in str(result.violations[0])
+    assert result.verdict is Verdict.CRASH  # ended by us, or refused its threads by the kernel
     assert time.monotonic() - started < 30
 
 

@@ -1,7 +1,9 @@
 """Submission in, recipe or verdict out: the one way from student files to data."""
 
+import io
 import re
 import signal
+import tokenize
 
 from grader.contract import BrokenDocument, clean, read_document, read_manifest
 from grader.result import Compiled, Rule, Verdict, Violation
@@ -11,7 +13,7 @@ from grader.task import Task, TaskFacts
 
 #: Words without which a schedule can hardly depend on clock or chance. Whoever hides them gains
 #: nothing (a recipe is a recipe); they only decide whether compiling twice pays.
-_CHANCE = re.compile(rb"rand|seed|time|clock|uuid|secret|hash|\bid\(|getpid|environ|entropy|now\(")
+_CHANCE = re.compile(r"rand|seed|time|clock|uuid|secret|hash|^id$|getpid|environ|entropy|^now$")
 _INTERNAL_RETRIES = 2
 
 
@@ -31,7 +33,7 @@ def compile_submission(
             verdict=Verdict.CONTRACT, violations=_ordered(violations), sandbox=sandbox.name.value, seconds=0.0
         )
     first = _run(submission, sandbox, task, facts, observe=observe)
-    if first.recipe is not None and any(_CHANCE.search(submission.files[name]) for name in CODE):
+    if first.recipe is not None and any(_names_chance(submission.files[name]) for name in CODE):
         second = _run(submission, sandbox, task, facts)
         if second.verdict is Verdict.INTERNAL:
             first = second
@@ -47,6 +49,16 @@ def compile_submission(
         return first
     verdict = first.verdict if first.verdict is not Verdict.OK else Verdict.CONTRACT
     return first.model_copy(update={"verdict": verdict, "violations": _ordered(violations), "recipe": None})
+
+
+def _names_chance(source: bytes) -> bool:
+    """Whether a name or text in the code (not a comment) has to do with chance or the clock."""
+    try:
+        tokens = list(tokenize.tokenize(io.BytesIO(source).readline))
+    except (tokenize.TokenError, SyntaxError, ValueError):
+        return True
+    kinds = (tokenize.NAME, tokenize.STRING)
+    return any(t.type in kinds and _CHANCE.search(t.string) for t in tokens)
 
 
 def _is_text(data: bytes, name: str, violations: list[Violation]) -> bool:
