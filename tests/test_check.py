@@ -18,6 +18,7 @@ from grader import task as tasks
 from grader.checking import check, facts_of_public
 from grader.errors import UsageError
 from grader.result import Verdict
+from grader.sandbox.compiling import compile_submission
 from grader.sandbox.plain import PlainSandbox
 from grader.scaffolding import write_kit
 from grader.show_check import _annotation, picture
@@ -197,6 +198,42 @@ def test_todays_pytorch_is_explained(tmp_path: Path, body: str, words: str) -> N
     checked = check(write(tmp_path / "s", body), PlainSandbox())
     assert not checked.accepted
     assert words in "\n".join(map(str, checked.compiled.violations))
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("def __init__(self, optimizer, verbosity):\n    super().__init__(optimizer)\n\n" + get_lr("1"), "remove verbose"),
+        ("def __init__(self, optimizer):\n    super().__init__(optimizer)\n\n" + get_lr("math.tau.phi"),
+         "before super().__init__()"),
+        ("def get_lr(self):\n    return [self.base_lrs[0], *[]][1:]", "instead of a list"),
+    ],
+)  # fmt: skip
+def test_close_errors_are_not_explained_away(tmp_path: Path, body: str, words: str) -> None:
+    checked = check(write(tmp_path / "s", body), PlainSandbox())
+    assert not checked.accepted
+    assert words not in "\n".join(map(str, checked.compiled.violations))
+
+
+@pytest.mark.parametrize(("text", "wrong"), [("Normalize([0.5] * 3, [0.5] * 3)", True), ("Normalize(0.5, 0.5)", False)])
+def test_three_means_on_grey_images_are_explained(text: str, wrong: bool) -> None:
+    task = tasks.load("cifar10").model_copy(update={"image": (1, 32, 32)})
+    facts = facts_of_public(task).model_copy(update={"image": (1, 32, 32)})
+    submission = make(config=CONFIG.replace("Normalize(0.5, 0.5)", text))
+    compiled = compile_submission(submission, PlainSandbox(), task, facts)
+    assert (compiled.verdict is Verdict.CONTRACT) == wrong
+    if wrong:
+        assert "Normalize has 3 means for images of 1 channel(s): give one mean" in str(compiled.violations[0])
+
+
+def test_a_check_needs_nothing_that_only_unix_has() -> None:
+    """Windows has no fork, no resource limits, no fcntl: a student's own command must not import them."""
+    code = (
+        "import sys\nfor name in ('resource', 'fcntl', 'pwd', 'grp', 'termios', 'sandlock'): sys.modules[name] = None\n"
+    )
+    code += "import grader.cli, grader.checking, grader.sandbox.plain, grader.show_check, grader.comparing\n"
+    code += "import grader.show_compare, grader.sandbox.inside.probe"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_the_picture_shows_the_schedule() -> None:

@@ -18,8 +18,6 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from . import lockdown
-
 READY = b"R"
 OUTPUT_KEPT = 64 << 10
 _CHUNK = 1 << 16
@@ -257,6 +255,8 @@ def main() -> None:
     """Be PID 1 of a container: one request in, one envelope out, then end everything."""
     # The kernel shields PID 1 from its own container's signals, but for those that it handles.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from . import lockdown  # Linux only, as is being PID 1; the rest of this module is imported everywhere
+
     lockdown.not_dumpable()
     stdin = os.fdopen(0, "rb", buffering=0)
     nonce, limits, job = read_request(_Unbuffered(stdin))

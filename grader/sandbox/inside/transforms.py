@@ -205,6 +205,13 @@ def _rehearse(transforms: Any, image: list[int]) -> tuple[str, str] | None:
             except MemoryError:
                 raise
             except Exception as error:
+                if type(transform).__name__ == "Normalize" and isinstance(value, torch.Tensor):
+                    given = len(transform.mean) if isinstance(transform.mean, (list, tuple)) else 1
+                    if given not in (1, value.shape[0]):
+                        return (
+                            f"Normalize has {given} means for images of {value.shape[0]} channel(s)",
+                            "give one mean and one standard deviation, which fit any number of channels",
+                        )
                 return (
                     f"{type(transform).__name__} fails on a {channels}x{height}x{width} image: {describe(error)}",
                     "transforms that work on PIL images go before ToTensor(), those on tensors after it",
