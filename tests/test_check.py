@@ -203,7 +203,8 @@ def test_todays_pytorch_is_explained(tmp_path: Path, body: str, words: str) -> N
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("def __init__(self, optimizer, verbosity):\n    super().__init__(optimizer)\n\n" + get_lr("1"), "remove verbose"),
+        ("def __init__(self, optimizer, verbosity):\n    super().__init__(optimizer)\n\n" + get_lr("1"),
+         "remove verbose"),
         ("def __init__(self, optimizer):\n    super().__init__(optimizer)\n\n" + get_lr("math.tau.phi"),
          "before super().__init__()"),
         ("def get_lr(self):\n    return [self.base_lrs[0], *[]][1:]", "instead of a list"),
