@@ -48,6 +48,7 @@ class Subject:
     observed: Observed | None
     scheduler: str
     config: str
+    cited: bool = False  # the submission names a source
 
     @property
     def lr(self) -> Series[float]:
@@ -75,6 +76,7 @@ def advise(subject: Subject) -> list[Advice]:
         idle_step(subject) or never_moves(subject),
         wrong_unit(subject),
         restarts_every_few_batches(subject),
+        rises_again(subject),
         tied_to_a_length(subject),
         implausible_peak(subject),
         growing_cost(subject),
@@ -146,7 +148,27 @@ def restarts_every_few_batches(subject: Subject) -> Advice | None:
     return subject.advice(
         "restarts-every-few-batches",
         f"the learning rate goes down and up again every {period:.0f} batches",
-        f"an epoch has {subject.steps_per_epoch} batches here: a period of n epochs is n times as many steps",
+        f"scheduler.step() is called once per batch: multiply a period in epochs by {subject.steps_per_epoch}",
+    )
+
+
+def rises_again(subject: Subject) -> Advice | None:
+    """A decay that turns and climbs back step by step: the formula runs on past its own end."""
+    rates = list(subject.lr.expand())
+    top = max(rates)
+    if subject.lr.constant or restarts_every_few_batches(subject) is not None:
+        return None
+    high = next((i for i, rate in enumerate(rates) if rate == top), 0)
+    low = next((i for i in range(high, len(rates)) if rates[i] < 0.1 * top), None)
+    back = next((i for i in range(low, len(rates)) if rates[i] > 0.5 * top), None) if low is not None else None
+    if low is None or back is None or rates[back] - rates[back - 1] > 0.1 * top:  # a jump is a restart, and meant
+        return None
+    bottom = min(range(high, back), key=rates.__getitem__)
+    return subject.advice(
+        "rises-again",
+        f"the learning rate falls to {rates[bottom]:.3g} at step {bottom} and climbs back, to {rates[back]:.3g} "
+        f"at step {back} of {len(rates)}",
+        "if that is not meant, hold the end: use min(self.last_epoch, T_max) in the formula",
     )
 
 
@@ -156,7 +178,7 @@ def tied_to_a_length(subject: Subject) -> Advice | None:
         return None
     rates = list(subject.lr.expand())
     top, end, half = max(rates), rates[-1], rates[len(rates) // 2]
-    if end > 0.1 * top or half < 0.3 * top:
+    if end > 0.1 * top or half < 0.3 * top or rises_again(subject) is not None:
         return None
     longer = list(subject.observed.longer.expand())
     rise = max(longer, default=0.0)
@@ -165,7 +187,8 @@ def tied_to_a_length(subject: Subject) -> Advice | None:
         "tied-to-a-length",
         f"the decay fits {len(rates)} batches: in a training half as long it ends at {half:.3g}, {half / top:.0%} of "
         f"its peak, and in one twice as long it {twice}",
-        "the held-out data set has another number of batches per epoch: choose a schedule that forgives that",
+        "the held-out data set has another number of batches per epoch: hold the end with min(self.last_epoch, T_max), "
+        "and prefer a decay that is useful wherever it is cut off",
     )
 
 
@@ -219,6 +242,6 @@ def not_floats(subject: Subject) -> Advice | None:
 def known_formula(subject: Subject) -> Advice | None:
     """A reminder to cite: the schedule is one that everybody was taught."""
     name = formulas.name_of(list(subject.lr.expand()))
-    if name is None:
+    if name is None or subject.cited:
         return None
     return subject.advice("known-formula", f"this is {name}", "that is allowed; cite where the formula is from")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from grader import task as tasks
 from grader.advice import Advice, Subject, advise
+from grader.contract import read_manifest
 from grader.errors import TaskError, UsageError
 from grader.result import Compiled, Verdict
 from grader.sandbox.compiling import compile_submission
@@ -47,10 +48,22 @@ def facts_of_public(task: Task) -> TaskFacts:
         raise TaskError(f"task {task.name} has no {path.name} beside it: check with the public task, cifar10") from None
 
 
+def _over_the_limit(predicted: float, task: Task) -> list[Advice]:
+    if predicted <= task.time_limit_s:
+        return []
+    what = f"training takes about {predicted:.0f} s on one CPU core; it is cut off at {task.time_limit_s:.0f} s"
+    fix = "train for fewer epochs: a training that is cut off has no score (a grader with a GPU is faster)"
+    return [Advice(code="over-the-limit", file="config.py", line=None, what=what, fix=fix)]
+
+
 def check(folder: Path, sandbox: PlainSandbox, task_name: str = "cifar10") -> Checked:
     """Check the submission in `folder`. Raises UsageError where there is none."""
     task = tasks.load(task_name)
     facts = facts_of_public(task)
+    if not folder.is_dir():
+        raise UsageError(
+            f"{folder} is not a folder: give the folder with scheduler.py and config.py, or none inside it"
+        )
     found, _ = discover(folder)
     if len(found) != 1:
         raise UsageError(f"{folder} is not the folder of one submission: it should hold scheduler.py and config.py")
@@ -58,10 +71,13 @@ def check(folder: Path, sandbox: PlainSandbox, task_name: str = "cifar10") -> Ch
     compiled = compile_submission(submission, sandbox, task, facts, observe=True)
     advice: tuple[Advice, ...] = ()
     predicted = None
-    if compiled.recipe is not None:
+    recipe = compiled.recipe or compiled.draft
+    if recipe is not None:
         texts = {name: data.decode("utf-8", "replace") for name, data in submission.files.items()}
-        subject = Subject(compiled.recipe, compiled.observed, texts["scheduler.py"], texts["config.py"])
-        advice = tuple(advise(subject))
-        images = facts.n_train * compiled.recipe.epochs
-        predicted = compiled.seconds + images * _SECONDS_PER_IMAGE + compiled.recipe.steps * _SECONDS_PER_STEP
+        manifest, _ = read_manifest(submission.files)
+        cited = manifest is not None and any(not s.lower().startswith("none") for s in manifest.sources)
+        subject = Subject(recipe, compiled.observed, texts["scheduler.py"], texts["config.py"], cited)
+        images = facts.n_train * recipe.epochs
+        predicted = compiled.seconds + images * _SECONDS_PER_IMAGE + recipe.steps * _SECONDS_PER_STEP
+        advice = (*_over_the_limit(predicted, task), *advise(subject))
     return Checked(submission, task, compiled, advice, predicted)

@@ -154,10 +154,11 @@ def check(
             print(show_check.as_json(checked))
         else:
             show_check.as_text(checked, Console())
-        if plot is not None and checked.compiled.recipe is not None:
-            plots.schedule(checked.compiled.recipe, plot)
+        drawn = checked.compiled.recipe or checked.compiled.draft
+        if plot is not None and drawn is not None:
+            plots.schedule(drawn, plot)
             print(f"schedule drawn in {plot}", file=sys.stderr)
-        if github and (annotations := show_check.as_github(checked)):
+        if github and (annotations := show_check.as_github(checked, folder)):
             print(annotations)
         if not watch:
             sandbox.close()

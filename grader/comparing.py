@@ -46,6 +46,7 @@ class Line:
     """One schedule of a comparison."""
 
     name: str
+    recipe: Recipe
     runs: tuple[SeedRun, ...]
 
     @property
@@ -100,7 +101,7 @@ def compare(
             return run
 
         futures = {name: [pool.submit(train, name, r, seed) for seed in task.seeds] for name, r in recipes.items()}
-        return [Line(name, tuple(future.result() for future in runs)) for name, runs in futures.items()]
+        return [Line(name, recipes[name], tuple(future.result() for future in runs)) for name, runs in futures.items()]
 
 
 def _recipes(mine: Submission, others: Sequence[str], task: Task, facts: TaskFacts) -> dict[str, Recipe]:

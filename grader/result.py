@@ -94,6 +94,7 @@ class Compiled(Frozen):
     output: str = ""  # what it printed, capped
     detail: str = ""  # for internal: what failed on our side
     observed: Observed | None = None  # for advice, where it was asked for
+    draft: Recipe | None = None  # then also: the recipe of a submission that only its texts keep from passing
 
 
 class EpochRecord(Frozen):

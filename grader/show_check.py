@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -40,7 +41,7 @@ def as_text(checked: Checked, console: Console) -> None:
         line = _source_line(checked, violation.file, violation.line)
         if line:
             console.print(f"    {escape(line)}", highlight=False, soft_wrap=True, style="dim")
-    recipe = compiled.recipe
+    recipe = compiled.recipe or compiled.draft
     if recipe is not None:
         for text in picture(list(recipe.groups[0].lr.expand())):
             console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -81,7 +82,7 @@ def _source_line(checked: Checked, file: str, line: int | None) -> str:
 
 def as_json(checked: Checked) -> str:
     """The report for machines."""
-    recipe = checked.compiled.recipe
+    recipe = checked.compiled.recipe or checked.compiled.draft
     return json.dumps(
         {
             "verdict": checked.compiled.verdict.value,
@@ -97,13 +98,21 @@ def as_json(checked: Checked) -> str:
     )
 
 
-def as_github(checked: Checked) -> str:
+def as_github(checked: Checked, folder: Path) -> str:
     """Workflow commands that mark lines: violations as errors, advice as warnings; ten of each at most."""
     lines = [
-        _annotation("error", v.file, v.line, v.rule.value, f"{v.what}: {v.fix}") for v in checked.compiled.violations
+        _annotation("error", _place(folder, v.file), v.line, v.rule.value, f"{v.what}: {v.fix}")
+        for v in checked.compiled.violations
     ]
-    warnings = [_annotation("warning", a.file, a.line, a.code, f"{a.what}: {a.fix}") for a in checked.advice]
+    warnings = [
+        _annotation("warning", _place(folder, a.file), a.line, a.code, f"{a.what}: {a.fix}") for a in checked.advice
+    ]
     return "\n".join(lines[:10] + warnings[:10])
+
+
+def _place(folder: Path, file: str) -> str:
+    """The file's path from where the command runs, which in a workflow is the top of the repository."""
+    return (folder / file).as_posix()
 
 
 def _annotation(kind: str, file: str, line: int | None, title: str, message: str) -> str:

@@ -51,14 +51,31 @@ def run_comparison(
 
         lines = compare(folder, task, others, device, results, progress)
     console.print(_table(lines))
+    for remark in _remarks(lines, task.name):
+        console.print(remark, highlight=False, soft_wrap=True)
     plots.comparison({line.name: line.runs for line in lines}, f"{task.name}: mean and range of {seeds} seed(s)", plot)
     console.print(f"figure: {plot}", highlight=False, soft_wrap=True)
 
 
+def _remarks(lines: Sequence[Line], task: str) -> list[str]:
+    """What the numbers do not say by themselves."""
+    mine = next(line.recipe for line in lines if line.name == "yours")
+    own = (mine.optimizer, mine.batch_size, mine.epochs)
+    others = [line.name for line in lines if (line.recipe.optimizer, line.recipe.batch_size, line.recipe.epochs) != own]
+    remarks = [f"{task} has {mine.steps} steps with your configuration: a schedule made for more is seen only so far"]
+    if others:
+        remarks.append(
+            f"{', '.join(others)}: trained with a configuration of its own (last column): not only the schedule differs"
+        )
+    if len(lines[0].runs) == 1:
+        remarks.append("one seed says little: differences of a point or two are chance")
+    return remarks
+
+
 def _table(lines: Sequence[Line]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
-    for name in ("schedule", "accuracy ± s.e.", "against the default", "final loss", "seconds each"):
-        table.add_column(name, justify="left" if name == "schedule" else "right")
+    for name in ("schedule", "accuracy ± s.e.", "vs default", "final loss", "configuration"):
+        table.add_column(name, justify="left" if name in ("schedule", "configuration") else "right")
     default = next(line.accuracy for line in lines if line.name == "default")
     for line in lines:
         if line.accuracy is None:
@@ -72,6 +89,6 @@ def _table(lines: Sequence[Line]) -> Table:
             f"{100 * mean:.2f}{f' ± {100 * error:.2f}' if error is not None else ''} %",
             f"{100 * (mean - default[0]):+.2f}" if default and line.name != "default" else "",
             f"{sum(finite) / len(finite):.4f}" if finite else "not finite",
-            f"{sum(run.seconds for run in line.runs) / len(line.runs):.1f}",
+            f"{line.recipe.optimizer}, batch {line.recipe.batch_size}, {line.recipe.epochs} epochs",
         )
     return table

@@ -63,6 +63,8 @@ ADAM = CONFIG.replace(
         ("restarts-every-few-batches", get_lr("1.1 + math.cos(math.pi * (t % 10) / 10)"),
          get_lr("1.1 + math.cos(math.pi * (t % 782) / 782)")),
         ("tied-to-a-length", get_lr(f"0.5 + 0.5 * math.cos(math.pi * t / {STEPS})"), get_lr("1 / math.sqrt(1 + t)")),
+        ("rises-again", get_lr("0.5 + 0.5 * math.cos(math.pi * t / 700)"),
+         get_lr("0.5 + 0.5 * math.cos(math.pi * min(t, 700) / 700)")),
         ("implausible-peak", get_lr("100 / (1 + t)"), get_lr("30 / (1 + t)")),
         ("growing-cost", SLOW.format("8 * self.last_epoch"), SLOW.format("800")),
         ("not-floats", "def get_lr(self):\n    import numpy\n    return [numpy.float64(0.1) / (1 + self.last_epoch)]",
@@ -141,6 +143,7 @@ def test_the_untouched_kit_lacks_its_attribution_only(tmp_path: Path) -> None:
     done = grader("check", "kit", "--json", cwd=tmp_path)
     assert done.returncode == 1
     violations = json.loads(done.stdout)["violations"]
+    assert json.loads(done.stdout)["steps"] == 7820  # its schedule is shown all the same
     assert {(v["file"], v["rule"]) for v in violations} == {
         ("submission.json", "submission_json"), ("submission.json", "attribution"),
     }  # fmt: skip
@@ -176,7 +179,7 @@ def test_violations_show_the_line_and_github_gets_its_annotation(tmp_path: Path)
     assert done.returncode == 1
     assert "scheduler.py:6: get_lr() returned 2 learning rates for 1 parameter groups in step 0" in done.stdout
     assert "    def get_lr(self):" in done.stdout
-    assert "::error file=scheduler.py,line=6,title=learning_rate::get_lr() returned 2" in done.stdout
+    assert "::error file=s/scheduler.py,line=6,title=learning_rate::get_lr() returned 2" in done.stdout
 
 
 def test_annotations_cannot_be_injected() -> None:
@@ -258,6 +261,19 @@ def test_watch_checks_again_when_a_file_changes(tmp_path: Path) -> None:
     assert any("there is no class CustomLRScheduler" in line for line in second)
 
 
+def test_a_training_beyond_the_limit_is_advised_against(tmp_path: Path) -> None:
+    long = CONFIG.replace("num_epochs = 2", "num_epochs = 80")
+    assert "cut off at 300 s" in advice_on(tmp_path / "a", get_lr("0.9999**t"), long)["over-the-limit"]
+    assert "over-the-limit" not in advice_on(tmp_path / "b", get_lr("0.9999**t"))
+
+
+def test_a_cited_formula_needs_no_reminder(tmp_path: Path) -> None:
+    cited = {"assignment_name": "a", "contributors": ["Ada"], "sources": ["Loshchilov and Hutter, SGDR"]}
+    folder = write(tmp_path / "a", get_lr(f"0.5 + 0.5 * math.cos(math.pi * t / {STEPS})"))
+    (folder / "submission.json").write_text(json.dumps(cited))
+    assert "known-formula" not in {a.code for a in check(folder, PlainSandbox()).advice}
+
+
 def test_a_folder_without_a_submission_is_a_usage_error(tmp_path: Path) -> None:
     done = grader("check", cwd=tmp_path)
     assert done.returncode == 2
@@ -271,7 +287,9 @@ def test_a_comparison_trains_both_and_draws(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     table = done.stdout[done.stdout.index("schedule") :]
     assert [line.split()[0] for line in table.splitlines() if "%" in line] == ["yours", "default", "cosine"]
-    assert "against the default" in table
+    assert "vs default" in table
+    assert "digits has 46 steps" in table
+    assert "cosine: trained with a configuration of its own" in table
     assert "yours, seed 1: epoch 2/2" in done.stdout
     assert "<svg" in (tmp_path / "out/figure.svg").read_text()
     again = grader(*arguments, cwd=tmp_path)

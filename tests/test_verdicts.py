@@ -63,7 +63,7 @@ SAYS = {
     "crash/segfault": ("SIGSEGV", "scheduler.py"),
     "crash/late-error": ("IndexError", "in step 39 (epoch 2)"),
     "crash/missing-module": ("my_helpers", "scheduler.py:1"),
-    "crash/wrong-kwargs": ("gamma", "lrs_kwargs"),
+    "contract/wrong-kwargs": ("gamma", "config.py:8"),
     "crash/hostile-exception": ("Bad", "scheduler.py:6"),
     "timeout/sleeps": ("longer than 4 s of computing", "endless loop"),
     "memory/one-block": ("1500 MB", "scheduler.py"),

@@ -48,7 +48,10 @@ def compile_submission(
     if not violations or first.verdict is Verdict.INTERNAL:
         return first
     verdict = first.verdict if first.verdict is not Verdict.OK else Verdict.CONTRACT
-    return first.model_copy(update={"verdict": verdict, "violations": _ordered(violations), "recipe": None})
+    draft = first.recipe if observe else None
+    return first.model_copy(
+        update={"verdict": verdict, "violations": _ordered(violations), "recipe": None, "draft": draft}
+    )
 
 
 def _names_chance(source: bytes) -> bool:

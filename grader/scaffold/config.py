@@ -15,5 +15,6 @@ class CONFIG:
     def optimizer_factory(model):
         return torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
 
-    # Any transforms that torchvision ships; the random ones are used in training only.
+    # Any transforms that torchvision ships. The grader and grader compare leave the random ones out when
+    # they measure accuracy; main.py, which is kept simple, does not.
     transforms = Compose([ToTensor(), Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))])

@@ -362,13 +362,23 @@ class _Compiler:
         return player if played and player.advance(steps - listened) and player.unchanged() else None
 
     def _construction_failed(self, kind: Any, made: Any, error: BaseException) -> None:
-        from .report import locate
+        from .report import describe, locate
 
         report = self.report
         if locate(error.__traceback__) is None or isinstance(error, (TypeError, ValueError)):
             half_built = next((s for s in _instances(kind)), None)
             if half_built is not None and explain_get_lr(half_built, len(made.param_groups), "in step 0", report):
                 return
+        text = describe(error)
+        if isinstance(error, TypeError) and "__init__()" in text and locate(error.__traceback__) is None:
+            report.add(
+                "config",
+                "config.py",
+                report.line_of("config.py", "lrs_kwargs"),
+                f"lrs_kwargs does not fit CustomLRScheduler.__init__(): {text}",
+                "its keys are the names of the constructor's arguments after optimizer",
+            )
+            return
         report.add_exception(error, "CustomLRScheduler(optimizer, **CONFIG.lrs_kwargs)", "scheduler.py")
 
     def _wants_feedback(self, kind: Any) -> bool:

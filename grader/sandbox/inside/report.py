@@ -111,6 +111,8 @@ def explain(error: BaseException) -> tuple[str, str, str]:
     if isinstance(error, TypeError) and ("verbose" in text or _BASE_TAKES_TWO.search(text)):
         return "raised", text, "remove verbose: PyTorch removed that argument from its schedulers"
     if isinstance(error, AttributeError) and type(getattr(error, "obj", None)).__name__ == "CustomLRScheduler":
+        if (error.name or "").startswith("_") or error.name in ("optimizer", "base_lrs", "last_epoch"):
+            return "raised", text, "call super().__init__(optimizer, last_epoch) in your __init__()"
         return (
             "raised",
             text,
@@ -126,4 +128,4 @@ def explain(error: BaseException) -> tuple[str, str, str]:
         return "raised", text, "mend the syntax of this line (or of the one before)"
     if isinstance(error, FileNotFoundError):
         return "raised", text, "a submission cannot read files: write its values into config.py"
-    return "raised", text, "mend the error; grader check says in seconds whether it is gone"
+    return "raised", text, "this is an error in your own code: look at what the named line does in that step"
