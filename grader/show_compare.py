@@ -1,5 +1,6 @@
 """A comparison on the terminal: progress, a table, and where the figure is."""
 
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from grader import plots
 from grader.comparing import Line, compare, public_task
 from grader.result import EpochRecord
 
+_PIPED_WIDTH = 110
+
 
 def run_comparison(
     folder: Path,
@@ -25,7 +28,7 @@ def run_comparison(
     plot: Path,
 ) -> None:
     """Train, print, draw. Raises GraderError."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     task = public_task(task_name, data, seeds)
     console.print(f"comparing on {task.name} with seeds {', '.join(map(str, task.seeds))}", highlight=False)
     lock = threading.Lock()
