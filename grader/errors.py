@@ -2,7 +2,7 @@
 
 GraderError
 ├── UsageError          the call makes no sense as it stands
-├── SetupError   this machine lacks something, or a task or data set is wrong
+├── SetupError          this machine lacks something, or a task or data set is wrong
 │   └── TaskError
 ├── RejectedError       a submission broke rules; carries the violations (in `grader.result`)
 └── InternalError       our own fault: never a score, never the student's
