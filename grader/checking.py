@@ -10,11 +10,11 @@ from pathlib import Path
 from grader import task as tasks
 from grader.advice import Advice, Subject, advise
 from grader.contract import read_manifest
-from grader.errors import TaskError, UsageError
+from grader.errors import TaskError
 from grader.result import Compiled, Verdict
 from grader.sandbox.compiling import compile_submission
 from grader.sandbox.plain import PlainSandbox
-from grader.submission import Submission, discover
+from grader.submission import Submission, only
 from grader.task import Task, TaskFacts
 
 #: Seconds per image and per step of the public training on one CPU core: a run of five epochs of
@@ -60,14 +60,7 @@ def check(folder: Path, sandbox: PlainSandbox, task_name: str = "cifar10") -> Ch
     """Check the submission in `folder`. Raises UsageError where there is none."""
     task = tasks.load(task_name)
     facts = facts_of_public(task)
-    if not folder.is_dir():
-        raise UsageError(
-            f"{folder} is not a folder: give the folder with scheduler.py and config.py, or none inside it"
-        )
-    found, _ = discover(folder)
-    if len(found) != 1:
-        raise UsageError(f"{folder} is not the folder of one submission: it should hold scheduler.py and config.py")
-    submission = found[0]
+    submission = only(folder)
     compiled = compile_submission(submission, sandbox, task, facts, observe=True)
     advice: tuple[Advice, ...] = ()
     predicted = None

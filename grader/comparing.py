@@ -17,7 +17,7 @@ from grader.result import EpochRecord, RejectedError, SeedRun
 from grader.sandbox.compiling import compile_submission
 from grader.sandbox.plain import PlainSandbox
 from grader.store import Store
-from grader.submission import Submission, discover
+from grader.submission import Submission, only
 from grader.task import Data, DataSource, Task, TaskFacts
 from grader.training.pool import TrainerPool, choose_device
 
@@ -75,9 +75,7 @@ def compare(
     All share configuration-independent seeds and data order; the default shares the configuration
     too. Raises RejectedError where the submission breaks the contract.
     """
-    found, _ = discover(folder)
-    if len(found) != 1:
-        raise UsageError(f"{folder} is not the folder of one submission: it should hold scheduler.py and config.py")
+    mine = only(folder)
     chosen = choose_device(device)
     workers = 1 if chosen == "cuda" else os.cpu_count() or 1
     with contextlib.ExitStack() as stack:
@@ -86,7 +84,7 @@ def compare(
         trainers.start()
         facts, trainer = trainers.facts()
         store = Store(results / task.name, task, facts, trainer)
-        recipes = _recipes(found[0], others, task, facts)
+        recipes = _recipes(mine, others, task, facts)
         pool = stack.enter_context(ThreadPoolExecutor(workers))
 
         def train(name: str, recipe: Recipe, seed: int) -> SeedRun:

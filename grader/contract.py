@@ -14,18 +14,13 @@ from grader import strict_json
 from grader.recipe import Frozen, Recipe, steps_per_epoch
 from grader.result import Observed, Rule, Violation
 from grader.task import Task, TaskFacts
+from grader.text import clean
 
 MAX_MANIFEST = 64 << 10
 _MAX_NODES = 50_000  # of a recipe, but for plain numbers in its series
 _PLACEHOLDER = re.compile(
     r"\b(todo|replace (this|me)|your name|your sources?|pennkey here|list (your|every) source)", re.I
 )
-
-
-class Contributor(Frozen):
-    """One author."""
-
-    name: str = Field(min_length=1, max_length=200)
 
 
 class Manifest(Frozen):
@@ -111,11 +106,6 @@ def _says_something(attribution: str) -> bool:
     body = re.sub(r"<!--.*?-->", "", attribution, flags=re.S)
     lines = (line.strip() for line in body.splitlines())
     return any(line and not line.startswith("#") and not _PLACEHOLDER.search(line) for line in lines)
-
-
-def clean(text: str) -> str:
-    """Foreign text with every unprintable character (control, bidirectional, line break) made visible as `?`."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 class Document(Frozen):

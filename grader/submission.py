@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from grader.errors import UsageError
 from grader.result import Rule, Violation
+from grader.text import clean
 
 CODE = ("scheduler.py", "config.py")
 FILES = (*CODE, "submission.json", "ATTRIBUTION.md")
@@ -60,11 +61,11 @@ def discover(root: Path) -> tuple[list[Submission], list[Passed]]:
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder: give the folder that holds the submissions")
     if all((root / name).is_file() for name in CODE):
-        return [_from_folder(root, _printable(root.resolve().name))], []
+        return [_from_folder(root, clean(root.resolve().name))], []
     found: dict[str, Submission] = {}
     passed: list[Passed] = []
     for entry in sorted(root.iterdir(), key=lambda p: (not p.is_dir(), p.name)):
-        name = _printable(entry.name)
+        name = clean(entry.name)
         if entry.name.startswith("."):
             continue
         suffix = next((s for s in _ARCHIVES if entry.name.lower().endswith(s)), "")
@@ -76,13 +77,25 @@ def discover(root: Path) -> tuple[list[Submission], list[Passed]]:
             passed.append(Passed(name, f"holds none of {', '.join(FILES[:3])}, nor does a single folder in it"))
         elif not entry.is_dir() and not suffix:
             passed.append(Passed(name, "neither a folder nor a .zip or .tar.gz archive"))
-        elif identity != _printable(identity) or not 0 < len(identity.encode()) <= 200:
+        elif identity != clean(identity) or not 0 < len(identity.encode()) <= 200:
             passed.append(Passed(name, "its name has unprintable characters or is longer than 200 bytes: rename it"))
         elif identity in found:
             passed.append(Passed(name, f"there is another submission called {identity}: keep one of the two"))
         else:
             found[identity] = _from_folder(home, identity) if entry.is_dir() else _from_archive(entry, identity)
     return sorted(found.values(), key=lambda s: s.id), passed
+
+
+def only(folder: Path) -> Submission:
+    """The one submission in `folder`. Raises UsageError where there is none or more."""
+    if not folder.is_dir():
+        raise UsageError(
+            f"{folder} is not a folder: give the folder with scheduler.py and config.py, or none inside it"
+        )
+    found, _ = discover(folder)
+    if len(found) != 1:
+        raise UsageError(f"{folder} is not the folder of one submission: it should hold scheduler.py and config.py")
+    return found[0]
 
 
 def _home_of(folder: Path) -> Path | None:
@@ -96,10 +109,6 @@ def _home_of(folder: Path) -> Path | None:
         return inner[0] if len(inner) == 1 and any((inner[0] / file).exists() for file in FILES[:3]) else None
     except OSError:
         return folder  # its files then say that they cannot be read
-
-
-def _printable(name: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 def _problem(file: str, what: str, fix: str) -> Violation:
@@ -156,10 +165,10 @@ def _from_archive(path: Path, identity: str) -> Submission:
     except _Unsafe as error:
         files.clear()
         fix = "pack the files of the assignment only, as an ordinary .zip or .tar.gz"
-        return Submission(identity, {}, (_problem(_printable(path.name), str(error), fix),))
+        return Submission(identity, {}, (_problem(clean(path.name), str(error), fix),))
     except (Exception, MemoryError) as error:  # a hostile archive can make the readers raise anything
-        what = f"is not a readable archive ({_printable(str(error))[:200]})"
-        return Submission(identity, {}, (_problem(_printable(path.name), what, "pack the files again"),))
+        what = f"is not a readable archive ({clean(str(error))[:200]})"
+        return Submission(identity, {}, (_problem(clean(path.name), what, "pack the files again"),))
     return Submission(identity, files, _missing(files, problems))
 
 
@@ -171,7 +180,7 @@ def _checked(name: str) -> PurePosixPath | None:
     """The path of a member as far as it may matter; None for a system's by-product."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
-        raise _Unsafe(f"holds a path that leads outside: {_printable(name)[:100]}")
+        raise _Unsafe(f"holds a path that leads outside: {clean(name)[:100]}")
     if any(part == "__MACOSX" or part.startswith("._") for part in path.parts):
         return None
     return path
@@ -181,7 +190,7 @@ def _home(paths: list[PurePosixPath]) -> PurePosixPath:
     """The folder in the archive that holds the submission: the shallowest one with scheduler.py."""
     homes = sorted({p.parent for p in paths if p.name in CODE}, key=lambda p: (len(p.parts), str(p)))
     if len(homes) > 1 and len(homes[0].parts) == len(homes[1].parts):
-        raise _Unsafe(f"holds two submissions: {_printable(str(homes[0]))} and {_printable(str(homes[1]))}")
+        raise _Unsafe(f"holds two submissions: {clean(str(homes[0]))} and {clean(str(homes[1]))}")
     return homes[0] if homes else PurePosixPath()
 
 
@@ -195,7 +204,7 @@ def _read_zip(path: Path, files: dict[str, bytes], problems: list[Violation]) ->
             member = _checked(info.filename)
             mode = info.external_attr >> 16
             if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _Unsafe(f"holds a link or device: {_printable(info.filename)[:100]}")
+                raise _Unsafe(f"holds a link or device: {clean(info.filename)[:100]}")
             if member is not None and not info.is_dir():
                 members[member] = info
         home = _home(list(members))
@@ -233,7 +242,7 @@ def _read_tar(path: Path, files: dict[str, bytes], problems: list[Violation]) ->
                 raise _Unsafe(f"unpacks to more than {MAX_ARCHIVE >> 20} MiB")
             member = _checked(info.name)
             if not (info.isreg() or info.isdir()):
-                raise _Unsafe(f"holds a link or device: {_printable(info.name)[:100]}")
+                raise _Unsafe(f"holds a link or device: {clean(info.name)[:100]}")
             if member is not None and info.isreg():
                 members.append(member)
     wanted = {_home(members) / name: name for name in FILES}

@@ -75,7 +75,7 @@ def imports(path: Path) -> set[str]:
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "scaffold" not in path.parts)
 LAYERS = [
-    {"errors", "strict_json", "files"},
+    {"errors", "strict_json", "files", "text"},
     {"recipe", "task", "result", "submission"},
     {"contract", "formulas", "advice"},
     {"sandbox", "training", "leaderboard", "log", "store", "entry", "plots", "scaffolding"},

@@ -5,11 +5,12 @@ import re
 import signal
 import tokenize
 
-from grader.contract import BrokenDocument, clean, read_document, read_manifest
+from grader.contract import BrokenDocument, read_document, read_manifest
 from grader.result import Compiled, Rule, Verdict, Violation
 from grader.sandbox.base import Ending, Outcome, Sandbox, job_of, limits_of
 from grader.submission import CODE, FILES, Submission
 from grader.task import Task, TaskFacts
+from grader.text import clean
 
 #: Words without which a schedule can hardly depend on clock or chance. Whoever hides them gains
 #: nothing (a recipe is a recipe); they only decide whether compiling twice pays.

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from grader.recipe import Argument, DType, EnumMember, Recipe, SmallTensor, TransformCall
 from grader.result import RejectedError, Rule, Violation
+from grader.text import clean
 from grader.training.data import Bytes, Split
 
 #: Classes of torchvision that draw at random without saying so in their name.
@@ -103,7 +104,7 @@ def _module(name: str) -> Any:
 
 
 def _rejected(what: str) -> RejectedError:
-    what = "".join(c if c.isprintable() else "?" for c in what)[:1000]
+    what = clean(what)[:1000]
     fix = "run the pipeline on one image: it must give a float tensor of the image's shape, in training and evaluation"
     return RejectedError([Violation(rule=Rule.TRANSFORMS, file="config.py", what=f"transforms: {what}", fix=fix)])
 
