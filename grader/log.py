@@ -41,7 +41,9 @@ def describe(log: Log) -> str:
         error = f" +- {row.standard_error:.4f}" if row.standard_error is not None else ""
         lines.append(f"accuracy {row.accuracy:.4f}{error} over seeds {', '.join(str(s.seed) for s in row.seeds)}")
     for run in log.runs:
-        lines += ["", f"seed {run.seed}: {run.verdict}, {run.seconds:.1f} s", "epoch  train loss  accuracy  last lr"]
+        how = f", transforms {run.transforms}" if run.transforms else ""
+        lines += ["", f"seed {run.seed}: {run.verdict}, {run.seconds:.1f} s{how}"]
+        lines += ["epoch  train loss  accuracy  last lr"]
         for r in run.epochs:
             loss = f"{r.train_loss:10.4f}" if r.train_loss is not None else "not finite"
             lines.append(f"{r.epoch:5}  {loss}  {r.accuracy:8.4f}  {r.lr:.6g}")

@@ -97,6 +97,10 @@ class Compiled(Frozen):
     draft: Recipe | None = None  # then also: the recipe of a submission that only its texts keep from passing
 
 
+#: Into how many parts an epoch's steps are divided for `EpochRecord.parts`.
+EPOCH_PARTS = 10
+
+
 class EpochRecord(Frozen):
     """One epoch of one training."""
 
@@ -104,6 +108,15 @@ class EpochRecord(Frozen):
     train_loss: float | None  # mean cross-entropy over the epoch's batches; None: not finite
     accuracy: float  # share of the held-out images classified rightly after the epoch
     lr: float  # learning rate of the first group in the epoch's last step
+    parts: tuple[float | None, ...] = ()  # mean loss over equal parts of the epoch's steps, at most EPOCH_PARTS
+
+
+class TransformMode(StrEnum):
+    """How a recipe's transforms were applied."""
+
+    BATCHED = "batched"  # on whole batches, on the device, with a draw per image
+    ONCE = "once"  # nothing is random: torchvision's own classes, once per image
+    PER_IMAGE = "per image"  # torchvision's own classes, image by image, in every epoch: slow
 
 
 class SeedRun(Frozen):
@@ -116,6 +129,7 @@ class SeedRun(Frozen):
     epochs: tuple[EpochRecord, ...] = ()
     detail: str = ""
     device: str = ""
+    transforms: TransformMode | None = None
     violations: tuple[Violation, ...] = ()  # why this recipe cannot be trained
 
 

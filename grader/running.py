@@ -18,7 +18,7 @@ from grader.sandbox.base import SandboxName
 from grader.sandbox.choosing import choose
 from grader.store import Store
 from grader.submission import Passed, discover
-from grader.training.pool import TrainerPool, choose_device
+from grader.training.pool import TrainerPool, choose_device, default_workers
 
 
 def run_class(
@@ -40,7 +40,7 @@ def run_class(
     for one in passed:
         console.print(f"passed over {one.name!r}: {one.reason}", markup=False, highlight=False, soft_wrap=True)
     chosen = choose_device(device)
-    workers = jobs or (1 if chosen == "cuda" else os.cpu_count() or 1)
+    workers = jobs or default_workers(chosen)
     with contextlib.ExitStack() as stack:
         trainers = TrainerPool(task, chosen, workers)
         stack.callback(trainers.close)

@@ -18,7 +18,7 @@ from grader.submission import Submission
 from grader.task import Task, TaskFacts
 from grader.training import TrainerInfo
 
-_LIBRARIES = tuple(f"{name} {version(name)}" for name in ("numpy", "pillow"))
+_LIBRARIES = tuple(f"{name} {version(name)}" for name in ("kornia", "numpy", "pillow"))
 F = TypeVar("F", bound=Frozen)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from grader import task as tasks
+from grader.recipe import Recipe
 from grader.result import Compiled
 from grader.sandbox.base import Sandbox
 from grader.sandbox.compiling import compile_submission
@@ -111,3 +112,10 @@ class Compile:
 @pytest.fixture
 def compiled(sandlock: SandlockSandbox, task: Task, facts: TaskFacts) -> Compile:
     return Compile(sandlock, task, facts)
+
+
+@pytest.fixture
+def recipe(compiled: Compile) -> Recipe:
+    result = compiled(make())
+    assert result.recipe is not None
+    return result.recipe

@@ -6,8 +6,9 @@ long, memory-mapped from a cache that all processes share.
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,14 +23,43 @@ _IMAGE_FILES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
 @dataclass(frozen=True)
+class Resident:
+    """A split on a device: images (N, H, W, C) uint8, labels (N,) int64."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+
+@dataclass(frozen=True)
 class Split:
     """One part of a data set: images (N, H, W, C) uint8, labels (N,) int64."""
 
     images: Bytes
     labels: Labels
+    _memory: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def on(self, device: torch.device) -> Resident:
+        """The split as tensors on `device`; moved there once, and on the CPU in the same memory."""
+        key = f"on {device}"
+        if key not in self._memory:
+            images, labels = (
+                torch.from_numpy(part if part.flags.writeable and part.flags.c_contiguous else part.copy())
+                for part in (self.images, self.labels)
+            )
+            self._memory[key] = Resident(images.to(device), labels.to(device))
+        return self._memory[key]  # type: ignore[no-any-return]
+
+    def remembered(self, key: object) -> Any:
+        """What `remember` kept under `key` last, or None."""
+        kept, value = self._memory.get("last", (None, None))
+        return value if kept == key else None
+
+    def remember(self, key: object, value: object) -> None:
+        """Keep one derived thing, such as all images transformed; the one before it goes."""
+        self._memory["last"] = (key, value)
 
 
 @dataclass(frozen=True)
@@ -40,10 +70,6 @@ class ImageData:
     test: Split
     classes: int
     hash: str
-
-    def test_labels(self, device: torch.device) -> torch.Tensor:
-        """The held-out labels on `device`."""
-        return torch.from_numpy(np.ascontiguousarray(self.test.labels)).to(device)
 
 
 def load(task: Task) -> ImageData:
@@ -162,7 +188,7 @@ def _folder_part(root: Path, classes: list[str], task: Task) -> Split:
         partial = cached.with_suffix(f".{os.getpid()}.partial.npy")
         np.save(partial, images)
         os.replace(partial, cached)
-    return Split(np.load(cached, mmap_mode="r"), labels)
+    return Split(np.load(cached, mmap_mode="c"), labels)
 
 
 def cache_folder() -> Path:

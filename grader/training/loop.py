@@ -2,23 +2,26 @@
 
 import ctypes
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from grader.errors import TaskError
-from grader.recipe import Recipe
-from grader.result import EpochRecord, SeedRun, Verdict
+from grader.recipe import Recipe, steps_per_epoch
+from grader.result import EPOCH_PARTS, EpochRecord, SeedRun, Verdict
 from grader.task import Precision, Task
-from grader.training import models, optimizers
+from grader.training import layers, models
 from grader.training.data import ImageData
+from grader.training.steps import steps_for
 from grader.training.transforms import Pipeline, held_out
 
-_EVALUATION_BATCH = 1000
+_EVALUATION_BATCH = {"cpu": 100, "cuda": 2000}  # on the CPU, what stays in its cache
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 OnEpoch = Callable[[EpochRecord], None]
 
@@ -35,6 +38,7 @@ def prepare_process(device: torch.device) -> None:
     side by side use the other cores.
     """
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a help in debugging that costs every allocation
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -55,9 +59,15 @@ def _keep_memory() -> None:
             mallopt(parameter, size)
 
 
-def _layout(device: torch.device) -> torch.memory_format:
-    """Channels last suits the CPU's convolutions."""
-    return torch.channels_last if device.type == "cpu" else torch.contiguous_format
+def _layout(task: Task, device: torch.device) -> torch.memory_format:
+    """Channels last suits the CPU's convolutions, and a GPU's in 16 bits."""
+    quick = device.type == "cpu" or task.precision is Precision.BFLOAT16
+    return torch.channels_last if quick else torch.contiguous_format
+
+
+def _helpers(device: torch.device) -> int:
+    """Processes that transform image by image while a GPU trains; on the CPU there is no core to spare."""
+    return 0 if device.type == "cpu" else max(1, min(8, (os.cpu_count() or 2) - 1))
 
 
 def epoch_order(n_train: int, seed: int, epoch: int) -> Tensor:
@@ -82,15 +92,13 @@ def train(
     """
     started = time.monotonic()
     deadline = started + budget_s
-    pipeline = Pipeline(recipe, data.train.images, task.image, device)
-    layout = _layout(device)
-    images = held_out(recipe, data.test, device).contiguous(memory_format=layout)
-    labels = data.test_labels(device)
-    targets = torch.from_numpy(data.train.labels).to(device)
+    pipeline = Pipeline(recipe, data.train, task.image, device, helpers=_helpers(device))
+    layout = _layout(task, device)
+    targets = data.train.on(device).labels
     model = models.build(task, data.classes, seed).to(device).to(memory_format=layout)
-    optimizer = optimizers.build(recipe, model)
-    schedule = optimizers.Schedule(recipe, optimizer)
-    draws = torch.Generator().manual_seed((seed << 20) + (1 << 19))
+    if device.type == "cpu":
+        layers.suit_cpu(model)
+    steps = steps_for(recipe, model, partial(_arithmetic, task, device), task.image, len(data.train), device, layout)
     torch.manual_seed(seed)  # dropout
     records: list[EpochRecord] = []
     diverged = False
@@ -105,29 +113,26 @@ def train(
             epochs=tuple(records),
             detail=detail,
             device=device_kind(device),
+            transforms=pipeline.mode,
         )
 
+    rates = list(recipe.groups[0].lr.expand())
+    per_epoch = steps_per_epoch(len(data.train), recipe.batch_size)
     for epoch in range(1, recipe.epochs + 1):
         model.train()
-        total = torch.zeros((), device=device)
         order = epoch_order(len(data.train), seed, epoch)
-        for indices in torch.split(order, recipe.batch_size):
-            if time.monotonic() > deadline:
-                return result(Verdict.TIMEOUT, f"ran out of time in epoch {epoch} of {recipe.epochs}")
-            batch = pipeline.batch(indices, draws).contiguous(memory_format=layout)
-            schedule.apply()
-            with _arithmetic(task, device):
-                loss = nn.functional.cross_entropy(model(batch), targets[indices.to(device)])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            total += loss.detach() * len(indices)
-        mean = float(total) / len(data.train)
+        draws = torch.Generator().manual_seed((seed << 20) + (1 << 19) + epoch)
+        batches = pipeline.batches(order, recipe.batch_size, draws)
+        labels = targets.index_select(0, order.to(device))
+        losses = steps.epoch(batches, labels, deadline)
+        if losses is None:
+            return result(Verdict.TIMEOUT, f"ran out of time in epoch {epoch} of {recipe.epochs}")
         record = EpochRecord(
             epoch=epoch,
-            train_loss=mean if math.isfinite(mean) else None,
-            accuracy=_accuracy(model, images, labels, task, device),
-            lr=schedule.lr,
+            train_loss=_mean(losses, len(data.train)),
+            parts=_parts(losses, recipe.batch_size, len(data.train)),
+            accuracy=_accuracy(model, recipe, task, data, device, layout),
+            lr=rates[epoch * per_epoch - 1],
         )
         records.append(record)
         on_epoch(record)
@@ -141,6 +146,21 @@ def train(
         first = next(r.epoch for r in records if r.train_loss is None)
         return result(Verdict.DIVERGED, f"the loss left the finite numbers in epoch {first} of {recipe.epochs}")
     return result(Verdict.OK)
+
+
+def _mean(losses: Tensor, images: int) -> float | None:
+    mean = float(losses.sum()) / images
+    return mean if math.isfinite(mean) else None
+
+
+def _parts(losses: Tensor, batch_size: int, n_train: int) -> tuple[float | None, ...]:
+    """The mean loss over up to ten equal parts of the epoch's steps."""
+    means, done = [], 0
+    for part in torch.tensor_split(losses.cpu(), min(EPOCH_PARTS, len(losses))):
+        images = min(batch_size * len(part), n_train - done)
+        means.append(_mean(part, images))
+        done += images
+    return tuple(means)
 
 
 def rehearse(task: Task, data: ImageData, device: torch.device) -> None:
@@ -162,12 +182,14 @@ def _arithmetic(task: Task, device: torch.device) -> AbstractContextManager[obje
 
 
 @torch.no_grad()
-def _accuracy(model: nn.Module, images: Tensor, labels: Tensor, task: Task, device: torch.device) -> float:
+def _accuracy(
+    model: nn.Module, recipe: Recipe, task: Task, data: ImageData, device: torch.device, layout: torch.memory_format
+) -> float:
     model.eval()
     right = torch.zeros((), dtype=torch.int64, device=device)
-    for batch, expected in zip(
-        torch.split(images, _EVALUATION_BATCH), torch.split(labels, _EVALUATION_BATCH), strict=True
-    ):
+    size = _EVALUATION_BATCH[device.type]
+    labels = torch.split(data.test.on(device).labels, size)
+    for images, expected in zip(held_out(recipe, data.test, task.image, device, size), labels, strict=True):
         with _arithmetic(task, device):
-            right += (model(batch).argmax(1) == expected).sum()
-    return int(right) / len(labels)
+            right += (model(images.contiguous(memory_format=layout)).argmax(1) == expected).sum()
+    return int(right) / len(data.test)

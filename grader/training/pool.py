@@ -5,10 +5,12 @@ This module imports no torch: the grader's own process stays light.
 
 import contextlib
 import multiprocessing
+import os
 import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -24,12 +26,12 @@ OnEpoch = Callable[[EpochRecord], None]
 
 
 class TrainerPool:
-    """`workers` processes for one task on one device. Safe to call from several threads."""
+    """`workers` processes for one task, spread over what GPUs there are. Safe to call from several threads."""
 
     def __init__(self, task: Task, device: str, workers: int) -> None:
-        self._task, self._device = task, device
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
-        self._all = [_Process(task, device) for _ in range(workers)]
+        names = [f"cuda:{n % count_gpus()}" if device == "cuda" else device for n in range(workers)]
+        self._all = [_Process(task, name) for name in names]
         self._closed = threading.Event()
         for process in self._all:
             self._idle.put(process)
@@ -100,7 +102,8 @@ class _Process:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         arguments = (theirs, self._task.model_dump_json(), str(self._task.folder), self._device)
-        self._process = context.Process(target=worker.main, args=arguments, daemon=True)
+        # Not daemonic, for it may have helpers of its own; it ends with us nevertheless (`worker.main`).
+        self._process = context.Process(target=worker.main, args=arguments)
         self._process.start()
         theirs.close()
         self._connection, self._ready = ours, False
@@ -160,18 +163,30 @@ def choose_device(wanted: str) -> str:
     if wanted != "auto":
         if wanted not in ("cpu", "cuda"):
             raise SetupError(f"there is no device {wanted!r}: use auto, cpu or cuda")
-        if wanted == "cuda" and not _torch_sees_cuda():
+        if wanted == "cuda" and not count_gpus():
             raise SetupError("--device cuda: torch sees no GPU here; use --device cpu, or mend the driver")
         return wanted
+    return "cuda" if count_gpus() else "cpu"
+
+
+@cache
+def count_gpus() -> int:
+    """How many GPUs torch sees, of the first one's model: scores of different models are not compared."""
     import shutil
-
-    # A GPU without its driver's tool is no GPU that torch could use; asking torch costs seconds.
-    return "cuda" if shutil.which("nvidia-smi") and _torch_sees_cuda() else "cpu"
-
-
-def _torch_sees_cuda() -> bool:
     import subprocess
     import sys
 
-    code = "import torch; raise SystemExit(0 if torch.cuda.is_available() else 1)"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+    if not shutil.which("nvidia-smi"):
+        return 0  # a GPU without its driver's tool is none that torch could use, and asking torch takes seconds
+    code = (
+        "import itertools, torch.cuda as c\n"
+        "names = [c.get_device_name(i) for i in range(c.device_count() if c.is_available() else 0)]\n"
+        "print(len(list(itertools.takewhile(lambda n: n == names[0], names))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return int(done.stdout) if done.returncode == 0 else 0
+
+
+def default_workers(device: str) -> int:
+    """Trainings at a time: one per GPU, or one per CPU core."""
+    return count_gpus() if device == "cuda" else os.cpu_count() or 1

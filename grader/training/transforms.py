@@ -1,25 +1,23 @@
 """Recipe to input pipeline: training batches with the recipe's transforms, held-out images without chance.
 
-Three ways, chosen per recipe and said in the log:
-
-* `fixed`: nothing is random, so every image is transformed once;
-* `batched`: the random transforms are flips and crops, drawn per sample and applied to whole
-  batches, which is the same distribution as torchvision's own, at a fraction of the cost;
-* `per sample`: everything else, by torchvision itself, image by image.
+Which of three ways a recipe's transforms go (`TransformMode`) is said in the submission's log.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from grader.recipe import Argument, DType, EnumMember, Recipe, SmallTensor, TransformCall
-from grader.result import RejectedError, Rule, Violation
+from grader.recipe import Argument, DType, EnumMember, Recipe, SmallTensor, TransformCall, canonical
+from grader.result import RejectedError, Rule, TransformMode, Violation
 from grader.text import clean
+from grader.training.batched.base import BatchTransform
+from grader.training.batched.compiler import compile_calls
 from grader.training.data import Bytes, Split
 
 #: Classes of torchvision that draw at random without saying so in their name.
@@ -41,8 +39,6 @@ _RANDOM = frozenset(
 )
 _NO_IMAGE_RESULT = frozenset({"FiveCrop", "TenCrop", "Lambda", "Compose"})
 _CHECKED_IMAGES = 8
-_CHUNK = 4096
-_BATCHED_PADDING = 16  # a whole batch is padded at once; wider ones go sample by sample
 
 Transform = Callable[[Any], Any]
 
@@ -138,44 +134,47 @@ def _dtype(name: str) -> torch.dtype:
 
 
 class Pipeline:
-    """A recipe's transforms on one split of images: makes batches, on the CPU or ready on a device."""
+    """A recipe's transforms on the images of a split: float32 batches (B, C, H, W) on the device, channels last.
 
-    def __init__(self, recipe: Recipe, images: Bytes, shape: tuple[int, int, int], device: torch.device) -> None:
-        calls = recipe.transforms
-        self._images, self._shape, self._device = images, shape, device
-        self._train = [build(call) for call in calls]
-        self._check([build(call) for call in evaluated(calls)], "in evaluation, without chance,")
-        self._check(self._train, "in training")
-        self._fixed: Tensor | None = None
-        self._batched = _batched(calls)
-        if not any(map(is_random, calls)):
-            self.mode = "fixed"
-            self._fixed = deterministic(recipe, images, device)
-        elif self._batched is not None:
-            self.mode = "batched"
-            self._raw = _raw(images).to(device)
+    Raises RejectedError where the transforms do not give float tensors of the image's shape.
+    `helpers` processes go image by image, where that is the only way; 0 does it in this process.
+    """
+
+    def __init__(
+        self, recipe: Recipe, split: Split, shape: tuple[int, int, int], device: torch.device, helpers: int = 0
+    ) -> None:
+        self._split, self._shape, self._device, self._helpers = split, shape, device, helpers
+        self._calls = recipe.transforms
+        self._check(evaluated(self._calls), "in evaluation, without chance,")
+        self._check(self._calls, "in training")
+        self._steps = compile_calls(self._calls, shape)
+        if self._steps is not None:
+            self.mode = TransformMode.BATCHED
+        elif any(map(is_random, self._calls)):
+            self.mode = TransformMode.PER_IMAGE
         else:
-            self.mode = "per sample"
+            self.mode = TransformMode.ONCE
 
-    def batch(self, indices: Tensor, generator: torch.Generator) -> Tensor:
-        """Transformed images (B, C, H, W) float32 on the device; `generator` (CPU) makes every draw."""
-        if self._fixed is not None:
-            return self._fixed[indices.to(self._device)]
-        if self._batched is not None:
-            images = self._raw[indices.to(self._device)]
-            for step in self._batched:
-                images = step(images, generator)
-            return images
-        # torchvision draws from the global generators; they follow ours so that a seed decides all.
-        state = int(torch.randint(1 << 62, (1,), generator=generator))
-        torch.manual_seed(state)
-        random.seed(state)
-        np.random.seed(state % (1 << 32))
-        samples = [_apply(self._train, _picture(self._images[i])) for i in indices.tolist()]
-        return torch.stack(samples).to(self._device)
+    def batches(self, order: Tensor, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+        """The images at `order`, batch after batch; `generator` (CPU) makes every draw."""
+        match self.mode:
+            case TransformMode.BATCHED:
+                assert self._steps is not None
+                return _batched(self._split, self._steps, order, batch_size, generator, self._device)
+            case TransformMode.ONCE:
+                images = _transformed_once(self._split, self._calls, self._device)
+                return (_select(images, part.to(self._device)) for part in torch.split(order, batch_size))
+            case TransformMode.PER_IMAGE:
+                parts = torch.split(order, batch_size)
+                seeds = torch.randint(1 << 62, (len(parts),), generator=generator).tolist()
+                work = _ByImage(self._split.images, self._calls, parts, seeds)
+                # A batch's seed is its own, so the number of helpers does not show in the images.
+                loader = DataLoader(work, batch_size=None, num_workers=self._helpers, worker_init_fn=_one_thread)
+                return (batch.to(self._device) for batch in loader)
 
-    def _check(self, transforms: list[Transform], when: str) -> None:
-        for image in self._images[:_CHECKED_IMAGES]:
+    def _check(self, calls: Sequence[TransformCall], when: str) -> None:
+        transforms = [build(call) for call in calls]
+        for image in self._split.images[:_CHECKED_IMAGES]:
             try:
                 result = _apply(transforms, _picture(image))
             except Exception as error:
@@ -185,26 +184,83 @@ class Pipeline:
                 raise _rejected(f"{when} they give {got}, not float32 {self._shape}")
 
 
-def deterministic(recipe: Recipe, images: Bytes, device: torch.device) -> Tensor:
-    """All images (N, C, H, W) float32 with the recipe's transforms but for the random ones, on `device`."""
-    calls = evaluated(recipe.transforms)
-    steps = _batched(tuple(calls))
-    generator = torch.Generator()
-    if steps is not None:
-        parts = []
-        for chunk in torch.split(_raw(images), _CHUNK):
-            for step in steps:
-                chunk = step(chunk, generator)
-            parts.append(chunk.to(device))
-        return torch.cat(parts)
-    transforms = [build(call) for call in calls]
-    torch.manual_seed(0)
-    return torch.stack([_apply(transforms, _picture(image)) for image in images]).to(device)
+def held_out(
+    recipe: Recipe, split: Split, shape: tuple[int, int, int], device: torch.device, batch_size: int
+) -> Iterator[Tensor]:
+    """All images of a split in order, as evaluation sees them: the recipe's transforms without chance."""
+    calls = tuple(evaluated(recipe.transforms))
+    steps = compile_calls(calls, shape)
+    if steps is None:
+        return iter(torch.split(_transformed_once(split, calls, device), batch_size))
+    return _batched(split, steps, torch.arange(len(split)), batch_size, torch.Generator(), device)
 
 
-def held_out(recipe: Recipe, split: Split, device: torch.device) -> Tensor:
-    """The held-out images as evaluation sees them."""
-    return deterministic(recipe, split.images, device)
+def _batched(
+    split: Split,
+    steps: Sequence[BatchTransform],
+    order: Tensor,
+    batch_size: int,
+    generator: torch.Generator,
+    device: torch.device,
+) -> Iterator[Tensor]:
+    """Batches of the split's images at `order`, transformed on the device."""
+    images = split.on(device).images
+    drawn = [tuple(d.to(device) for d in step.draw(len(order), generator)) for step in steps]
+    order = order.to(device)
+    for start in range(0, len(order), batch_size):
+        part = slice(start, start + batch_size)
+        batch = images.index_select(0, order[part])
+        for step, draws in zip(steps, drawn, strict=True):
+            batch = step.apply(batch, *(d[part] for d in draws))
+        yield batch.permute(0, 3, 1, 2)
+
+
+def _transformed_once(split: Split, calls: Sequence[TransformCall], device: torch.device) -> Tensor:
+    """All images (N, C, H, W) on the device through torchvision's own classes, remembered for the next seed."""
+    key = (str(device), canonical([call.model_dump(mode="json") for call in calls]))
+    images: Tensor | None = split.remembered(key)
+    if images is None:
+        transforms = [build(call) for call in calls]
+        torch.manual_seed(0)
+        images = torch.stack([_apply(transforms, _picture(image)) for image in split.images])
+        images = images.to(device).contiguous(memory_format=torch.channels_last)
+        split.remember(key, images)
+    return images
+
+
+def _select(images: Tensor, indices: Tensor) -> Tensor:
+    """Images at `indices`; index_select on rows in memory order is far quicker than indexing."""
+    return images.permute(0, 2, 3, 1).index_select(0, indices).permute(0, 3, 1, 2)
+
+
+class _ByImage(Dataset[Tensor]):
+    """Batches made image by image with torchvision's own classes."""
+
+    def __init__(
+        self, images: Bytes, calls: Sequence[TransformCall], parts: Sequence[Tensor], seeds: list[int]
+    ) -> None:
+        self._images, self._parts, self._seeds = images, parts, seeds
+        self._transforms = [build(call) for call in calls]
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __getitem__(self, number: int) -> Tensor:
+        if number >= len(self._parts):
+            raise IndexError
+        # torchvision draws from the global generators; they follow ours so that a seed decides all.
+        seed = self._seeds[number]
+        kept = torch.get_rng_state()  # dropout's draws must not depend on where the transforms run
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % (1 << 32))
+        samples = [_apply(self._transforms, _picture(self._images[i])) for i in self._parts[number].tolist()]
+        torch.set_rng_state(kept)
+        return torch.stack(samples)
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)
 
 
 def _picture(image: Bytes) -> Image.Image:
@@ -216,81 +272,3 @@ def _apply(transforms: list[Transform], value: Any) -> Any:
     for transform in transforms:
         value = transform(value)
     return value
-
-
-def _raw(images: Bytes) -> Tensor:
-    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).contiguous()
-
-
-BatchStep = Callable[[Tensor, torch.Generator], Tensor]
-
-
-def _batched(calls: tuple[TransformCall, ...]) -> list[BatchStep] | None:
-    """The calls as operations on whole batches; None where one of them has no such form."""
-    steps: list[BatchStep] = []
-    is_float = False
-    for call in calls:
-        name = call.transform.rpartition(".")[2]
-        arguments = dict(call.arguments)
-        if name == "ToTensor" and call.transform == "torchvision.transforms.ToTensor" and not is_float:
-            steps.append(_to_float)
-            is_float = True
-        elif name == "Normalize" and is_float and set(arguments) <= {"mean", "std", "inplace"}:
-            transform = build(call.model_copy(update={"arguments": {**arguments, "inplace": False}}))
-            steps.append(lambda x, _, t=transform: t(x))  # type: ignore[misc]
-        elif (
-            name in ("RandomHorizontalFlip", "RandomVerticalFlip")
-            and set(arguments) <= {"p"}
-            and isinstance(arguments.get("p", 0.5), (int, float))
-        ):
-            axis = -1 if name == "RandomHorizontalFlip" else -2
-            steps.append(_flip(axis, float(arguments.get("p", 0.5))))
-        elif name == "RandomCrop" and (crop := _crop(call)) is not None:
-            steps.append(crop)
-        elif name == "CenterCrop" and set(arguments) == {"size"}:
-            transform = build(call)
-            steps.append(lambda x, _, t=transform: t(x))  # type: ignore[misc]
-        else:
-            return None
-    return steps if is_float else None
-
-
-def _to_float(images: Tensor, generator: torch.Generator) -> Tensor:
-    return images.to(torch.float32).div(255)
-
-
-def _flip(axis: int, p: float) -> BatchStep:
-    def flip(images: Tensor, generator: torch.Generator) -> Tensor:
-        chosen = (torch.rand(len(images), generator=generator) < p).to(images.device)
-        return torch.where(chosen[:, None, None, None], images.flip(axis), images)
-
-    return flip
-
-
-def _crop(call: TransformCall) -> BatchStep | None:
-    """RandomCrop(size, padding=n): zeros around, one offset per sample, all offsets equally likely."""
-    arguments = dict(call.arguments)
-    size, padding = arguments.pop("size", None), arguments.pop("padding", None)
-    if arguments or not isinstance(padding, int) or not 0 <= padding <= _BATCHED_PADDING:
-        return None
-    match size:
-        case int():
-            height = width = size
-        case (int() as height, int() as width):
-            pass
-        case _:
-            return None
-
-    def crop(images: Tensor, generator: torch.Generator) -> Tensor:
-        padded = torch.nn.functional.pad(images, (padding,) * 4)
-        count, _, rows, columns = padded.shape
-        top = torch.randint(rows - height + 1, (count,), generator=generator)
-        left = torch.randint(columns - width + 1, (count,), generator=generator)
-        row = (top[:, None] + torch.arange(height)).to(images.device)
-        column = (left[:, None] + torch.arange(width)).to(images.device)
-        sample = torch.arange(count, device=images.device)
-        return padded.permute(0, 2, 3, 1)[sample[:, None, None], row[:, :, None], column[:, None, :]].permute(
-            0, 3, 1, 2
-        )
-
-    return crop

@@ -1,0 +1,166 @@
+"""The quick ways of a training step: the values of the plain ones."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+import torch
+from recipes import CPU, bent
+from torch import Tensor, nn
+
+from grader.recipe import Recipe
+from grader.task import Task
+from grader.training import layers, loop, models, optimizers, resident, steps
+from grader.training.data import ImageData
+from grader.training.resident import ResidentSteps
+from grader.training.transforms import Pipeline
+
+WIDE = torch.channels_last
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    loop.prepare_process(CPU)
+
+
+def pair(plain: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """A layer as torch has it, in float64, and ours."""
+    exact = type(plain)(**vars_of(plain)).double()
+    exact.load_state_dict({k: v.double() for k, v in plain.state_dict().items()})
+    model = nn.Sequential(plain).to(memory_format=WIDE)
+    layers.suit_cpu(model)
+    assert type(model[0]) is not type(exact)
+    return exact, model
+
+
+def vars_of(layer: nn.Module) -> dict[str, Any]:
+    names = ("in_channels", "out_channels", "kernel_size", "padding", "stride")
+    known = {name: getattr(layer, name) for name in names if hasattr(layer, name)}
+    if isinstance(layer, nn.Conv2d):
+        known["bias"] = layer.bias is not None
+    return known
+
+
+LAYERS = {
+    "first": (lambda: nn.Conv2d(3, 6, 5), (3, 32, 32)),
+    "first, grey, without bias": (lambda: nn.Conv2d(1, 8, 3, bias=False), (1, 30, 28)),
+    "first, even kernel": (lambda: nn.Conv2d(2, 4, (2, 4)), (2, 9, 21)),
+    "first, odd width": (lambda: nn.Conv2d(3, 6, 5), (3, 31, 31)),
+    "inner": (lambda: nn.Conv2d(6, 16, 5), (6, 14, 14)),
+    "pool": (lambda: nn.MaxPool2d(2, 2), (6, 28, 28)),
+    "pool, odd": (lambda: nn.MaxPool2d((2, 2)), (6, 27, 28)),
+    "pool, many channels": (lambda: nn.MaxPool2d(2), (32, 8, 8)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("inner", [False, True])
+def test_layers_have_the_values_and_gradients_of_torchs(name: str, inner: bool) -> None:
+    make, shape = LAYERS[name]
+    torch.manual_seed(1)
+    exact, quick = pair(make())
+    x = torch.randn(5, *shape).contiguous(memory_format=WIDE)
+    y, wanted = (layer(v.requires_grad_(inner)) for layer, v in ((quick, x.clone()), (exact, x.double())))
+    torch.testing.assert_close(y.double(), wanted, rtol=1e-5, atol=1e-5)
+    variables = list(zip(quick.parameters(), exact.parameters(), strict=True))
+    if not variables and not inner:
+        return
+    a, b = x.clone().requires_grad_(inner), x.double().requires_grad_(inner)
+    g = torch.randn_like(y)
+    quick(a).backward(g)
+    exact(b).backward(g.double())
+    for p, q in [*variables, *([(a, b)] if inner else [])]:
+        assert p.grad is not None
+        assert q.grad is not None
+        torch.testing.assert_close(p.grad.double(), q.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_of_equal_maxima_one_gets_the_whole_gradient() -> None:
+    plain = nn.MaxPool2d(2)
+    quick = nn.Sequential(nn.MaxPool2d(2))
+    layers.suit_cpu(quick)
+    values = torch.randint(3, (8, 6, 28, 28), generator=torch.Generator().manual_seed(0)).float()
+    a, b = (values.clone().contiguous(memory_format=WIDE).requires_grad_() for _ in range(2))
+    g = torch.randn(8, 6, 14, 14)
+    assert torch.equal(plain(a), quick(b))
+    plain(a).backward(g)
+    quick(b).backward(g)
+    assert a.grad is not None
+    assert b.grad is not None
+    windows = [v.unfold(2, 2, 2).unfold(3, 2, 2).flatten(-2) for v in (values, a.grad, b.grad)]
+    at_maximum = windows[0] == windows[0].amax(-1, keepdim=True)
+    for gradient in windows[1:]:
+        assert int((gradient != 0).sum(-1).max()) == 1
+        assert not (gradient != 0)[~at_maximum].any()
+        assert torch.equal(gradient.sum(-1), g)
+    clear = at_maximum.sum(-1) == 1
+    assert torch.equal(windows[1][clear], windows[2][clear])
+
+
+def test_a_tasks_own_classes_stay_as_they_are() -> None:
+    class Own(nn.Conv2d):
+        pass
+
+    model = nn.Sequential(Own(3, 6, 5), nn.Conv2d(3, 6, 5, stride=2), nn.Conv2d(3, 6, 5, padding=2), nn.MaxPool2d(3))
+    before = [type(layer) for layer in model]
+    layers.suit_cpu(model)
+    assert [type(layer) for layer in model] == before
+
+
+def trained(
+    kind: str, recipe: Recipe, task: Task, data: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[float], Tensor]:
+    """The losses of all steps, and the weights."""
+    monkeypatch.setattr(steps, "fits", lambda *_: kind == "resident")
+    model = models.build(task, data.classes, 0).to(memory_format=WIDE)
+    ways = steps.steps_for(recipe, model, nullcontext, task.image, len(data.train), CPU, WIDE)
+    assert isinstance(ways, ResidentSteps) == (kind == "resident")
+    pipeline = Pipeline(recipe, data.train, task.image, CPU)
+    losses = []
+    for epoch in range(1, recipe.epochs + 1):
+        order = loop.epoch_order(len(data.train), 0, epoch)
+        batches = pipeline.batches(order, recipe.batch_size, torch.Generator().manual_seed(epoch))
+        found = ways.epoch(batches, data.train.on(CPU).labels[order], math.inf)
+        assert found is not None
+        losses += [float(loss) for loss in found]
+    return losses, torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_resident_steps_train_as_the_host_does(
+    recipe: Recipe, task: Task, digits: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step that a GPU repeats by itself, run eagerly: batches, the short last one, every rate of the schedule."""
+    assert len(digits.train) % recipe.batch_size
+    ours, weights = trained("resident", recipe, task, digits, monkeypatch)
+    theirs, expected = trained("host", recipe, task, digits, monkeypatch)
+    assert len(ours) == recipe.steps
+    assert ours == pytest.approx(theirs, rel=1e-4)
+    torch.testing.assert_close(weights, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_what_a_device_cannot_repeat_is_known(recipe: Recipe) -> None:
+    assert optimizers.capturable(recipe)
+    group = recipe.groups[0].model_dump(mode="json")
+    moving = {**group["others"], "momentum": {"values": [0.9, 0.8], "counts": [recipe.steps - 1, 1]}}
+    assert not optimizers.capturable(bent(recipe, groups=[{**group, "others": moving}]))
+    assert optimizers.capturable(bent(recipe, optimizer="RMSprop"))
+    assert not optimizers.capturable(bent(recipe, optimizer="Adagrad"))
+    assert not resident.fits(recipe, (3, 32, 32), 1437, CPU)
+
+
+@pytest.mark.parametrize("kind", ["resident", "host"])
+def test_a_deadline_ends_an_epoch(
+    kind: str, recipe: Recipe, task: Task, digits: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "fits", lambda *_: kind == "resident")
+    model = models.build(task, digits.classes, 0)
+    ways = steps.steps_for(recipe, model, nullcontext, task.image, len(digits.train), CPU, WIDE)
+    before = [p.clone() for p in model.parameters()]
+    batches = Pipeline(recipe, digits.train, task.image, CPU).batches(
+        torch.arange(len(digits.train)), recipe.batch_size, torch.Generator()
+    )
+    assert ways.epoch(batches, digits.train.on(CPU).labels, -math.inf) is None
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
