@@ -192,6 +192,27 @@ def compare(
         _interrupted()
 
 
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(help="step-decay, cosine, polynomial, warmup, all, or a study file.")] = "all",
+    task: Annotated[str, typer.Option(help="digits (no download), cifar10, or a task file.")] = "digits",
+    data: Annotated[Path | None, typer.Option(help="Image folder with train/CLASS and test/CLASS instead.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings per schedule.")] = 3,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs per training; the study's own otherwise.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    jobs: Annotated[int, typer.Option(min=0, help="Trainings at a time; 0 chooses.")] = 0,
+    results: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = Path("results"),
+    out: Annotated[Path, typer.Option(help="Where the report goes: a folder per task and study.")] = Path("study"),
+) -> None:
+    """Reproduce an exercise on learning-rate schedules: train its variants, and report with figures and intervals."""
+    from grader.show_study import run_and_report
+
+    try:
+        run_and_report(name, task, data, seeds, epochs, device, jobs, results, out)
+    except KeyboardInterrupt:
+        _interrupted()
+
+
 def _times(folder: Path) -> dict[Path, int]:
     """When the submission's files last changed."""
     return {path: path.stat().st_mtime_ns for path in sorted(folder.glob("*")) if path.is_file()}

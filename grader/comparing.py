@@ -1,25 +1,23 @@
 """`grader compare`: one's own scheduler against the default one, on the public task, with the same seeds."""
 
 import contextlib
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from grader import task as tasks
 from grader.errors import TaskError, UsageError
 from grader.leaderboard import score
 from grader.recipe import Recipe
 from grader.references import references_for
-from grader.result import EpochRecord, RejectedError, SeedRun
+from grader.result import RejectedError, SeedRun
 from grader.sandbox.compiling import compile_submission
 from grader.sandbox.plain import PlainSandbox
 from grader.store import Store
 from grader.submission import Submission, only
 from grader.task import Data, DataSource, Task, TaskFacts
-from grader.training.pool import TrainerPool, choose_device
+from grader.training.pool import TrainerPool, choose_device, default_workers
+from grader.trials import Progress, train_all
 
 #: The default scheduler with one's own configuration: whatever its arguments, the rates stay.
 _DEFAULT = b"""
@@ -33,12 +31,6 @@ class CustomLRScheduler(_LRScheduler):
     def get_lr(self):
         return list(self.base_lrs)
 """
-
-
-class Progress(Protocol):
-    """Told of every epoch, from several threads."""
-
-    def __call__(self, name: str, seed: int, record: EpochRecord, epochs: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -77,7 +69,7 @@ def compare(
     """
     mine = only(folder)
     chosen = choose_device(device)
-    workers = 1 if chosen == "cuda" else os.cpu_count() or 1
+    workers = default_workers(chosen)
     with contextlib.ExitStack() as stack:
         trainers = TrainerPool(task, chosen, workers)
         stack.callback(trainers.close)
@@ -85,21 +77,8 @@ def compare(
         facts, trainer = trainers.facts()
         store = Store(results / task.name, task, facts, trainer)
         recipes = _recipes(mine, others, task, facts)
-        pool = stack.enter_context(ThreadPoolExecutor(workers))
-
-        def train(name: str, recipe: Recipe, seed: int) -> SeedRun:
-            run = store.run(recipe, seed, task.time_limit_s)
-            if run is None:
-                run = trainers.train(
-                    recipe, seed, task.time_limit_s, lambda record: progress(name, seed, record, recipe.epochs)
-                )
-                if run.violations:
-                    raise RejectedError(run.violations)
-                store.keep_run(recipe, run)
-            return run
-
-        futures = {name: [pool.submit(train, name, r, seed) for seed in task.seeds] for name, r in recipes.items()}
-        return [Line(name, recipes[name], tuple(future.result() for future in runs)) for name, runs in futures.items()]
+        runs = train_all(recipes, task, store, trainers, workers, progress)
+        return [Line(name, recipes[name], seeds) for name, seeds in runs.items()]
 
 
 def _recipes(mine: Submission, others: Sequence[str], task: Task, facts: TaskFacts) -> dict[str, Recipe]:

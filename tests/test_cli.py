@@ -77,10 +77,11 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if "scaffold" not in path.
 LAYERS = [
     {"errors", "strict_json", "files", "text"},
     {"recipe", "task", "result", "submission"},
-    {"contract", "formulas", "advice"},
+    {"contract", "formulas", "advice", "intervals", "study"},
     {"sandbox", "training", "leaderboard", "log", "store", "entry", "plots", "scaffolding"},
-    {"pipeline", "references", "checking", "comparing"},
-    {"cli", "display", "running", "show_check", "show_compare", "__main__"},
+    {"pipeline", "references", "checking", "trials", "comparing", "studying"},
+    {"findings", "figures", "report"},
+    {"cli", "display", "running", "show_check", "show_compare", "show_study", "__main__"},
 ]
 
 
@@ -108,8 +109,11 @@ def test_imports_go_one_way(path: Path) -> None:
         ("torchvision", ("training/", "sandbox/inside/")),
         ("sandlock", ("sandbox/sandlock.py", "sandbox/inside/zygote.py")),
         ("typer", ("cli.py",)),
-        ("rich", ("cli.py", "display.py", "running.py", "show_check.py", "show_compare.py")),
-        ("matplotlib", ("plots.py",)),
+        ("rich", ("cli.py", "display.py", "running.py", "show_check.py", "show_compare.py", "show_study.py")),
+        ("matplotlib", ("plots.py", "figures.py")),
+        ("jinja2", ("report.py",)),
+        ("kornia", ("training/batched/",)),
+        ("scipy", ("intervals.py",)),
     ],
 )
 def test_heavy_packages_stay_in_their_rooms(package: str, allowed: tuple[str, ...]) -> None:
