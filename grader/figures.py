@@ -28,6 +28,7 @@ _NEUTRAL = "#555555"  # the constant rate, in every figure
 _EARLY_EPOCHS = 2
 _POINTS = 2000  # of a curve of rates: more could not be seen
 _BLUES = "Blues"
+_SHOWN_BELOW = 0.1  # accuracy under the constant rate's that the summary still draws to scale
 
 
 def draw(figure: Figure, outcome: Outcome) -> str:
@@ -136,9 +137,15 @@ def _early(figure: Figure, outcome: Outcome) -> str:
 
 
 def _only_rates(figure: Figure, outcome: Outcome) -> str:
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
     canvas, (axis,) = _canvas(7, 4.2)
-    for number, (name, trial) in enumerate(_chosen(figure, outcome).items()):
-        _rates(axis, trial, outcome, _COLOURS[number % len(_COLOURS)], name)
+    chosen = _chosen(figure, outcome)
+    for number, (name, trial) in enumerate(chosen.items()):
+        share = number / max(1, len(chosen) - 1)
+        colour = to_hex(colormaps["viridis"](0.92 * share)) if figure.sweep else _colours(outcome)[name]
+        _rates(axis, trial, outcome, colour, name)
     _grid(axis, "epoch", "learning rate")
     axis.legend(title=_sweep(figure, outcome).axis[0].label if figure.sweep else None, frameon=False)
     return _svg(canvas)
@@ -206,11 +213,19 @@ def _heatmap(figure: Figure, outcome: Outcome) -> str:
 def summary(lines: Mapping[str, Line]) -> str:
     """Final accuracy with its standard error, one row per schedule, best at the top."""
     ranked = sorted(lines.items(), key=lambda item: item[1].accuracy)
+    edge = lines["constant"].accuracy - _SHOWN_BELOW
     canvas, (axis,) = _canvas(8, 0.34 * len(ranked) + 1.2)
     for place, (name, found) in enumerate(ranked):
         colour = _NEUTRAL if name == "constant" else _COLOURS[0]
+        if found.accuracy < edge:  # far off: it would press all others together
+            axis.plot(100 * edge, place, marker="<", color=colour)
+            at = {"xy": (100 * edge, place), "xytext": (8, 0), "textcoords": "offset points", "va": "center"}
+            axis.annotate(f"{100 * found.accuracy:.1f}", **at)
+            continue
         error = 100 * (found.standard_error or 0.0)
         axis.errorbar(100 * found.accuracy, place, xerr=error, fmt="o", capsize=3, color=colour)
+    if ranked[0][1].accuracy < edge:
+        axis.set_xlim(left=100 * edge - 0.5)
     axis.set_yticks(range(len(ranked)), [name for name, _ in ranked])
     _grid(axis, "final accuracy (%), mean and standard error over seeds", "")
     return _svg(canvas)

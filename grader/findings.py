@@ -136,7 +136,7 @@ def _final(wanted: Answer, outcome: Outcome) -> str:
     loss = "not finite" if found.train_loss is None else f"{found.train_loss:.3f}"
     lost = f" {found.diverged} of {len(trial.runs)} seeds diverged." if found.diverged else ""
     return (
-        f"{_quoted(wanted.a)} (initial rate {trial.lr:g}) ends at {percent(trial)}, {100 * found.spread:.2f} points "
+        f"{quoted(wanted.a)} (initial rate {trial.lr:g}) ends at {percent(trial)}, {100 * found.spread:.2f} points "
         f"between its best and worst seed, and a training loss of {loss}.{lost}"
     )
 
@@ -147,7 +147,7 @@ def _rates(wanted: Answer, outcome: Outcome) -> str:
     top = rates.index(max(rates))
     per_epoch = ", ".join(f"{record.lr:.3g}" for record in run.epochs)
     return (
-        f"{_quoted(wanted.a)}: {rates[0]:.3g} in the first step, highest with {max(rates):.3g} in step {top + 1} of "
+        f"{quoted(wanted.a)}: {rates[0]:.3g} in the first step, highest with {max(rates):.3g} in step {top + 1} of "
         f"{len(rates)}, {rates[-1]:.3g} in the last; at the end of each epoch: {per_epoch}."
     )
 
@@ -155,12 +155,12 @@ def _rates(wanted: Answer, outcome: Outcome) -> str:
 def _difference(wanted: Answer, outcome: Outcome) -> str:
     a, b = outcome.variants[wanted.a], outcome.variants[wanted.b]
     found = paired_difference(a.accuracies, b.accuracies)
-    said = f"{_quoted(wanted.a)} {percent(a)}, {_quoted(wanted.b)} {percent(b)}: {interval(found)}. "
+    said = f"{quoted(wanted.a)} {percent(a)}, {quoted(wanted.b)} {percent(b)}: {interval(found)}. "
     if found.low is None:
         return said + "One seed cannot tell chance from a difference."
     if not found.told_apart:
         return said + "No difference found: the interval holds zero."
-    return said + f"{_quoted(wanted.a if found.mean > 0 else wanted.b)} is better here."
+    return said + f"{quoted(wanted.a if found.mean > 0 else wanted.b)} is better here."
 
 
 def _speed(wanted: Answer, outcome: Outcome) -> str:
@@ -171,7 +171,7 @@ def _speed(wanted: Answer, outcome: Outcome) -> str:
             found = reached(outcome.variants[name].runs, target)
             of = len(outcome.variants[name].runs)
             some = f" ({found.seeds} of {of} seeds)" if found.seeds < of else ""
-            times.append(f"{_quoted(name)} {f'{found.epoch:.1f}' if found.epoch is not None else 'never'}{some}")
+            times.append(f"{quoted(name)} {f'{found.epoch:.1f}' if found.epoch is not None else 'never'}{some}")
         parts.append(f"to {100 * target:.0f} %: {', '.join(times)}")
     return f"Epochs needed, mean over the seeds: {'; '.join(parts)}."
 
@@ -191,13 +191,13 @@ def _early(wanted: Answer, outcome: Outcome) -> str:
         late = [run.epochs[0].parts[-1] for run in trial.runs]
         ending = mean(p if p is not None else math.inf for p in late)
         said.append(
-            f"{_quoted(name)}: mean {mean(means[name]):.3f}, worst tenth {max(peaks):.3f}, last tenth {ending:.3f}"
+            f"{quoted(name)}: mean {mean(means[name]):.3f}, worst tenth {max(peaks):.3f}, last tenth {ending:.3f}"
         )
     text = f"Loss in the first epoch (guessing: {chance:.2f}): {'; '.join(said)}. "
     a, b = means[wanted.a], means[wanted.b]
     if math.isinf(sum(a) + sum(b)):
         lost = [n for n in (wanted.a, wanted.b) if math.isinf(sum(means[n]))]
-        return text + f"{' and '.join(map(_quoted, lost))} left the finite numbers at once."
+        return text + f"{' and '.join(map(quoted, lost))} left the finite numbers at once."
     found = paired_difference(a, b)
     if found.low is None or found.high is None:
         return text + "One seed cannot tell chance from a difference."
@@ -205,7 +205,7 @@ def _early(wanted: Answer, outcome: Outcome) -> str:
     if not found.told_apart:
         return text + f"Difference of the means {gap}: none found."
     lower = wanted.a if found.mean < 0 else wanted.b
-    return text + f"Difference of the means {gap}: {_quoted(lower)} starts with the lower loss."
+    return text + f"Difference of the means {gap}: {quoted(lower)} starts with the lower loss."
 
 
 def _restarts(wanted: Answer, outcome: Outcome) -> str:
@@ -215,13 +215,13 @@ def _restarts(wanted: Answer, outcome: Outcome) -> str:
     per_epoch = steps_per_epoch(outcome.facts.n_train, trial.recipe.batch_size)
     epochs = sorted({step // per_epoch + 1 for step in jumps} - {1})
     if not epochs:
-        return f"{_quoted(wanted.a)} has no restart after the first epoch."
+        return f"{quoted(wanted.a)} has no restart after the first epoch."
     accuracy = [run.epochs[e - 1].accuracy - run.epochs[e - 2].accuracy for run in trial.runs for e in epochs]
     losses = [(run.epochs[e - 1].train_loss, run.epochs[e - 2].train_loss) for run in trial.runs for e in epochs]
     loss = [x - y for x, y in losses if x is not None and y is not None]
     tops = [run.accuracy is not None and run.accuracy >= max(r.accuracy for r in run.epochs) for run in trial.runs]
     return (
-        f"{_quoted(wanted.a)} jumps back to its initial rate in epoch {' and '.join(map(str, epochs))}. From the epoch "
+        f"{quoted(wanted.a)} jumps back to its initial rate in epoch {' and '.join(map(str, epochs))}. From the epoch "
         f"before to the epoch of the jump the held-out accuracy changed by {points(mean(accuracy))} points and the "
         f"training loss by {mean(loss):+.3f} on average; {sum(tops)} of {len(tops)} seeds had their best accuracy at "
         "the very end."
@@ -264,7 +264,8 @@ def _axes(wanted: Answer, outcome: Outcome) -> str:
     return f"Mean final accuracy by {' — by '.join(parts)}."
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A schedule's name in a sentence."""
     return f"“{name}”"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from grader import figures
 from grader.files import write_atomically
-from grader.findings import Line, answer, interval, line, table, targets
+from grader.findings import Line, answer, interval, line, quoted, table, targets
 from grader.intervals import Difference
 from grader.leaderboard import now
 from grader.recipe import Frozen
@@ -156,9 +156,9 @@ def _summary(outcomes: Sequence[Outcome], folder: Path) -> dict[str, Any]:
     lines = summarized(outcomes)
     named = [found.model_copy(update={"name": name}) for name, found in lines.items()]
     write_atomically(folder / "summary.csv", _table_csv(named))
-    better = [f"{found.name} ({interval(found.difference)})" for found in named if _apart(found.difference, 1)]
-    worse = [f"{found.name} ({interval(found.difference)})" for found in named if _apart(found.difference, -1)]
-    open_ = [found.name for found in named if found.name != "constant" and not found.difference.told_apart]
+    better = [f"{quoted(found.name)} {interval(found.difference)}" for found in named if _apart(found.difference, 1)]
+    worse = [f"{quoted(found.name)} {interval(found.difference)}" for found in named if _apart(found.difference, -1)]
+    open_ = [quoted(found.name) for found in named if found.name != "constant" and not found.difference.told_apart]
     sentences = [f"Better than the tuned constant rate: {'; '.join(better) or 'none'}."]
     sentences.append(f"Worse: {'; '.join(worse) or 'none'}.")
     if open_:

@@ -181,7 +181,7 @@ class _HalvingMaximum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: FunctionCtx, *gradients: Tensor) -> Tensor:
-        is_lower, is_right = ctx.saved_tensors
+        is_lower, is_right = ctx.saved_tensors  # type: ignore[attr-defined]
         n, h, w, c = is_right.shape
         wide, result = torch.empty(n, h, w, 2, c), torch.empty(n, h, 2, w * 2 * c)
         g, tall = gradients[0].permute(0, 2, 3, 1), wide.view(n, h, w * 2 * c)
