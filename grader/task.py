@@ -71,9 +71,12 @@ class Task(Frozen):
     description: str = ""
     model: str  # a name in the registry, or "model.py:Class" beside the task file
     image: tuple[int, int, int] = (3, 32, 32)  # channels, height, width that reach the model
-    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, lt=1 << 31)], ...] = Field(default=(0, 1, 2), min_length=1)
     time_limit_s: float = Field(default=300.0, gt=0)  # sandbox plus one training
     precision: Precision = Precision.FLOAT32
+    cuda_graph: bool = (
+        False  # for a model of one's own: its every step runs the same operations, so a GPU may repeat it
+    )
     max_steps: int = Field(default=200_000, ge=1)
     data: Data
     sandbox: Limits = Limits()
@@ -91,7 +94,9 @@ class Task(Frozen):
     @property
     def training_key(self) -> str:
         """Hash of what decides a training's outcome, but for data and model, which have their own."""
-        facts = {"image": self.image, "precision": self.precision}
+        facts: dict[str, object] = {"image": self.image, "precision": self.precision}
+        if self.cuda_graph:
+            facts["cuda_graph"] = True
         return hashlib.sha256(canonical(facts).encode()).hexdigest()
 
 

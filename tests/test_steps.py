@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from recipes import CPU, bent
+from conftest import Compile
+from recipes import CPU, bent, with_transforms
 from torch import Tensor, nn
 
 from grader.recipe import Recipe
+from grader.result import Verdict
 from grader.task import Task
 from grader.training import layers, loop, models, optimizers, resident, steps
-from grader.training.data import ImageData
+from grader.training.data import ImageData, Split
 from grader.training.resident import ResidentSteps
 from grader.training.transforms import Pipeline
 
@@ -116,7 +119,7 @@ def trained(
     """The losses of all steps, and the weights."""
     monkeypatch.setattr(steps, "fits", lambda *_: kind == "resident")
     model = models.build(task, data.classes, 0).to(memory_format=WIDE)
-    ways = steps.steps_for(recipe, model, nullcontext, task.image, len(data.train), CPU, WIDE)
+    ways = steps.steps_for(recipe, model, nullcontext, task.image, len(data.train), CPU, WIDE, repeatable=True)
     assert isinstance(ways, ResidentSteps) == (kind == "resident")
     pipeline = Pipeline(recipe, data.train, task.image, CPU)
     losses = []
@@ -157,10 +160,91 @@ def test_a_deadline_ends_an_epoch(
 ) -> None:
     monkeypatch.setattr(steps, "fits", lambda *_: kind == "resident")
     model = models.build(task, digits.classes, 0)
-    ways = steps.steps_for(recipe, model, nullcontext, task.image, len(digits.train), CPU, WIDE)
+    ways = steps.steps_for(recipe, model, nullcontext, task.image, len(digits.train), CPU, WIDE, repeatable=True)
     before = [p.clone() for p in model.parameters()]
     batches = Pipeline(recipe, digits.train, task.image, CPU).batches(
         torch.arange(len(digits.train)), recipe.batch_size, torch.Generator()
     )
     assert ways.epoch(batches, digits.train.on(CPU).labels, -math.inf) is None
     assert all(torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
+
+
+def conditional(task: Task, tmp_path: Path, body: str) -> Task:
+    """The task with a model of its own."""
+    source = f"""
+import torch
+from torch import nn
+
+
+class Own(nn.Module):
+    def __init__(self, channels, height, width, classes):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 6, 5)
+        self.extra = nn.Linear(6, 6)
+        self.head = nn.Linear(6, classes)
+        self.steps = 0
+
+    def forward(self, x):
+        self.steps += 1
+{body}
+"""
+    (tmp_path / "model.py").write_text(source)
+    return task.model_copy(update={"model": "model.py:Own", "folder": tmp_path})
+
+
+OWN_MODELS = {
+    "in place after a convolution": """
+        x = nn.functional.max_pool2d(self.conv(x).relu_(), 4).mul_(1.0)
+        return self.head(self.extra(x.mean((2, 3))))""",
+    "a layer that rests now and then": """
+        x = self.conv(x).relu().mean((2, 3))
+        return self.head(self.extra(x) if self.steps % 3 == 0 else x)""",
+    "its input changed in place": """
+        return self.head(self.extra(self.conv(x.sub_(0.5)).relu().mean((2, 3))))""",
+}
+
+
+@pytest.mark.parametrize("name", OWN_MODELS)
+@pytest.mark.parametrize("transforms", ["[ToTensor()]", "[Resize(36), CenterCrop(32), ToTensor()]"])
+def test_models_of_ones_own_train_the_same_every_time(
+    name: str, transforms: str, compiled: Compile, task: Task, digits: ImageData, tmp_path: Path
+) -> None:
+    own = conditional(task, tmp_path, OWN_MODELS[name])
+    parameters = [p.name for p in models.facts_of(own, digits).parameters]
+    recipe = with_transforms(compiled, transforms)
+    group = {**recipe.groups[0].model_dump(mode="json"), "parameters": parameters}
+    recipe = bent(recipe, groups=[group])
+    loop.rehearse(own, digits, CPU)
+    first, again = (loop.train(recipe, own, digits, 0, CPU, 60) for _ in range(2))
+    assert first.verdict is Verdict.OK
+    assert first.epochs == again.epochs
+    assert first.epochs[-1].train_loss != first.epochs[0].train_loss
+
+
+def test_what_was_trained_before_does_not_matter(compiled: Compile, task: Task, digits: ImageData) -> None:
+    """Dropout, transforms that are applied once, transforms that go image by image."""
+    dropout = task.model_copy(update={"model": "vgg"})
+    few = ImageData(Split(digits.train.images[:128], digits.train.labels[:128]), digits.test, 10, "few")
+    texts = ("[RandomResizedCrop(32, (0.5, 1.0)), ToTensor()]", "[Resize(36), CenterCrop(32), ToTensor()]",
+             "[RandomPosterize(3), Resize(36), CenterCrop(32), ToTensor()]")  # fmt: skip
+    parameters = [p.name for p in models.facts_of(dropout, few).parameters]
+    recipes = []
+    for text in texts:
+        recipe = with_transforms(compiled, text)
+        group = recipe.groups[0].model_dump(mode="json")
+        others = {k: {**v, "counts": [4]} for k, v in group["others"].items()}
+        group = {"parameters": parameters, "lr": {"values": [0.02], "counts": [4]}, "others": others}
+        recipes.append(bent(recipe, groups=[group]))
+    first = [loop.train(recipe, dropout, few, 0, CPU, 60).epochs for recipe in recipes]
+    again = [loop.train(recipe, dropout, few, 0, CPU, 60).epochs for recipe in reversed(recipes)]
+    assert first == again[::-1]
+
+
+def test_adagrad_starts_from_what_the_student_said(recipe: Recipe, task: Task) -> None:
+    group = recipe.groups[0].model_dump(mode="json")
+    settings = {"initial_accumulator_value": 0.1, "lr_decay": 0.0, "eps": 1e-10, "weight_decay": 0.0, "maximize": False}
+    others = {k: {"values": [v], "counts": [recipe.steps]} for k, v in settings.items()}
+    adagrad = bent(recipe, optimizer="Adagrad", groups=[{**group, "others": others}])
+    model = models.build(task, 10, 0)
+    optimizer = optimizers.build(adagrad, model)
+    assert float(optimizer.state[model.conv1.weight]["sum"].max()) == pytest.approx(0.1)  # type: ignore[index, union-attr]

@@ -345,6 +345,8 @@ def test_an_image_does_not_depend_on_its_batch(number: int) -> None:
         ("RandomErasing", {"value": "random"}),
         ("Normalize", {"mean": (0.5,), "std": (0.5,)}),  # of bytes
         ("GaussianBlur", {"kernel_size": 3}),
+        ("ConvertImageDtype", {}),  # of a PIL image, which torchvision would leave as it is
+        ("RandomApply", {"transforms": TransformCall(transform="torchvision.transforms.Compose")}),
     ],
 )
 def test_what_has_no_batch_form_is_left_to_torchvision(name: str, arguments: dict[str, Any]) -> None:
@@ -359,3 +361,35 @@ def test_helpers_do_not_show_in_the_images(compiled: Compile, task: Task, digits
     )
     assert len(alone) == 3
     assert all(torch.equal(a, b) for a, b in zip(alone, helped, strict=True))
+
+
+def test_hue_after_normalisation_is_left_to_torchvision() -> None:
+    normalized = [call("ToTensor"), call("Normalize", mean=(0.5,) * 3, std=(0.25,) * 3)]
+    assert compile_calls([*normalized, call("ColorJitter", hue=0.1)], (3, 32, 32)) is None
+    assert compile_calls([*normalized, call("ColorJitter", brightness=0.1)], (3, 32, 32)) is not None
+    assert compile_calls([call("ColorJitter", hue=0.1), *normalized], (3, 32, 32)) is not None
+
+
+def test_the_size_of_a_resized_crop_may_be_a_list_of_one(compiled: Compile, task: Task, digits: ImageData) -> None:
+    one, two = (with_transforms(compiled, f"[RandomResizedCrop({size}), ToTensor()]") for size in ("[32]", "(32, 32)"))
+    assert torch.equal(evaluated(one, task, digits), evaluated(two, task, digits))
+    (first, *_) = transforms.evaluated((call("RandomResizedCrop", size=(40,)), call("ToTensor")))
+    assert first.arguments == {"size": (40, 40)}
+
+
+def test_the_check_of_transforms_draws_the_same_for_everybody(compiled: Compile, task: Task, digits: ImageData) -> None:
+    """One channel now and then: whatever was drawn before, the recipe is judged the same way."""
+    recipe = with_transforms(compiled, "[RandomGrayscale(), ToTensor()]")
+    calls = ({"transform": "torchvision.transforms.RandomApply", "arguments": {"p": 0.3, "transforms": [
+        {"transform": "torchvision.transforms.Grayscale", "arguments": {"num_output_channels": 1}}]}},
+        {"transform": "torchvision.transforms.ToTensor", "arguments": {}})  # fmt: skip
+    flaky = bent(recipe, transforms=calls)
+    outcomes = set()
+    for seed in range(8):
+        torch.manual_seed(seed)
+        try:
+            Pipeline(flaky, digits.train, task.image, CPU)
+            outcomes.add("passed")
+        except RejectedError:
+            outcomes.add("rejected")
+    assert len(outcomes) == 1

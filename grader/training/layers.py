@@ -46,6 +46,11 @@ def _plain_float(x: Tensor) -> bool:
     )
 
 
+def _itself(view: Tensor) -> Tensor:
+    """The same memory as a tensor of its own: a function's result that is a view cannot be changed in place."""
+    return view.new_empty(0).set_(view.untyped_storage(), view.storage_offset(), view.shape, view.stride())
+
+
 def _narrow(layer: nn.Conv2d) -> bool:
     return (
         2 * layer.in_channels <= _VECTOR
@@ -98,7 +103,7 @@ class _FirstConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         columns = x.shape[-1] - self.kernel_size[1] + 1
-        if x.requires_grad or x.shape[-1] % 2 or columns < 2 or columns % 2 or not _plain_float(x):
+        if x.requires_grad or not len(x) or x.shape[-1] % 2 or columns < 2 or columns % 2 or not _plain_float(x):
             return super().forward(x)
         return _FoldedConvolution.apply(x, self.weight, self.bias)  # type: ignore[no-any-return]
 
@@ -120,7 +125,7 @@ class _FoldedConvolution(torch.autograd.Function):
         ctx.save_for_backward(pairs, wide)
         ctx.has_bias = bias is not None
         ctx.columns = columns
-        return y.permute(0, 2, 3, 1).view(n, y.shape[2], -1, outputs).permute(0, 3, 1, 2)
+        return _itself(y.permute(0, 2, 3, 1).view(n, y.shape[2], 2 * y.shape[3], outputs).permute(0, 3, 1, 2))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -177,7 +182,7 @@ class _HalvingMaximum(torch.autograd.Function):
             is_lower = torch.gt(lower, upper, out=torch.empty_like(taller))
             is_right = torch.gt(right, left, out=torch.empty_like(result))
             ctx.save_for_backward(is_lower, is_right)
-        return result.permute(0, 3, 1, 2)
+        return _itself(result.permute(0, 3, 1, 2))
 
     @staticmethod
     def backward(ctx: FunctionCtx, *gradients: Tensor) -> Tensor:

@@ -3,12 +3,14 @@
 import ctypes
 import math
 import os
+import random
 import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -98,8 +100,19 @@ def train(
     model = models.build(task, data.classes, seed).to(device).to(memory_format=layout)
     if device.type == "cpu":
         layers.suit_cpu(model)
-    steps = steps_for(recipe, model, partial(_arithmetic, task, device), task.image, len(data.train), device, layout)
+    steps = steps_for(
+        recipe,
+        model,
+        partial(_arithmetic, task, device),
+        task.image,
+        len(data.train),
+        device,
+        layout,
+        repeatable=task.cuda_graph or ":" not in task.model,
+    )
     torch.manual_seed(seed)  # dropout
+    random.seed(seed)  # a model of the task's own may draw from these
+    np.random.seed(seed)
     records: list[EpochRecord] = []
     diverged = False
 
@@ -164,15 +177,21 @@ def _parts(losses: Tensor, batch_size: int, n_train: int) -> tuple[float | None,
 
 
 def rehearse(task: Task, data: ImageData, device: torch.device) -> None:
-    """One plain step on a few images: raises where the task itself, and no recipe, is at fault."""
-    model = models.build(task, data.classes, seed=0).to(device)
+    """Two steps on a few images, as trainings make them: raises where the task itself, and no recipe, is at fault."""
+    layout = _layout(task, device)
+    model = models.build(task, data.classes, seed=0).to(device).to(memory_format=layout)
+    if device.type == "cpu":
+        layers.suit_cpu(model)
     few = min(8, len(data.train))
     images = torch.from_numpy(data.train.images[:few].copy()).permute(0, 3, 1, 2).to(device, torch.float32).div(255)
-    logits = model(images)
-    if not isinstance(logits, Tensor) or logits.shape != (few, data.classes):
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise TaskError(f"task {task.name}: the model gives {got} for {few} images of {data.classes} classes")
-    nn.functional.cross_entropy(logits, torch.from_numpy(data.train.labels[:few]).to(device)).backward()  # type: ignore[no-untyped-call]
+    labels = torch.from_numpy(data.train.labels[:few]).to(device)
+    for _ in range(2):
+        with _arithmetic(task, device):
+            logits = model(images.clone(memory_format=layout))
+        if not isinstance(logits, Tensor) or logits.shape != (few, data.classes):
+            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise TaskError(f"task {task.name}: the model gives {got} for {few} images of {data.classes} classes")
+        nn.functional.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
 
 
 def _arithmetic(task: Task, device: torch.device) -> AbstractContextManager[object]:

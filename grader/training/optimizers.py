@@ -41,11 +41,13 @@ def build(
         lr = group.lr.values[0] if rates is None else rates[number]
         groups.append({"params": members, "lr": lr, **settings})
     device = next(iter(parameters.values())).device.type if parameters else "cpu"
-    how: dict[str, bool] = {}
+    how: dict[str, Any] = {}
     if quick and recipe.optimizer in _FUSED.get(device, ()):
         how["fused"] = True
     if rates is not None and device == "cuda" and "capturable" in accepted:
         how["capturable"] = True
+    if recipe.optimizer is Optimizer.ADAGRAD:  # the one setting that torch reads from the call, not from the groups
+        how["initial_accumulator_value"] = groups[0].get("initial_accumulator_value", 0.0)
     # The class checks its own defaults only, and every group overrides them: what the student's
     # optimizer held was accepted by torch, or set afterwards, and is replayed as it was.
     optimizer: torch.optim.Optimizer = kind(groups, **how)

@@ -33,14 +33,19 @@ def steps_for(
     n_train: int,
     device: torch.device,
     layout: torch.memory_format,
+    *,
+    repeatable: bool,
 ) -> Steps:
-    """The quickest way for this recipe on this device; it depends on nothing else, so that the bits do not."""
+    """The quickest way for this recipe on this device; it depends on nothing else, so that the bits do not.
+
+    `repeatable` says that every step of the model runs the same operations (`Task.cuda_graph`).
+    """
 
     def loss(images: Tensor, labels: Tensor) -> Tensor:
         with arithmetic():
             return functional.cross_entropy(model(images), labels)
 
-    if fits(recipe, shape, n_train, device):
+    if repeatable and fits(recipe, shape, n_train, device):
         return ResidentSteps(recipe, model, loss, shape, n_train, device, layout)
     return HostSteps(recipe, model, loss, device, layout)
 
@@ -60,6 +65,13 @@ class HostSteps:
         self._optimizer = optimizers.build(recipe, model, quick=True)
         self._schedule = optimizers.Schedule(recipe, self._optimizer)
         self._parameters = list(model.parameters())
+        self._trained = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+
+    def _plain_update(self) -> None:
+        """A model of a task's own may leave parameters out of a step, which torch's fused SGD cannot have."""
+        for group in self._optimizer.param_groups:
+            group["fused"] = False
+        self._trained = []
 
     def epoch(self, batches: Iterable[Tensor], labels: Tensor, deadline: float) -> Tensor | None:
         pace = Pace(deadline, self._device)
@@ -73,6 +85,8 @@ class HostSteps:
             for parameter in self._parameters:  # zero_grad takes 50 us for the same
                 parameter.grad = None
             loss.backward()  # type: ignore[no-untyped-call]
+            if any(parameter.grad is None for parameter in self._trained):
+                self._plain_update()
             self._optimizer.step()
             losses.append(loss.detach() * len(batch))
             start += len(batch)

@@ -5,6 +5,7 @@ Which of three ways a recipe's transforms go (`TransformMode`) is said in the su
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def evaluated(calls: tuple[TransformCall, ...]) -> list[TransformCall]:
         if name == "RandomCrop":
             result.append(call.model_copy(update=_renamed(call, "CenterCrop", size)))
         elif name == "RandomResizedCrop":
-            square = (size, size) if isinstance(size, int) else size
+            square = (size, size) if isinstance(size, int) else tuple(size or ()) * (2 if len(size or ()) == 1 else 1)
             result.append(call.model_copy(update=_renamed(call, "Resize", square)))
         elif not is_random(call):
             result.append(call)
@@ -174,9 +175,10 @@ class Pipeline:
 
     def _check(self, calls: Sequence[TransformCall], when: str) -> None:
         transforms = [build(call) for call in calls]
-        for image in self._split.images[:_CHECKED_IMAGES]:
+        for number, image in enumerate(self._split.images[:_CHECKED_IMAGES]):
             try:
-                result = _apply(transforms, _picture(image))
+                with _chance(number):  # the same draws for everybody, whatever was trained before
+                    result = _apply(transforms, _picture(image))
             except Exception as error:
                 raise _rejected(f"{when} they fail: {type(error).__name__}: {error}") from None
             if not isinstance(result, Tensor) or result.dtype != torch.float32 or tuple(result.shape) != self._shape:
@@ -191,7 +193,8 @@ def held_out(
     calls = tuple(evaluated(recipe.transforms))
     steps = compile_calls(calls, shape)
     if steps is None:
-        return iter(torch.split(_transformed_once(split, calls, device), batch_size))
+        kept = torch.split(_transformed_once(split, calls, device), batch_size)
+        return (part.clone() for part in kept)  # a model may work on its input in place
     return _batched(split, steps, torch.arange(len(split)), batch_size, torch.Generator(), device)
 
 
@@ -221,8 +224,8 @@ def _transformed_once(split: Split, calls: Sequence[TransformCall], device: torc
     images: Tensor | None = split.remembered(key)
     if images is None:
         transforms = [build(call) for call in calls]
-        torch.manual_seed(0)
-        images = torch.stack([_apply(transforms, _picture(image)) for image in split.images])
+        with _chance(0):
+            images = torch.stack([_apply(transforms, _picture(image)) for image in split.images])
         images = images.to(device).contiguous(memory_format=torch.channels_last)
         split.remember(key, images)
     return images
@@ -248,15 +251,24 @@ class _ByImage(Dataset[Tensor]):
     def __getitem__(self, number: int) -> Tensor:
         if number >= len(self._parts):
             raise IndexError
-        # torchvision draws from the global generators; they follow ours so that a seed decides all.
-        seed = self._seeds[number]
-        kept = torch.get_rng_state()  # dropout's draws must not depend on where the transforms run
-        torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % (1 << 32))
-        samples = [_apply(self._transforms, _picture(self._images[i])) for i in self._parts[number].tolist()]
-        torch.set_rng_state(kept)
-        return torch.stack(samples)
+        indices = self._parts[number].tolist()
+        with _chance(self._seeds[number]):
+            return torch.stack([_apply(self._transforms, _picture(self._images[i])) for i in indices])
+
+
+@contextmanager
+def _chance(seed: int) -> Iterator[None]:
+    """Let torchvision, which draws from the global generators, draw from `seed`; the model's draws go on after it."""
+    kept = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    torch.default_generator.manual_seed(seed)  # the CPU's alone
+    random.seed(seed)
+    np.random.seed(seed % (1 << 32))
+    try:
+        yield
+    finally:
+        torch.set_rng_state(kept[0])
+        random.setstate(kept[1])
+        np.random.set_state(kept[2])
 
 
 def _one_thread(worker: int) -> None:

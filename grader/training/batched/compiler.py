@@ -46,7 +46,7 @@ class _Compiler:
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self.channels, self.height, self.width = shape
-        self.is_float = False
+        self.is_tensor = self.is_float = self.is_normalized = False
 
     def compile(self, call: TransformCall) -> BatchTransform | None:
         name = call.transform.rpartition(".")[2]
@@ -57,22 +57,23 @@ class _Compiler:
         try:
             # What is left over in `arguments` is something that the method does not know.
             made: BatchTransform | None = getattr(self, f"_{name}", lambda _: None)(arguments)
-        except (TypeError, ValueError, KeyError):
+        except (TypeError, ValueError, KeyError, AttributeError):
             return None
         return None if arguments else made
 
     def _ToTensor(self, arguments: dict[str, Argument]) -> BatchTransform | None:  # noqa: N802
-        self.is_float = True
+        self.is_tensor = self.is_float = True
         return ToFloat()
 
     def _ToImage(self, arguments: dict[str, Argument]) -> BatchTransform | None:  # noqa: N802
+        self.is_tensor = True
         return _Nothing()
 
     _PILToTensor = _ToImage
 
     def _ConvertImageDtype(self, arguments: dict[str, Argument]) -> BatchTransform | None:  # noqa: N802
-        if arguments.pop("dtype", DType(dtype="float32")) != DType(dtype="float32"):
-            return None
+        if arguments.pop("dtype", DType(dtype="float32")) != DType(dtype="float32") or not self.is_tensor:
+            return None  # torchvision leaves PIL images as they are
         self.is_float = True
         return ToFloat()
 
@@ -81,6 +82,7 @@ class _Compiler:
 
     def _Normalize(self, arguments: dict[str, Argument]) -> BatchTransform | None:  # noqa: N802
         mean, std = (_numbers(arguments.pop(name)) for name in ("mean", "std"))
+        self.is_normalized = True
         return Normalize(mean, std) if self.is_float else None
 
     def _RandomHorizontalFlip(self, arguments: dict[str, Argument]) -> BatchTransform | None:  # noqa: N802
@@ -155,13 +157,15 @@ class _Compiler:
         ranges = [_jitter(arguments.pop(name, 0.0), centre=0.0 if name == "hue" else 1.0) for name in names]
         if not any(ranges):
             return _Nothing()
+        if ranges[3] is not None and self.is_normalized:
+            return None  # hue has a meaning for colours between 0 and 1 only
         return Jitter(ranges) if self.channels == 3 else None
 
     def _RandomApply(self, arguments: dict[str, Argument]) -> BatchTransform | None:  # noqa: N802
-        was = (self.height, self.width, self.is_float)
+        was = vars(self).copy()
         steps = [self.compile(call) for call in arguments.pop("transforms")]
         p = _number(arguments.pop("p", 0.5))
-        if None in steps or (self.height, self.width, self.is_float) != was:
+        if None in steps or vars(self) != was:
             return None
         return Sometimes([step for step in steps if step is not None], p)
 
