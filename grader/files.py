@@ -1,11 +1,13 @@
-"""Files that are whole or absent: written aside, flushed to the disk, then put in place."""
+"""Files that are whole or absent (written aside, flushed to the disk, then put in place), and TOML files."""
 
 import contextlib
 import os
 import secrets
+import tomllib
 from pathlib import Path
+from typing import Any
 
-from grader.errors import SetupError
+from grader.errors import GraderError, SetupError
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -35,3 +37,13 @@ def _write(path: Path, text: str) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def read_toml(path: Path, wrong: type[GraderError]) -> dict[str, Any]:
+    """A TOML file's content. Raises `wrong` with what is the matter."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise wrong(f"{path}: cannot be read ({error.strerror}): check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise wrong(f"{path}: not valid TOML: {error}") from None

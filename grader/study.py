@@ -8,7 +8,6 @@ number of steps of the training, and in a sweep `$name` the value on that axis.
 """
 
 import itertools
-import tomllib
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from grader.errors import UsageError
+from grader.files import read_toml
 from grader.recipe import Frozen, Optimizer
 
 _SHIPPED = Path(__file__).parent / "studies"
@@ -206,12 +206,7 @@ def load(name_or_path: str) -> Study:
             known = ", ".join([*shipped(), "all"])
             raise UsageError(f"there is no study {name_or_path!r}: use {known}, or the path of a .toml file")
         path = _SHIPPED / f"{name_or_path}.toml"
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from None
+    raw = read_toml(path, UsageError)
     try:
         # Lax for TOML's lists and names; every range and key is still checked.
         return Study.model_validate({"name": path.stem, **raw}, strict=False)

@@ -1,7 +1,6 @@
 """A task: what submissions are trained on, and within which limits. One TOML file."""
 
 import hashlib
-import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -10,6 +9,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from grader.errors import TaskError
+from grader.files import read_toml
 from grader.recipe import Frozen, ParameterName, canonical
 
 _SHIPPED = Path(__file__).parent / "tasks"
@@ -134,12 +134,7 @@ def load(name_or_path: str) -> Task:
                 f"there is no task {name_or_path!r}: use one of {', '.join(shipped())}, or the path of a .toml file"
             )
         path = _SHIPPED / f"{name_or_path}.toml"
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TaskError(f"{path}: cannot be read ({error.strerror}): check the path given to --task") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TaskError(f"{path}: not valid TOML: {error}") from None
+    raw = read_toml(path, TaskError)
     try:
         # Lax for TOML's lists and integers; every range and name is still checked.
         return Task.model_validate({**raw, "folder": path.resolve().parent}, strict=False)
