@@ -53,7 +53,8 @@ def public_task(name: str, data: Path | None, seeds: int | None) -> Task:
     task = tasks.load(name)
     if data is not None:
         folder = Data(source=DataSource.FOLDER, path=str(data.resolve()))
-        task = task.model_copy(update={"data": folder, "name": f"{task.name}-images"})
+        about = {"name": f"{task.name}-images", "description": f"The model {task.model} on the images of {data.name}"}
+        task = task.model_copy(update={"data": folder, **about})
     if seeds is not None:
         task = task.model_copy(update={"seeds": tuple(range(seeds))})
     return task

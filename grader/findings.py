@@ -14,6 +14,7 @@ from grader.studying import Outcome, Trial
 
 #: Shares of the constant rate's final accuracy; how soon they are reached is the speed of convergence.
 _SHARES = (0.8, 0.9, 1.0)
+_EARLY = 2  # epochs
 _LEVEL = 0.05  # of the analysis of variance
 
 
@@ -158,6 +159,8 @@ def _difference(wanted: Answer, outcome: Outcome) -> str:
     said = f"{quoted(wanted.a)} {percent(a)}, {quoted(wanted.b)} {percent(b)}: {interval(found)}. "
     if found.low is None:
         return said + "One seed cannot tell chance from a difference."
+    if found.low == found.high:
+        return said + "All seeds differ alike, which leaves nothing to judge chance by: no difference claimed."
     if not found.told_apart:
         return said + "No difference found: the interval holds zero."
     return said + f"{quoted(wanted.a if found.mean > 0 else wanted.b)} is better here."
@@ -173,27 +176,25 @@ def _speed(wanted: Answer, outcome: Outcome) -> str:
             some = f" ({found.seeds} of {of} seeds)" if found.seeds < of else ""
             times.append(f"{quoted(name)} {f'{found.epoch:.1f}' if found.epoch is not None else 'never'}{some}")
         parts.append(f"to {100 * target:.0f} %: {', '.join(times)}")
-    return f"Epochs needed, mean over the seeds: {'; '.join(parts)}."
+    return f"Epochs needed, mean over the seeds that got there: {'; '.join(parts)}."
 
 
-def _first_epoch(trial: Trial) -> list[float]:
-    """Mean loss of the first epoch per seed; infinite where it left the numbers."""
-    return [run.epochs[0].train_loss if run.epochs[0].train_loss is not None else math.inf for run in trial.runs]
+def _start(run: SeedRun) -> list[float]:
+    """The losses of the first two epochs in tenths; infinite where they left the numbers."""
+    return [math.inf if loss is None else loss for record in run.epochs[:_EARLY] for loss in record.parts]
 
 
 def _early(wanted: Answer, outcome: Outcome) -> str:
     chance = math.log(outcome.facts.classes)
     said, means = [], {}
     for name in (wanted.a, wanted.b):
-        trial = outcome.variants[name]
-        means[name] = _first_epoch(trial)
-        peaks = [max(p if p is not None else math.inf for p in run.epochs[0].parts) for run in trial.runs]
-        late = [run.epochs[0].parts[-1] for run in trial.runs]
-        ending = mean(p if p is not None else math.inf for p in late)
-        said.append(
-            f"{quoted(name)}: mean {mean(means[name]):.3f}, worst tenth {max(peaks):.3f}, last tenth {ending:.3f}"
-        )
-    text = f"Loss in the first epoch (guessing: {chance:.2f}): {'; '.join(said)}. "
+        starts = [_start(run) for run in outcome.variants[name].runs]
+        means[name] = [mean(start) for start in starts]
+        peak = mean(max(start[1:] or start) for start in starts)
+        ending = mean(start[-1] for start in starts)
+        said.append(f"{quoted(name)}: mean {mean(means[name]):.3f}, highest tenth {peak:.3f}, last {ending:.3f}")
+    text = f"Loss in the first {_EARLY} epochs, in tenths after the first one (guessing: {chance:.2f}): "
+    text += f"{'; '.join(said)}. "
     a, b = means[wanted.a], means[wanted.b]
     if math.isinf(sum(a) + sum(b)):
         lost = [n for n in (wanted.a, wanted.b) if math.isinf(sum(means[n]))]
@@ -214,17 +215,21 @@ def _restarts(wanted: Answer, outcome: Outcome) -> str:
     jumps = [n for n, (x, y) in enumerate(pairwise(rates), 1) if y > 1.5 * x]
     per_epoch = steps_per_epoch(outcome.facts.n_train, trial.recipe.batch_size)
     epochs = sorted({step // per_epoch + 1 for step in jumps} - {1})
-    if not epochs:
-        return f"{quoted(wanted.a)} has no restart after the first epoch."
-    accuracy = [run.epochs[e - 1].accuracy - run.epochs[e - 2].accuracy for run in trial.runs for e in epochs]
-    losses = [(run.epochs[e - 1].train_loss, run.epochs[e - 2].train_loss) for run in trial.runs for e in epochs]
-    loss = [x - y for x, y in losses if x is not None and y is not None]
-    tops = [run.accuracy is not None and run.accuracy >= max(r.accuracy for r in run.epochs) for run in trial.runs]
+    whole = [run for run in trial.runs if len(run.epochs) == trial.recipe.epochs]  # a diverged one may end early
+    if not epochs or len(whole) < len(trial.runs):
+        why = "no restart after the first epoch" if not epochs else "seeds that diverged, so nothing is said of it"
+        return f"{quoted(wanted.a)} has {why}."
+    said = []
+    for epoch in epochs:
+        accuracy = mean(run.epochs[epoch - 1].accuracy - run.epochs[epoch - 2].accuracy for run in whole)
+        losses = [(run.epochs[epoch - 1].train_loss, run.epochs[epoch - 2].train_loss) for run in whole]
+        gaps = [x - y for x, y in losses if x is not None and y is not None]
+        loss = f" and the training loss by {mean(gaps):+.3f}" if gaps else ""
+        said.append(f"in epoch {epoch} the held-out accuracy changed by {points(accuracy)} points{loss}")
+    tops = [run.accuracy is not None and run.accuracy >= max(r.accuracy for r in run.epochs) for run in whole]
     return (
-        f"{quoted(wanted.a)} jumps back to its initial rate in epoch {' and '.join(map(str, epochs))}. From the epoch "
-        f"before to the epoch of the jump the held-out accuracy changed by {points(mean(accuracy))} points and the "
-        f"training loss by {mean(loss):+.3f} on average; {sum(tops)} of {len(tops)} seeds had their best accuracy at "
-        "the very end."
+        f"{quoted(wanted.a)} jumps back to its initial rate {len(epochs)} time(s) after the first epoch: "
+        f"{'; '.join(said)} (means over the seeds). {sum(tops)} of {len(tops)} seeds end at their best accuracy."
     )
 
 

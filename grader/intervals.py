@@ -22,8 +22,8 @@ class Difference(Frozen):
 
     @property
     def told_apart(self) -> bool:
-        """Whether the interval leaves zero out."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+        """Whether the interval leaves zero out; one without width, of equal differences, says nothing."""
+        return self.low is not None and self.high is not None and self.low < self.high and self.low * self.high > 0
 
 
 def paired_difference(a: Sequence[float], b: Sequence[float]) -> Difference:

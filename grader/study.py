@@ -162,6 +162,11 @@ class Study(Frozen):
                 raise ValueError(f"{kind} {', '.join(sorted(twice))} stands twice")
         if "constant" not in variants:
             raise ValueError('a variant "constant" is needed: every other one is compared with it')
+        for sweep in self.sweep:
+            try:
+                list(sweep.points())
+            except (KeyError, ValueError) as error:
+                raise ValueError(f"sweep {sweep.name}: its arguments name no axis of it: {error}") from None
         for figure in self.figure:
             place = f"figure {figure.name}"
             _known(place, "variant", figure.variants, variants)
@@ -206,6 +211,10 @@ def load(name_or_path: str) -> Study:
             known = ", ".join([*shipped(), "all"])
             raise UsageError(f"there is no study {name_or_path!r}: use {known}, or the path of a .toml file")
         path = _SHIPPED / f"{name_or_path}.toml"
+    elif path.stem in (*shipped(), "all"):
+        raise UsageError(
+            f"{path}: a study of this name ships with grader, and would share its report's folder: rename it"
+        )
     raw = read_toml(path, UsageError)
     try:
         # Lax for TOML's lists and names; every range and key is still checked.

@@ -9,7 +9,7 @@ from typing import Protocol
 from grader.errors import TaskError, UsageError
 from grader.recipe import Recipe, steps_per_epoch
 from grader.references import references_for
-from grader.result import RejectedError, SeedRun
+from grader.result import SeedRun
 from grader.sandbox.base import Sandbox
 from grader.sandbox.choosing import for_own_code
 from grader.sandbox.compiling import compile_submission
@@ -154,7 +154,7 @@ class _Compiler:
         self._references = {entry.submission.id: entry.submission for entry in references_for(None, facts)}
 
     def recipe(self, variant: Variant, setup: Setup, lr: float) -> Recipe:
-        """Raises UsageError for an unknown schedule, RejectedError where the arguments are wrong."""
+        """Raises UsageError for an unknown schedule or wrong arguments."""
         submission = self._submission(variant, setup, lr)
         compiled = self._store.compiled(submission, self._sandbox.version)
         if compiled is None:
@@ -162,7 +162,7 @@ class _Compiler:
             self._store.keep_compiled(submission, self._sandbox.version, compiled)
         if compiled.recipe is None:
             if compiled.violations:
-                raise RejectedError(compiled.violations)
+                raise UsageError(f"variant {variant.name!r}: {'; '.join(map(str, compiled.violations))}")
             raise UsageError(f"variant {variant.name!r} could not be compiled: {compiled.verdict}, {compiled.detail}")
         return compiled.recipe
 

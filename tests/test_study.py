@@ -149,6 +149,7 @@ def test_the_shipped_studies_cover_every_step_of_the_sheet() -> None:
         (('kind = "rates"\ntitle', 'kind = "pie"\ntitle'), "figure.3.kind"),
         (('name = "half"', 'name = "wild"'), "variant wild stands twice"),
         (("title =", "title"), "not valid TOML"),
+        (("$end}", "$and}"), "sweep ends: its arguments name no axis of it: 'and'"),
     ],
 )
 def test_a_study_that_does_not_hang_together_is_refused(tmp_path: Path, change: tuple[str, str], message: str) -> None:
@@ -162,6 +163,8 @@ def test_a_study_that_does_not_hang_together_is_refused(tmp_path: Path, change: 
 def test_unknown_names_are_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="step-decay, cosine, polynomial, warmup, all"):
         studies.load("cosinus")
+    with pytest.raises(UsageError, match="rename it"):
+        studies.load(str(tmp_path / "all.toml"))
     with pytest.raises(UsageError, match="cannot be read"):
         studies.load(str(tmp_path / "none.toml"))
 
@@ -294,12 +297,27 @@ def test_sentences_follow_the_numbers(outcome: Outcome) -> None:
     assert "-10.17 points" in other_way
     assert "“better” is better here" in other_way
     assert "No difference found" in said(outcome, AnswerKind.DIFFERENCE, "same", "constant")
+    alike = replace(outcome, variants={**outcome.variants, "better": outcome.variants["constant"]})
+    assert "no difference claimed" in said(alike, AnswerKind.DIFFERENCE, "better", "constant")
     early = said(outcome, AnswerKind.EARLY, "better", "constant")
     assert "“better” starts with the lower loss" in early
     assert "left the finite numbers at once" in said(outcome, AnswerKind.EARLY, "lost", "constant")
     assert "3 of 3 seeds diverged" in said(outcome, AnswerKind.FINAL, "lost")
     assert "No difference found among them" in said(outcome, AnswerKind.SENSITIVITY, sweep="s")
     assert "to 49 %: “better” 2.0, “lost” never (0 of 3 seeds)" in said(outcome, AnswerKind.SPEED, "better", "lost")
+
+
+def test_restarts_of_a_training_that_ended_early_are_passed_over(outcome: Outcome) -> None:
+    lost = outcome.variants["lost"]
+    lr = lost.recipe.groups[0].lr.model_copy(update={"values": (0.1, 0.01, 0.1), "counts": (10, 20, 16)})
+    group = lost.recipe.groups[0].model_copy(update={"lr": lr})
+    recipe = lost.recipe.model_copy(update={"groups": (group,)})
+    restarted = replace(lost, recipe=recipe)
+    short = tuple(run.model_copy(update={"epochs": run.epochs[:1]}) for run in lost.runs)
+    for trial, expected in ((restarted, "in epoch 2 the held-out accuracy changed by +5.00 points (means"),
+                            (replace(restarted, runs=short), "seeds that diverged")):  # fmt: skip
+        found = replace(outcome, variants={**outcome.variants, "lost": trial})
+        assert expected in said(found, AnswerKind.RESTARTS, "lost")
 
 
 def test_one_seed_claims_nothing(outcome: Outcome) -> None:
@@ -332,6 +350,7 @@ def test_intervals_are_students(recipe: Recipe) -> None:
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
     assert paired_difference([0.5], [0.4]).low is None
     assert not paired_difference([0.5], [0.4]).told_apart
+    assert not paired_difference([0.75, 0.5], [0.5, 0.25]).told_apart
     assert probability_of_equal_means([[1.0, 1.0], [1.0, 1.0]]) is None
     assert probability_of_equal_means([[1.0, 1.1], [5.0, 5.1]]) == pytest.approx(
         stats.f_oneway([1.0, 1.1], [5.0, 5.1]).pvalue
