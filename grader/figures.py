@@ -6,6 +6,7 @@ from statistics import mean
 from typing import Any
 
 from grader.findings import Line, line
+from grader.plots import canvas as blank
 from grader.recipe import steps_per_epoch
 from grader.result import EPOCH_PARTS, EpochRecord
 from grader.study import Figure, FigureKind, Sweep
@@ -36,20 +37,13 @@ def draw(figure: Figure, outcome: Outcome) -> str:
     return _DRAWN[figure.kind](figure, outcome)
 
 
-def _canvas(width: float, height: float, columns: int = 1) -> tuple[Any, Sequence[Any]]:
-    from matplotlib.figure import Figure as Canvas
-
-    canvas = Canvas(figsize=(width, height), layout="constrained")
-    return canvas, canvas.subplots(1, columns, squeeze=False)[0]
-
-
-def _svg(canvas: Any) -> str:
+def _svg(figure: Any) -> str:
     import matplotlib
 
     written = io.StringIO()
     # Letters stay letters: small, searchable, readable aloud; equal data gives equal files.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "grader"}):
-        canvas.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
     return written.getvalue()
 
 
@@ -97,7 +91,7 @@ def _rates(axis: Any, trial: Trial, outcome: Outcome, colour: str, label: str) -
 
 
 def _curves(figure: Figure, outcome: Outcome) -> str:
-    canvas, axes = _canvas(13, 4.2, 3)
+    canvas, axes = blank(13, 4.2, 3)
     colours = _colours(outcome)
     for name, trial in _chosen(figure, outcome).items():
         epochs = [float(e) for e in range(1, trial.recipe.epochs + 1)]
@@ -117,7 +111,7 @@ def _legend_below(canvas: Any, axis: Any) -> None:
 
 def _early(figure: Figure, outcome: Outcome) -> str:
     """The loss in tenths of the first epochs, and the rate beside it."""
-    canvas, axes = _canvas(10, 4.2, 2)
+    canvas, axes = blank(10, 4.2, 2)
     colours = _colours(outcome)
     for name, trial in _chosen(figure, outcome).items():
         shown = min(_EARLY_EPOCHS, trial.recipe.epochs)
@@ -140,7 +134,7 @@ def _only_rates(figure: Figure, outcome: Outcome) -> str:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    canvas, (axis,) = _canvas(7, 4.2)
+    canvas, (axis,) = blank(7, 4.2)
     chosen = _chosen(figure, outcome)
     for number, (name, trial) in enumerate(chosen.items()):
         share = number / max(1, len(chosen) - 1)
@@ -165,7 +159,7 @@ def _over(axis: Any, labels: Sequence[str], lines: Sequence[Line], what: str) ->
 
 
 def _line(figure: Figure, outcome: Outcome) -> str:
-    canvas, (axis,) = _canvas(7, 4)
+    canvas, (axis,) = blank(7, 4)
     sweep = _sweep(figure, outcome)
     trials = outcome.sweeps[figure.sweep]
     _over(axis, sweep.axis[0].values, [line("", t, outcome) for t in trials.values()], sweep.axis[0].label)
@@ -179,7 +173,7 @@ def _constant(axis: Any, outcome: Outcome) -> None:
 
 
 def _tuning(figure: Figure, outcome: Outcome) -> str:
-    canvas, (axis,) = _canvas(7, 4)
+    canvas, (axis,) = blank(7, 4)
     _over(
         axis,
         [f"{t.lr:g}" for t in outcome.tuning],
@@ -194,7 +188,7 @@ def _heatmap(figure: Figure, outcome: Outcome) -> str:
     rows, columns = sweep.axis
     trials = outcome.sweeps[figure.sweep]
     found = [[line("", trials[r, c], outcome) for c in columns.values] for r in rows.values]
-    canvas, (axis,) = _canvas(1.7 * len(columns.values) + 2.2, 0.8 * len(rows.values) + 1.6)
+    canvas, (axis,) = blank(1.7 * len(columns.values) + 2.2, 0.8 * len(rows.values) + 1.6)
     means = [[100 * one.accuracy for one in row] for row in found]
     image = axis.imshow(means, cmap=_BLUES, aspect="auto")
     middle = (min(map(min, means)) + max(map(max, means))) / 2
@@ -214,7 +208,7 @@ def summary(lines: Mapping[str, Line]) -> str:
     """Final accuracy with its standard error, one row per schedule, best at the top."""
     ranked = sorted(lines.items(), key=lambda item: item[1].accuracy)
     edge = lines["constant"].accuracy - _SHOWN_BELOW
-    canvas, (axis,) = _canvas(8, 0.34 * len(ranked) + 1.2)
+    canvas, (axis,) = blank(8, 0.34 * len(ranked) + 1.2)
     for place, (name, found) in enumerate(ranked):
         colour = _NEUTRAL if name == "constant" else _COLOURS[0]
         if found.accuracy < edge:  # far off: it would press all others together

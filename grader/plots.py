@@ -11,7 +11,8 @@ from grader.result import SeedRun
 _FORMATS = (".png", ".svg", ".pdf")
 
 
-def _figure(width: float, height: float, columns: int) -> tuple[Any, Any]:
+def canvas(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
+    """An empty figure (inches) with that many axes in a row."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -35,7 +36,7 @@ def _save(figure: Any, path: Path) -> None:
 
 def schedule(recipe: Recipe, path: Path) -> None:
     """Every group's learning rate over the steps."""
-    figure, (axis,) = _figure(7, 3.5, 1)
+    figure, (axis,) = canvas(7, 3.5, 1)
     for number, group in enumerate(recipe.groups):
         axis.plot(list(group.lr.expand()), drawstyle="steps-post", label=f"group {number}")
     axis.set(xlabel="step", ylabel="learning rate", ylim=(0, None))
@@ -46,7 +47,7 @@ def schedule(recipe: Recipe, path: Path) -> None:
 
 def comparison(runs: Mapping[str, Sequence[SeedRun]], title: str, path: Path) -> None:
     """Training loss, held-out accuracy and learning rate over epochs: mean over seeds, with the range as a band."""
-    figure, axes = _figure(13, 4, 3)
+    figure, axes = canvas(13, 4, 3)
     for name, seeds in runs.items():
         epochs = [record.epoch for record in min((run.epochs for run in seeds), key=len)]
         if not epochs:

@@ -14,7 +14,7 @@ from grader.intervals import Difference
 from grader.leaderboard import now
 from grader.recipe import Frozen
 from grader.result import EpochRecord
-from grader.study import Figure, FigureKind
+from grader.study import FigureKind
 from grader.studying import Outcome, Trial
 
 _NOTES = {
@@ -100,7 +100,7 @@ def _section(outcome: Outcome, folder: Path) -> dict[str, Any]:
             "name": figure.name,
             "number": numbers[figure.name],
             "title": figure.title,
-            "note": _note(figure),
+            "note": _NOTES[figure.kind],
             "picture": _picture(figures.draw(figure, outcome), folder / "figures" / f"{figure.name}.svg"),
         }
         for figure in study.figure
@@ -128,10 +128,6 @@ def _section(outcome: Outcome, folder: Path) -> dict[str, Any]:
             for step in study.step
         ],
     }
-
-
-def _note(figure: Figure) -> str:
-    return _NOTES[figure.kind]
 
 
 def _all(outcome: Outcome) -> dict[str, Trial]:

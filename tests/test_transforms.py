@@ -159,7 +159,7 @@ def call(name: str, **arguments: Any) -> TransformCall:
     return TransformCall(transform=f"torchvision.transforms.{name}", arguments=arguments)
 
 
-def pictures(count: int, smooth: bool = True) -> Tensor:
+def pictures(count: int) -> Tensor:
     """Random images (N, 32, 32, 3) uint8."""
     rough = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(3))
     fine = nn.functional.interpolate(rough, 32, mode="bicubic").clamp(0, 1)

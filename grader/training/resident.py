@@ -47,7 +47,7 @@ class ResidentSteps:
         device: torch.device,
         layout: torch.memory_format,
     ) -> None:
-        self._model, self._loss, self._size, self._n = model, loss, recipe.batch_size, n_train
+        self._loss, self._size, self._n = loss, recipe.batch_size, n_train
         self._device, self._layout = device, layout
         self._rates = [torch.zeros((), device=device) for _ in recipe.groups]
         table = [torch.tensor(list(group.lr.expand()), dtype=torch.float64) for group in recipe.groups]
@@ -59,7 +59,6 @@ class ResidentSteps:
         self._step = torch.zeros(1, dtype=torch.int64, device=device)  # of the training
         self._first = torch.zeros(1, dtype=torch.int64, device=device)  # image of the next batch, in the epoch
         self._losses = torch.zeros(steps_per_epoch(n_train, self._size), device=device)  # per step of the epoch
-        self._place = torch.zeros(1, dtype=torch.int64, device=device)  # of the step in the epoch
         self._graph: torch.cuda.CUDAGraph | None = None
         self._done = 0
 
@@ -73,7 +72,6 @@ class ResidentSteps:
             start += len(batch)
         self._targets.copy_(labels)
         self._first.zero_()
-        self._place.zero_()
         pace = Pace(deadline, self._device)
         for first in range(0, self._n, self._size):
             if pace.late():
@@ -114,7 +112,6 @@ class ResidentSteps:
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
-        self._losses.index_copy_(0, self._place, (loss.detach() * size)[None])
-        self._place += 1
+        self._losses.index_copy_(0, self._first // self._size, (loss.detach() * size)[None])
         self._step += 1
         self._first += size
