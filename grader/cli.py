@@ -267,7 +267,7 @@ def schema() -> None:
     """Print the JSON Schema of the leaderboard file."""
     import json
 
-    from grader.leaderboard import Leaderboard
+    from grader.board import Leaderboard
 
     print(json.dumps(Leaderboard.model_json_schema(mode="serialization"), indent=2))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from grader import task as tasks
 from grader.errors import TaskError, UsageError
-from grader.leaderboard import score
+from grader.intervals import score
 from grader.recipe import Recipe
 from grader.references import references_for
 from grader.result import RejectedError, SeedRun

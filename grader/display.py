@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from grader.board import Kind, Leaderboard, Row
 from grader.entry import Entry
-from grader.leaderboard import Kind, Leaderboard, Row
 from grader.result import Compiled, EpochRecord, SeedRun, Verdict
 
 _PIPED_WIDTH = 110

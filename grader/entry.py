@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from grader.leaderboard import Kind
+from grader.board import Kind
 from grader.submission import Submission
 
 

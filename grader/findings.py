@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from statistics import mean
 
-from grader.intervals import Difference, paired_difference, probability_of_equal_means
-from grader.leaderboard import score
+from grader.intervals import Difference, paired_difference, probability_of_equal_means, score
 from grader.recipe import Frozen, steps_per_epoch
 from grader.result import SeedRun, Verdict
 from grader.study import Answer, AnswerKind

@@ -5,11 +5,27 @@ difference is taken seed by seed (a paired comparison), which removes what the s
 """
 
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterable, Sequence
 
 from grader.recipe import Frozen
 
 CONFIDENCE = 0.95
+
+
+def score(accuracies: Iterable[float]) -> tuple[float, float | None]:
+    """Mean and its standard error (sample deviation over the square root of n; None for n = 1)."""
+    values = list(accuracies)
+    if len(values) < 2:
+        return values[0], None
+    return statistics.fmean(values), statistics.stdev(values) / len(values) ** 0.5
+
+
+def half_width(standard_error: float, n: int) -> float:
+    """Half of the 95 % interval of a mean of `n` values, from Student's t distribution (n at least 2)."""
+    from scipy import stats
+
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * standard_error
 
 
 class Difference(Frozen):
@@ -32,15 +48,13 @@ def paired_difference(a: Sequence[float], b: Sequence[float]) -> Difference:
     Student, The Probable Error of a Mean, Biometrika 6 (1908). With few pairs the interval is wide,
     as it should be: 4.3 standard errors to each side for three.
     """
-    from scipy import stats
-
     gaps = [x - y for x, y in zip(a, b, strict=True)]
     n = len(gaps)
     mean = math.fsum(gaps) / n
     if n < 2:
         return Difference(mean=mean, low=None, high=None, pairs=n)
     error = math.sqrt(math.fsum((g - mean) ** 2 for g in gaps) / (n - 1) / n)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * error
+    half = half_width(error, n)
     return Difference(mean=mean, low=mean - half, high=mean + half, pairs=n)
 
 

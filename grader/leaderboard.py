@@ -2,123 +2,31 @@
 
 Ranking rules
 1. Ranked are students whose verdict is `ok` or `diverged`, by mean accuracy over the task's seeds,
-   highest first. Equal means share a rank, and the next rank counts all above it (1, 2, 2, 4).
+   highest first. Equal means share a rank, and the next rank counts all above it (1, 2, 2, 4);
+   among them, who was graded earlier stands first.
 2. References and the default scheduler stand in the same order, without a rank.
 3. Rows without a score come last, by id. A score is never missing because of us: a verdict
    `internal` does not replace an earlier row of the same submission.
+4. Which of a submission's gradings counts is the task's choice: see `grader.history`.
 """
 
 import contextlib
-import datetime
-import statistics
 import time
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 from pathlib import Path
-from typing import Literal
 
 from filelock import FileLock, Timeout
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from grader import strict_json
+from grader import history, strict_json
+from grader.board import BoardTask, Hardware, Kind, Leaderboard, Row, Versions, now
 from grader.errors import SetupError, UsageError
 from grader.files import write_atomically
-from grader.recipe import Frozen
-from grader.result import LrSummary, Verdict, Violation
 from grader.task import Task, TaskFacts
 from grader.training import TrainerInfo
 
-SCHEMA_VERSION: Literal[1] = 1
 _MAX_BYTES = 1 << 30
 _LOCK_SECONDS = 60.0
-
-
-class Kind(StrEnum):
-    """Whose row it is."""
-
-    STUDENT = "student"
-    REFERENCE = "reference"
-    DEFAULT = "default"  # the scheduler that the assignment starts from
-
-
-class SeedScore(Frozen):
-    """One training of a row."""
-
-    seed: int
-    verdict: Verdict
-    accuracy: float | None
-    seconds: float
-
-
-class Row(Frozen):
-    """One submission on the board."""
-
-    id: str
-    kind: Kind
-    team: tuple[str, ...]  # the contributors of submission.json
-    verdict: Verdict
-    rank: int | None = None
-    accuracy: float | None = None  # mean over the seeds; null without a score
-    standard_error: float | None = None  # of that mean; null for fewer than two seeds
-    seeds: tuple[SeedScore, ...] = ()
-    seconds: float = 0.0  # sandbox plus all trainings
-    recipe: str | None = None  # SHA-256; equal for submissions that behave the same
-    optimizer: str | None = None
-    batch_size: int | None = None
-    epochs: int | None = None
-    learning_rate: LrSummary | None = None
-    violations: tuple[Violation, ...] = ()
-    detail: str = ""
-    sandbox: str = ""
-    device: str = ""
-    graded: str  # ISO 8601, UTC
-
-
-class BoardTask(Frozen):
-    """What the rows were trained on."""
-
-    name: str
-    description: str
-    model_hash: str
-    data_hash: str
-    n_train: int
-    n_test: int
-    seeds: tuple[int, ...]
-    time_limit_s: float
-
-
-class Versions(Frozen):
-    """Software that graded last."""
-
-    grader: str
-    trainer: str
-    torch: str
-    torchvision: str
-    python: str
-
-
-class Hardware(Frozen):
-    """Machine that graded last."""
-
-    device: str
-    processor: str
-    cores: int
-
-
-class Leaderboard(Frozen):
-    """The file."""
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    task: BoardTask
-    hardware: Hardware
-    versions: Versions
-    updated: str  # ISO 8601, UTC
-    rows: tuple[Row, ...] = Field(default=())
-
-
-def now() -> str:
-    """This moment, ISO 8601 in UTC."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def header(task: Task, facts: TaskFacts, trainer: TrainerInfo) -> Leaderboard:
@@ -138,6 +46,7 @@ def header(task: Task, facts: TaskFacts, trainer: TrainerInfo) -> Leaderboard:
             n_test=facts.n_test,
             seeds=task.seeds,
             time_limit_s=task.time_limit_s,
+            counts=task.leaderboard.counts,
         ),
         hardware=Hardware(device=trainer.device, processor=trainer.processor, cores=os.cpu_count() or 1),
         versions=Versions(
@@ -151,21 +60,13 @@ def header(task: Task, facts: TaskFacts, trainer: TrainerInfo) -> Leaderboard:
     )
 
 
-def score(accuracies: Iterable[float]) -> tuple[float, float | None]:
-    """Mean and its standard error (sample deviation over the square root of n; None for n = 1)."""
-    values = list(accuracies)
-    if len(values) < 2:
-        return values[0], None
-    return statistics.fmean(values), statistics.stdev(values) / len(values) ** 0.5
-
-
 def ranked(rows: Iterable[Row]) -> tuple[Row, ...]:
     """Rows in order, with their ranks, by the module's rules."""
     scored: list[Row] = []
     unscored: list[Row] = []
     for row in rows:
         (scored if row.verdict.ranked and row.accuracy is not None else unscored).append(row)
-    scored.sort(key=lambda r: (-_comparable(r), r.kind is not Kind.STUDENT, r.id))
+    scored.sort(key=lambda r: (-_comparable(r), r.kind is not Kind.STUDENT, r.graded, r.id))
     result: list[Row] = []
     students, rank, last = 0, 0, -1.0
     for row in scored:
@@ -222,10 +123,6 @@ def _other(a: Leaderboard, b: Leaderboard) -> bool:
     return identity(a) != identity(b)
 
 
-def _without_date(row: Row) -> Row:
-    return row.model_copy(update={"graded": "", "rank": None})
-
-
 def remove(path: Path, identities: Iterable[str]) -> list[str]:
     """Take students' rows off the board; the ids that were there. Raises SetupError or UsageError."""
     wanted = set(identities)
@@ -240,7 +137,10 @@ def remove(path: Path, identities: Iterable[str]) -> list[str]:
 
 
 def _text(board: Leaderboard) -> str:
-    return board.model_dump_json(indent=1) + "\n"
+    """JSON with a line per row, so that versions of the file can be compared line by line."""
+    head = board.model_dump_json(indent=1, exclude={"rows"}).removesuffix("\n}")
+    rows = ",\n".join("  " + row.model_dump_json() for row in board.rows)
+    return f'{head},\n "rows": [\n{rows}\n ]\n}}\n'
 
 
 @contextlib.contextmanager
@@ -269,14 +169,12 @@ def update(path: Path, empty: Leaderboard, rows: Iterable[Row]) -> tuple[Leaderb
             aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
             path.rename(aside)
             there, remark = None, f"{error}; it is kept as {aside.name} and a new one begun"
-        merged = {(r.kind, r.id): r for r in (there.rows if there and not _other(there, empty) else ())}
+        rule = empty.task.counts
+        former = there.rows if there and not _other(there, empty) else ()
+        merged = {(r.kind, r.id): history.recounted(r, rule) for r in former}
         for row in rows:
             key = (row.kind, row.id)
-            if row.verdict is Verdict.INTERNAL and key in merged:
-                continue
-            if key in merged and _without_date(merged[key]) == _without_date(row):
-                continue  # nothing new: the date stays that of the grading
-            merged[key] = row
+            merged[key] = history.merged(merged.get(key), row, rule)
         board = empty.model_copy(update={"rows": ranked(merged.values()), "updated": now()})
         write_atomically(path, _text(board))
         return board, remark

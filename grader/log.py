@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from grader.board import Kind, Row
 from grader.files import write_atomically
-from grader.leaderboard import Kind, Row
 from grader.recipe import Frozen
 from grader.result import Compiled, SeedRun
 

@@ -10,15 +10,18 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Protocol
 
+from grader.board import Curves, Leaderboard, Row, SeedScore, now
 from grader.contract import read_manifest
 from grader.entry import Entry
 from grader.errors import InternalError
-from grader.leaderboard import Leaderboard, Row, SeedScore, now, score, update
+from grader.intervals import score
+from grader.leaderboard import update
 from grader.log import write_log
 from grader.recipe import Recipe
-from grader.result import Compiled, EpochRecord, SeedRun, Verdict, summarize
+from grader.result import Compiled, EpochRecord, SeedRun, Verdict, short, spread, summarize
 from grader.sandbox.base import Sandbox
 from grader.sandbox.compiling import compile_submission
 from grader.store import Store
@@ -215,6 +218,22 @@ class Grading:
                 self._done.set()
 
 
+def curves_of(runs: Sequence[SeedRun]) -> Curves | None:
+    """The mean curves of the trainings that have a score."""
+    runs = [run for run in runs if run.verdict.ranked and run.epochs]
+    if not runs:
+        return None
+    picked = [[run.epochs[i] for run in runs] for i in spread(min(len(run.epochs) for run in runs))]
+    losses = [[record.train_loss for record in records] for records in picked]
+    return Curves(
+        epochs=tuple(records[0].epoch for records in picked),
+        train_loss=tuple(
+            None if None in values else short(fmean(v for v in values if v is not None)) for values in losses
+        ),
+        accuracy=tuple(short(fmean(record.accuracy for record in records)) for records in picked),
+    )
+
+
 def row_of(entry: Entry, compiled: Compiled, runs: list[SeedRun], task: Task, device: str) -> Row:
     """The board's row for a graded submission. A failed seed decides the verdict; so does a diverged one."""
     runs = sorted(runs, key=lambda r: task.seeds.index(r.seed))
@@ -246,10 +265,12 @@ def row_of(entry: Entry, compiled: Compiled, runs: list[SeedRun], task: Task, de
         optimizer=recipe.optimizer.value if recipe else None,
         batch_size=recipe.batch_size if recipe else None,
         epochs=recipe.epochs if recipe else None,
+        curves=curves_of(runs) if verdict.ranked else None,
         learning_rate=summarize(recipe) if recipe and reveal.learning_rates else None,
         violations=violations if reveal.violations else (),
         detail=detail[-2000:],
         sandbox=compiled.sandbox,
         device=device,
         graded=now(),
+        submission=entry.submission.content_key,
     )

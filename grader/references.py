@@ -9,9 +9,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from grader.board import Kind
 from grader.entry import Entry
 from grader.errors import UsageError
-from grader.leaderboard import Kind
 from grader.recipe import steps_per_epoch
 from grader.submission import Submission, discover
 from grader.task import TaskFacts

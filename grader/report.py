@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from grader import figures
+from grader.board import now
 from grader.files import write_atomically
 from grader.findings import Line, answer, interval, line, quoted, table, targets
 from grader.intervals import Difference
-from grader.leaderboard import now
 from grader.recipe import Frozen
 from grader.result import EpochRecord
 from grader.study import FigureKind

@@ -133,6 +133,21 @@ class SeedRun(Frozen):
     violations: tuple[Violation, ...] = ()  # why this recipe cannot be trained
 
 
+#: How many points a learning rate's or an accuracy's curve keeps on the board.
+CURVE_POINTS = 64
+
+
+def spread(length: int) -> list[int]:
+    """At most `CURVE_POINTS` evenly spread positions of a series, the first and last among them."""
+    points = min(length, CURVE_POINTS)
+    return [round(i * (length - 1) / max(1, points - 1)) for i in range(points)]
+
+
+def short(value: float) -> float:
+    """The number to six digits: enough for a curve, and short in a file."""
+    return float(f"{value:.6g}")
+
+
 class LrSummary(Frozen):
     """The learning rate of the first group over the steps, for the board."""
 
@@ -142,11 +157,13 @@ class LrSummary(Frozen):
     highest: float
     distinct: int  # number of runs of equal learning rates
     steps: int
+    curve: tuple[float, ...] = ()  # at `CURVE_POINTS` evenly spread steps, the first and last among them
 
 
 def summarize(recipe: Recipe) -> LrSummary:
     """The shape of a recipe's first group."""
     lr = recipe.groups[0].lr
+    every = list(lr.expand())
     return LrSummary(
         first=lr.values[0],
         last=lr.values[-1],
@@ -154,4 +171,5 @@ def summarize(recipe: Recipe) -> LrSummary:
         highest=max(lr.values),
         distinct=len(lr.values),
         steps=recipe.steps,
+        curve=tuple(short(every[i]) for i in spread(len(every))),
     )

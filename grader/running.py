@@ -7,10 +7,11 @@ from pathlib import Path
 from rich.console import Console
 
 from grader import task as tasks
+from grader.board import Kind
 from grader.display import Display, print_board
 from grader.entry import Entry
 from grader.errors import InternalError, UsageError
-from grader.leaderboard import Kind, check_fits, header, read
+from grader.leaderboard import check_fits, header, read
 from grader.pipeline import Grading
 from grader.references import references_for
 from grader.result import Verdict

@@ -57,9 +57,17 @@ class Limits(Frozen):
     document_kb: int = Field(default=16384, ge=64)  # the recorded schedule, as JSON
 
 
-class Reveal(Frozen):
-    """The `[leaderboard]` table: what the public file may say besides scores."""
+class Counting(StrEnum):
+    """Which of a student's gradings counts."""
 
+    LATEST = "latest"
+    BEST = "best"  # the highest accuracy; rewards trying often
+
+
+class Reveal(Frozen):
+    """The `[leaderboard]` table: which grading counts, and what the public file may say besides scores."""
+
+    counts: Counting = Counting.LATEST
     learning_rates: bool = True
     violations: bool = True
 

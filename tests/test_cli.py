@@ -77,7 +77,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if "scaffold" not in path.
 LAYERS = [
     {"errors", "strict_json", "files", "text"},
     {"recipe", "task", "result", "submission"},
-    {"contract", "formulas", "advice", "intervals", "study"},
+    {"contract", "formulas", "advice", "intervals", "study", "board", "history"},
     {"sandbox", "training", "leaderboard", "log", "store", "entry", "plots", "scaffolding"},
     {"pipeline", "references", "checking", "trials", "comparing", "studying"},
     {"findings", "figures", "report"},

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from jsonschema import validate
 
+from grader.board import Kind, Leaderboard, Row
 from grader.errors import UsageError
-from grader.leaderboard import Kind, Leaderboard, Row, check_fits, header, ranked, read, score, update
+from grader.intervals import score
+from grader.leaderboard import check_fits, header, ranked, read, update
 from grader.result import Verdict
 from grader.task import Task, TaskFacts
 from grader.training import TrainerInfo

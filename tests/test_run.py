@@ -90,6 +90,7 @@ def test_the_samples_are_graded_beside_the_references(graded: Path) -> None:
     assert ada["standard_error"] > 0
     assert ada["learning_rate"] == {
         "first": 0.001, "last": 0.001, "lowest": 0.001, "highest": 0.001, "distinct": 1, "steps": 225,
+        "curve": [0.001] * 64,
     }  # fmt: skip
     assert len(ada["recipe"]) == 64
     ranks = [r["rank"] for r in board(graded)["rows"] if r["rank"] is not None]

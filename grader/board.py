@@ -1,0 +1,125 @@
+"""The leaderboard as data: what the JSON file holds, field by field."""
+
+import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from grader.recipe import Frozen
+from grader.result import LrSummary, Verdict, Violation
+from grader.task import Counting
+
+SCHEMA_VERSION: Literal[1] = 1
+
+
+class Kind(StrEnum):
+    """Whose row it is."""
+
+    STUDENT = "student"
+    REFERENCE = "reference"
+    DEFAULT = "default"  # the scheduler that the assignment starts from
+
+
+class SeedScore(Frozen):
+    """One training of a row."""
+
+    seed: int
+    verdict: Verdict
+    accuracy: float | None
+    seconds: float
+
+
+class Curves(Frozen):
+    """Means over the seeds after some epochs (every one where there are few)."""
+
+    epochs: tuple[int, ...]
+    train_loss: tuple[float | None, ...]  # None: not finite in some seed
+    accuracy: tuple[float, ...]
+
+
+class Graded(Frozen):
+    """One grading of a submission."""
+
+    team: tuple[str, ...]  # the contributors of submission.json
+    verdict: Verdict
+    accuracy: float | None = None  # mean over the seeds; null without a score
+    standard_error: float | None = None  # of that mean; null for fewer than two seeds
+    seeds: tuple[SeedScore, ...] = ()
+    seconds: float = 0.0  # sandbox plus all trainings
+    recipe: str | None = None  # SHA-256; equal for submissions that behave the same
+    optimizer: str | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    learning_rate: LrSummary | None = None
+    curves: Curves | None = None  # where there is a score
+    violations: tuple[Violation, ...] = ()
+    detail: str = ""
+    sandbox: str = ""
+    device: str = ""
+    graded: str  # ISO 8601, UTC
+    submission: str = ""  # SHA-256 of the files that were graded
+    number: int = 1  # counts a student's gradings, from 1
+
+
+class Past(Graded):
+    """A grading that does not count, kept for the record."""
+
+    regraded: bool = False  # the same files were graded again since: this score is void
+
+
+class Row(Graded):
+    """One submission on the board: the grading that counts, and those that do not, in their order."""
+
+    id: str
+    kind: Kind
+    rank: int | None = None
+    history: tuple[Past, ...] = ()
+
+
+class BoardTask(Frozen):
+    """What the rows were trained on."""
+
+    name: str
+    description: str
+    model_hash: str
+    data_hash: str
+    n_train: int
+    n_test: int
+    seeds: tuple[int, ...]
+    time_limit_s: float
+    counts: Counting = Counting.LATEST
+
+
+class Versions(Frozen):
+    """Software that graded last."""
+
+    grader: str
+    trainer: str
+    torch: str
+    torchvision: str
+    python: str
+
+
+class Hardware(Frozen):
+    """Machine that graded last."""
+
+    device: str
+    processor: str
+    cores: int
+
+
+class Leaderboard(Frozen):
+    """The file."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    task: BoardTask
+    hardware: Hardware
+    versions: Versions
+    updated: str  # ISO 8601, UTC
+    rows: tuple[Row, ...] = Field(default=())
+
+
+def now() -> str:
+    """This moment, ISO 8601 in UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,59 @@
+"""Which of a submission's gradings counts, and what becomes of the others.
+
+Gradings are numbered in the order in which they were made. A grading of other files, or with another
+outcome, is a new one; one that comes out as the last did is the same one. When the same files come out
+differently (a new trainer, another machine), that is a re-grade: the former score stays in the history,
+marked, and never counts again. Of the rest the task's rule chooses. Nothing is ever forgotten.
+"""
+
+from collections.abc import Sequence
+
+from grader.board import Graded, Kind, Past, Row
+from grader.result import Verdict
+from grader.task import Counting
+
+
+def merged(former: Row | None, new: Row, rule: Counting) -> Row:
+    """The row after one more grading. A fault of ours (`internal`) takes nobody's score away."""
+    if former is None or former.verdict is Verdict.INTERNAL:
+        return new
+    if new.verdict is Verdict.INTERNAL:
+        return former
+    gradings = all_of(former)
+    last = gradings[-1]
+    if _outcome(last) == _outcome(new):
+        gradings[-1] = _past(new).model_copy(update={"graded": last.graded, "number": last.number})
+    else:
+        gradings = [g.model_copy(update={"regraded": True}) if g.submission == new.submission else g for g in gradings]
+        gradings.append(_past(new).model_copy(update={"number": last.number + 1}))
+    return _counted(new, gradings, rule)
+
+
+def recounted(row: Row, rule: Counting) -> Row:
+    """The row under a rule that may have changed since."""
+    return _counted(row, all_of(row), rule) if row.history else row
+
+
+def all_of(row: Row) -> list[Past]:
+    """Every grading of a row, the counting one too, in the order in which they were made."""
+    return sorted((*row.history, _past(row)), key=lambda grading: grading.number)
+
+
+def _outcome(grading: Graded) -> object:
+    scores = tuple((s.seed, s.verdict, s.accuracy) for s in grading.seeds)
+    return grading.submission, grading.verdict, grading.recipe, scores
+
+
+def _past(row: Row) -> Past:
+    return Past.model_construct(**{name: getattr(row, name) for name in Graded.model_fields})
+
+
+def _counted(row: Row, gradings: Sequence[Past], rule: Counting) -> Row:
+    valid = [g for g in gradings if not g.regraded]
+    counts = valid[-1]
+    if rule is Counting.BEST and row.kind is Kind.STUDENT:
+        scored = [g for g in valid if g.verdict.ranked and g.accuracy is not None]
+        counts = max(scored, key=lambda g: (g.accuracy or 0.0, -g.number), default=counts)
+    fields = {name: getattr(counts, name) for name in Graded.model_fields}
+    others = tuple(g for g in gradings if g is not counts)
+    return Row.model_construct(**fields, id=row.id, kind=row.kind, rank=row.rank, history=others)

@@ -1,0 +1,117 @@
+"""Which grading counts: latest or best, re-grades, faults of ours, and that nothing is forgotten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_leaderboard import TRAINER
+
+from grader.board import Kind, Leaderboard, Row, SeedScore
+from grader.leaderboard import header, update
+from grader.result import Verdict
+from grader.task import Counting, Task, TaskFacts
+
+
+def graded(files: str, accuracy: float | None, day: int, verdict: Verdict = Verdict.OK, name: str = "ada") -> Row:
+    seeds = (SeedScore(seed=0, verdict=verdict, accuracy=accuracy, seconds=day),)
+    return Row(
+        id=name, kind=Kind.STUDENT, team=("Ada",), verdict=verdict, accuracy=accuracy, seeds=seeds, submission=files,
+        graded=f"2024-02-{day:02}T00:00:00+00:00",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def empty(task: Task, facts: TaskFacts) -> Leaderboard:
+    return header(task, facts, TRAINER)
+
+
+def under(board: Leaderboard, rule: Counting) -> Leaderboard:
+    return board.model_copy(update={"task": board.task.model_copy(update={"counts": rule})})
+
+
+def play(path: Path, empty: Leaderboard, rule: Counting, *gradings: Row) -> Row:
+    for grading in gradings:
+        board, remark = update(path, under(empty, rule), [grading])
+        assert remark is None
+    return board.rows[0]
+
+
+def test_the_latest_counts_and_the_others_are_kept(tmp_path: Path, empty: Leaderboard) -> None:
+    row = play(tmp_path / "b.json", empty, Counting.LATEST, graded("a", 0.9, 1), graded("b", 0.8, 2))
+    assert (row.accuracy, row.number, row.rank) == (0.8, 2, 1)
+    assert [(g.accuracy, g.number, g.regraded) for g in row.history] == [(0.9, 1, False)]
+
+
+def test_the_best_counts_where_the_task_says_so(tmp_path: Path, empty: Leaderboard) -> None:
+    gradings = (graded("a", 0.7, 1), graded("b", 0.9, 2), graded("c", None, 3, Verdict.CRASH), graded("d", 0.9, 4))
+    row = play(tmp_path / "b.json", empty, Counting.BEST, *gradings)
+    assert (row.accuracy, row.number) == (0.9, 2)  # of equals, the earlier
+    assert [g.number for g in row.history] == [1, 3, 4]
+
+
+def test_the_latest_counts_even_where_it_fails(tmp_path: Path, empty: Leaderboard) -> None:
+    row = play(
+        tmp_path / "b.json", empty, Counting.LATEST, graded("a", 0.9, 1), graded("b", None, 2, Verdict.CONTRACT)
+    )
+    assert (row.verdict, row.rank, row.history[0].accuracy) == (Verdict.CONTRACT, None, 0.9)
+
+
+def test_a_regrade_keeps_and_marks_the_old_score(tmp_path: Path, empty: Leaderboard) -> None:
+    row = play(tmp_path / "b.json", empty, Counting.BEST, graded("a", 0.9, 1), graded("a", 0.6, 2))
+    assert (row.accuracy, row.number) == (0.6, 2)
+    assert [(g.accuracy, g.regraded) for g in row.history] == [(0.9, True)]
+
+
+def test_a_void_score_gives_way_to_the_best_of_the_rest(tmp_path: Path, empty: Leaderboard) -> None:
+    gradings = (graded("a", 0.7, 1), graded("b", 0.9, 2), graded("b", 0.6, 3))
+    row = play(tmp_path / "b.json", empty, Counting.BEST, *gradings)
+    assert (row.accuracy, row.number, row.submission) == (0.7, 1, "a")
+    assert [(g.number, g.regraded) for g in row.history] == [(2, True), (3, False)]
+
+
+def test_the_same_grading_again_is_no_other_one(tmp_path: Path, empty: Leaderboard) -> None:
+    row = play(tmp_path / "b.json", empty, Counting.LATEST, graded("a", 0.9, 1), graded("a", 0.9, 2))
+    assert (row.history, row.number, row.graded) == ((), 1, "2024-02-01T00:00:00+00:00")
+
+
+def test_going_back_to_former_files_is_a_grading_of_its_own(tmp_path: Path, empty: Leaderboard) -> None:
+    gradings = (graded("a", 0.9, 1), graded("b", 0.8, 2), graded("a", 0.9, 3))
+    row = play(tmp_path / "b.json", empty, Counting.LATEST, *gradings)
+    assert (row.accuracy, row.number) == (0.9, 3)
+    assert [(g.accuracy, g.regraded) for g in row.history] == [(0.9, True), (0.8, False)]
+
+
+def test_our_fault_keeps_the_former_row(tmp_path: Path, empty: Leaderboard) -> None:
+    path = tmp_path / "b.json"
+    row = play(path, empty, Counting.LATEST, graded("a", 0.9, 1), graded("b", None, 2, Verdict.INTERNAL))
+    assert (row.accuracy, row.history) == (0.9, ())
+    row = play(path, empty, Counting.LATEST, graded("b", 0.5, 3))
+    assert (row.accuracy, row.number) == (0.5, 2)
+
+
+def test_our_fault_leaves_no_trace_once_graded(tmp_path: Path, empty: Leaderboard) -> None:
+    row = play(
+        tmp_path / "b.json", empty, Counting.LATEST, graded("a", None, 1, Verdict.INTERNAL), graded("a", 0.9, 2)
+    )
+    assert (row.accuracy, row.number, row.history) == (0.9, 1, ())
+
+
+def test_a_changed_rule_counts_anew(tmp_path: Path, empty: Leaderboard) -> None:
+    path = tmp_path / "b.json"
+    play(path, empty, Counting.LATEST, graded("a", 0.9, 1), graded("b", 0.8, 2))
+    board, _ = update(path, under(empty, Counting.BEST), [])
+    assert (board.rows[0].accuracy, board.rows[0].number) == (0.9, 1)
+    board, _ = update(path, under(empty, Counting.LATEST), [])
+    assert (board.rows[0].accuracy, board.rows[0].number) == (0.8, 2)
+
+
+def test_every_row_has_a_line_of_its_own(tmp_path: Path, empty: Leaderboard) -> None:
+    path = tmp_path / "b.json"
+    update(path, empty, [graded("a", 0.9, 1), graded("b", 0.8, 2, name="bo")])
+    before = path.read_text().splitlines()
+    update(path, empty, [graded("c", 0.7, 3, name="bo")])
+    after = path.read_text().splitlines()
+    changed = [new for old, new in zip(before, after, strict=True) if old != new and '"updated"' not in old]
+    assert len(changed) == 1
+    assert '"bo"' in changed[0]
