@@ -8,7 +8,7 @@ from pydantic import Field
 
 from grader.recipe import Frozen
 from grader.result import LrSummary, Verdict, Violation
-from grader.task import Counting
+from grader.task import Counting, Points
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -89,6 +89,7 @@ class BoardTask(Frozen):
     seeds: tuple[int, ...]
     time_limit_s: float
     counts: Counting = Counting.LATEST
+    points: Points = Points()
 
 
 class Versions(Frozen):

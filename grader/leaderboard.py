@@ -47,6 +47,7 @@ def header(task: Task, facts: TaskFacts, trainer: TrainerInfo) -> Leaderboard:
             seeds=task.seeds,
             time_limit_s=task.time_limit_s,
             counts=task.leaderboard.counts,
+            points=task.points,
         ),
         hardware=Hardware(device=trainer.device, processor=trainer.processor, cores=os.cpu_count() or 1),
         versions=Versions(

@@ -30,6 +30,14 @@ def write_log(results: Path, kind: Kind, row: Row, compiled: Compiled, runs: lis
     return folder
 
 
+def read_log(results: Path, kind: Kind, identity: str) -> Log | None:
+    """The log of a submission; None where there is none, or none of this version."""
+    try:
+        return Log.model_validate_json((folder_of(results, kind, identity) / "log.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
 def describe(log: Log) -> str:
     """The log as text: verdict, violations, scores, curves, captured output."""
     row = log.row

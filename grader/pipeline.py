@@ -11,7 +11,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Protocol
 
 from grader.board import Curves, Leaderboard, Row, SeedScore, now
 from grader.contract import read_manifest
@@ -20,8 +19,9 @@ from grader.errors import InternalError
 from grader.intervals import score
 from grader.leaderboard import update
 from grader.log import write_log
+from grader.observing import Observer
 from grader.recipe import Recipe
-from grader.result import Compiled, EpochRecord, SeedRun, Verdict, short, spread, summarize
+from grader.result import Compiled, SeedRun, Verdict, short, spread, summarize
 from grader.sandbox.base import Sandbox
 from grader.sandbox.compiling import compile_submission
 from grader.store import Store
@@ -29,25 +29,6 @@ from grader.task import Task, TaskFacts
 from grader.training.pool import TrainerPool
 
 _INTERNAL_RETRIES = 2
-
-
-class Observer(Protocol):
-    """Told what happens, from several threads."""
-
-    def compiled(self, entry: Entry, compiled: Compiled, stored: bool) -> None:
-        """A submission left the sandbox."""
-
-    def epoch(self, entry: Entry, seed: int, record: EpochRecord, epochs: int) -> None:
-        """A training finished an epoch."""
-
-    def trained(self, entry: Entry, run: SeedRun, stored: bool) -> None:
-        """A training ended."""
-
-    def graded(self, entry: Entry, row: Row) -> None:
-        """A submission has its row."""
-
-    def remark(self, text: str) -> None:
-        """Something the user should know."""
 
 
 @dataclass
@@ -207,11 +188,11 @@ class Grading:
         row = row_of(grading.entry, grading.compiled, list(grading.runs.values()), self._task, self._device)
         with self._writing:
             write_log(self._store.folder, grading.entry.kind, row, grading.compiled, list(grading.runs.values()))
-            _, remark = update(self._board_path, self._board, [row])
+            board, remark = update(self._board_path, self._board, [row])
             self.rows.append(row)
-        if remark:
-            self._observer.remark(remark)
-        self._observer.graded(grading.entry, row)
+            if remark:
+                self._observer.remark(remark)
+            self._observer.graded(grading.entry, row, board)
         with self._lock:
             self._left -= 1
             if self._left == 0:

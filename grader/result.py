@@ -11,16 +11,16 @@ from grader.recipe import Frozen, Recipe, Series
 
 
 class Verdict(StrEnum):
-    """How grading a submission ended. Only `ok` and `diverged` have a rank."""
+    """How grading a submission ended (in words: `MEANINGS`). Only `ok` and `diverged` have a rank."""
 
     OK = "ok"
-    CONTRACT = "contract"  # a rule is broken: no scheduler of its own, bad learning rates, no sources …
-    CRASH = "crash"  # the submission's code raised an error or ended its process
-    TIMEOUT = "timeout"  # compiling or training took longer than the task allows
-    MEMORY = "memory"  # the submission's code needed more memory than the task allows
-    OUTPUT = "output"  # it printed more than the task allows
-    DIVERGED = "diverged"  # trained, but the loss left the finite numbers; the accuracy counts
-    INTERNAL = "internal"  # our fault: no score, retried on the next run
+    DIVERGED = "diverged"
+    CONTRACT = "contract"
+    CRASH = "crash"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    OUTPUT = "output"
+    INTERNAL = "internal"
 
     @property
     def ranked(self) -> bool:
@@ -28,8 +28,20 @@ class Verdict(StrEnum):
         return self in (Verdict.OK, Verdict.DIVERGED)
 
 
+MEANINGS = {
+    Verdict.OK: "trained",
+    Verdict.DIVERGED: "trained, but the loss left the finite numbers; the accuracy counts",
+    Verdict.CONTRACT: "a rule is broken; all broken rules are listed, each with file, line and how to mend it",
+    Verdict.CRASH: "the submission's code raised an error or ended its process",
+    Verdict.TIMEOUT: "compiling or training took longer than the task allows; the epoch is named",
+    Verdict.MEMORY: "the code needed more memory than the task allows",
+    Verdict.OUTPUT: "the code printed more than the task allows",
+    Verdict.INTERNAL: "our fault: no score, retried on the next run",
+}
+
+
 class Rule(StrEnum):
-    """The contract, rule by rule."""
+    """The contract, rule by rule (in words: `RULES`)."""
 
     FILES = "files"
     SUBMISSION_JSON = "submission_json"
@@ -48,6 +60,28 @@ class Rule(StrEnum):
     DETERMINISTIC = "deterministic"
     RAISED = "raised"
     RESOURCES = "resources"
+
+
+#: Each rule without a word of the submission: for where nothing may tell whose it is.
+RULES = {
+    Rule.FILES: "scheduler.py, config.py and submission.json are there and can be read",
+    Rule.SUBMISSION_JSON: "submission.json names the assignment, the contributors and the sources",
+    Rule.ATTRIBUTION: "sources are named in submission.json or ATTRIBUTION.md",
+    Rule.SCHEDULER_CLASS: "scheduler.py has a class CustomLRScheduler, an _LRScheduler with get_lr()",
+    Rule.TORCH_SCHEDULER: "the schedule is written by its author, not taken from PyTorch's schedulers",
+    Rule.CONFIG: "CONFIG has its five attributes, with values that can be used",
+    Rule.OPTIMIZER: "the optimizer is one that PyTorch ships and needs no closure",
+    Rule.MODEL: "the model is left as it is",
+    Rule.GROUPS: "the parameter groups hold parameters of the model, each at most once",
+    Rule.LEARNING_RATE: "get_lr() returns one finite, non-negative rate per parameter group",
+    Rule.READS_WEIGHTS: "neither weights nor gradients nor files are read",
+    Rule.FEEDBACK: "the schedule depends on the step alone",
+    Rule.STEPS: "the training has no more steps than the task allows",
+    Rule.TRANSFORMS: "the transforms are torchvision's, keep the image's shape and give float tensors",
+    Rule.DETERMINISTIC: "the schedule depends neither on chance nor on the clock",
+    Rule.RAISED: "the code runs through without an error",
+    Rule.RESOURCES: "time, memory and output stay within the limits of the task",
+}
 
 
 Text = Annotated[str, StringConstraints(max_length=2000)]
@@ -143,6 +177,20 @@ def spread(length: int) -> list[int]:
     return [round(i * (length - 1) / max(1, points - 1)) for i in range(points)]
 
 
+def resampled(values: Sequence[float]) -> tuple[float, ...]:
+    """At most `CURVE_POINTS` values evenly spread over the series, in between where they fall between two."""
+    n = min(len(values), CURVE_POINTS)
+    places = (i * (len(values) - 1) / max(1, n - 1) for i in range(n))
+    return tuple(short(value_at(values, place)) for place in places)
+
+
+def value_at(values: Sequence[float], place: float) -> float:
+    """A series read at a place between its positions, on the straight line between the two beside it."""
+    i = min(int(place), max(0, len(values) - 2))
+    after = values[min(i + 1, len(values) - 1)]
+    return values[i] + (after - values[i]) * (place - i)
+
+
 def short(value: float) -> float:
     """The number to six digits: enough for a curve, and short in a file."""
     return float(f"{value:.6g}")
@@ -157,7 +205,7 @@ class LrSummary(Frozen):
     highest: float
     distinct: int  # number of runs of equal learning rates
     steps: int
-    curve: tuple[float, ...] = ()  # at `CURVE_POINTS` evenly spread steps, the first and last among them
+    curve: tuple[float, ...] = ()  # at `CURVE_POINTS` places from the first step to the last
 
 
 def summarize(recipe: Recipe) -> LrSummary:
@@ -171,5 +219,5 @@ def summarize(recipe: Recipe) -> LrSummary:
         highest=max(lr.values),
         distinct=len(lr.values),
         steps=recipe.steps,
-        curve=tuple(short(every[i]) for i in spread(len(every))),
+        curve=resampled(every),
     )

@@ -1,25 +1,89 @@
-"""`grader run` as the command line sees it: find what to grade, set everything up, print, take down."""
+"""`grader run` and `grader gradescope` as the command line sees them: set up, grade, print, take down."""
 
 import contextlib
 import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from grader import task as tasks
-from grader.board import Kind
+from grader.board import Kind, Leaderboard, Row
 from grader.display import Display, print_board
 from grader.entry import Entry
-from grader.errors import InternalError, UsageError
+from grader.errors import InternalError, SetupError, UsageError
+from grader.files import write_atomically
 from grader.leaderboard import check_fits, header, read
+from grader.log import read_log
+from grader.observing import Observer, Observers
 from grader.pipeline import Grading
-from grader.references import references_for
+from grader.points import awards
+from grader.publish import gradescope
+from grader.publish.live import LiveSite
+from grader.publish.names import Names
+from grader.publish.site import Site
+from grader.references import DEFAULT, references_for
 from grader.result import Verdict
-from grader.sandbox.base import SandboxName
+from grader.sandbox.base import Sandbox, SandboxName
 from grader.sandbox.choosing import choose
 from grader.store import Store
-from grader.submission import Passed, discover
+from grader.submission import Passed, Submission, discover
+from grader.task import Task, TaskFacts
 from grader.training.pool import TrainerPool, choose_device, default_workers
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A site that is kept up to date during a run."""
+
+    site: Site
+    names: Names
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """Everything that grading needs, set up."""
+
+    task: Task
+    facts: TaskFacts
+    trainers: TrainerPool
+    sandbox: Sandbox
+    store: Store
+    board: Leaderboard  # without rows
+    workers: int
+
+    def grading(self, board_path: Path, observer: Observer, *, force: bool) -> Grading:
+        return Grading(
+            self.task, self.facts, self.sandbox, self.trainers, self.store, self.board, board_path, observer,
+            jobs=self.workers, force=force,
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _ready(
+    console: Console, task_name: str, sandbox_name: str, device: str, jobs: int, results: Path
+) -> Iterator[_Ready]:
+    task = tasks.load(task_name)
+    chosen = choose_device(device)
+    workers = jobs or default_workers(chosen)
+    with contextlib.ExitStack() as stack:
+        trainers = TrainerPool(task, chosen, workers)
+        stack.callback(trainers.close)
+        trainers.start()
+        sandbox = choose(sandbox_name)
+        if sandbox.name is SandboxName.NONE:
+            console.print("--sandbox none: the submissions' code runs unprotected, as you", style="bold red")
+        stack.callback(sandbox.close)
+        sandbox.open(lambda text: _say(console, text))
+        facts, trainer = trainers.facts()
+        store = Store(results / task.name, task, facts, trainer)
+        yield _Ready(task, facts, trainers, sandbox, store, header(task, facts, trainer), workers)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def run_class(
@@ -33,52 +97,56 @@ def run_class(
     results: Path,
     references: Path | None,
     force: bool,
+    publication: Publication | None = None,
 ) -> None:
     """Grade a folder of submissions. Raises GraderError; InternalError where a submission stayed ungraded."""
     console = Console()
-    task = tasks.load(task_name)
-    entries, passed = _students(submissions)
+    students, passed = _students(submissions)
     for one in passed:
-        console.print(f"passed over {one.name!r}: {one.reason}", markup=False, highlight=False, soft_wrap=True)
-    chosen = choose_device(device)
-    workers = jobs or default_workers(chosen)
-    with contextlib.ExitStack() as stack:
-        trainers = TrainerPool(task, chosen, workers)
-        stack.callback(trainers.close)
-        trainers.start()
-        sandbox = choose(sandbox_name)
-        if sandbox.name is SandboxName.NONE:
-            console.print("--sandbox none: the submissions' code runs unprotected, as you", style="bold red")
-        stack.callback(sandbox.close)
-        sandbox.open(lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))
-        facts, trainer = trainers.facts()
-        students = len(entries)
-        entries = [*references_for(references, facts), *entries]
-        board = header(task, facts, trainer)
-        check_fits(board_path, board)
+        _say(console, f"passed over {one.name!r}: {one.reason}")
+    with _ready(console, task_name, sandbox_name, device, jobs, results) as ready:
+        entries = [*references_for(references, ready.facts), *students]
+        check_fits(board_path, ready.board)
         live = console.is_terminal and not os.environ.get("CI")
-        display = Display(console, len(entries), len(task.seeds), live=live)
+        display = Display(console, len(entries), len(ready.task.seeds), live=live)
         console.print(
-            f"grading {students} submission(s) and {len(entries) - students} references on {task.name} "
-            f"({trainer.device}, {workers} at a time, sandbox {sandbox.name}, "
-            f"seeds {', '.join(map(str, task.seeds))})",
+            f"grading {len(students)} submission(s) and {len(entries) - len(students)} references on "
+            f"{ready.task.name} ({ready.board.hardware.device}, {ready.workers} at a time, sandbox "
+            f"{ready.sandbox.name}, seeds {', '.join(map(str, ready.task.seeds))})",
             highlight=False,
             soft_wrap=True,
         )
-        store = Store(results / task.name, task, facts, trainer)
-        grading = Grading(task, facts, sandbox, trainers, store, board, board_path, display, jobs=workers, force=force)
-        with display:
-            rows = grading.grade(entries)
+        with contextlib.ExitStack() as stack:
+            observers: list[Observer] = [stack.enter_context(display)]
+            if publication is not None:
+                before = _before(board_path, ready.board)
+                page = LiveSite(publication.site, publication.names, before, entries)
+                observers.append(stack.enter_context(page))
+                _say(console, f"site: {publication.site.folder / 'index.html'}")
+            rows = ready.grading(board_path, Observers(observers), force=force).grade(entries)
     final = read(board_path)
     if final is not None:
         print_board(console, final)
-        mine = {entry.submission.id for entry in entries if entry.kind is Kind.STUDENT}
+        mine = {entry.submission.id for entry in students}
         others = [row.id for row in final.rows if row.kind is Kind.STUDENT and row.id not in mine]
         if others:
             named = ", ".join(others[:10]) + (" …" if len(others) > 10 else "")
-            text = f"on the board, but not in {submissions}: {named} (grader remove ID takes a row off)"
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"leaderboard: {board_path}   logs: {store.folder / 'submissions'}", highlight=False, soft_wrap=True)
+            _say(console, f"on the board, but not in {submissions}: {named} (grader remove ID takes a row off)")
+    _say(console, f"leaderboard: {board_path}   logs: {ready.store.folder / 'submissions'}")
+    if publication is not None and page.problem is not None:
+        _say(console, f"the site is not up to date: {page.problem}")
+    _raise_for(rows)
+
+
+def _before(path: Path, empty: Leaderboard) -> Leaderboard:
+    """What the site shows until the first result."""
+    try:
+        return read(path) or empty
+    except Exception:  # a damaged board is kept aside when it is next written, and said then
+        return empty
+
+
+def _raise_for(rows: list[Row]) -> None:
     ours = [row.id for row in rows if row.verdict is Verdict.INTERNAL]
     if ours:
         raise InternalError(f"not graded, by no fault of theirs: {', '.join(ours)}; run again to retry")
@@ -89,3 +157,39 @@ def _students(submissions: Path) -> tuple[list[Entry], list[Passed]]:
     if not found:
         raise UsageError(f"{submissions} holds no submission: each is a folder with scheduler.py, or an archive")
     return [Entry(submission, Kind.STUDENT) for submission in found], passed
+
+
+def run_gradescope(
+    *,
+    submission: Submission,
+    out: Path,
+    task_name: str,
+    sandbox_name: str,
+    device: str,
+    results: Path,
+) -> None:
+    """Grade one submission beside the default scheduler and write Gradescope's results.json.
+
+    Raises GraderError, and then writes nothing: Gradescope says that the autograder failed, and nobody
+    gets a score that is not theirs.
+    """
+    console = Console(stderr=True)
+    try:
+        out.unlink(missing_ok=True)
+    except OSError as error:
+        raise SetupError(f"{out} cannot be written: {error.strerror}") from None
+    with tempfile.TemporaryDirectory() as folder, _ready(console, task_name, sandbox_name, device, 0, results) as ready:
+        default = [e for e in references_for(None, ready.facts) if e.submission.id == DEFAULT]
+        entries = [*default, Entry(submission, Kind.STUDENT)]
+        board_path = Path(folder) / "leaderboard.json"
+        with Display(console, len(entries), len(ready.task.seeds), live=False) as display:
+            rows = ready.grading(board_path, display, force=False).grade(entries)
+        board = read(board_path)
+    _raise_for(rows)
+    assert board is not None
+    row = next(row for row in rows if row.kind is Kind.STUDENT)
+    log = read_log(ready.store.folder, row.kind, row.id)
+    assert log is not None
+    text = gradescope.results(row, awards(row, board), log.compiled.violations, log.compiled.output)
+    write_atomically(out, text)
+    _say(console, f"wrote {out}")

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from grader.checking import Checked
+from grader.points import Award
+from grader.publish.github import PER_STEP, Level, annotation, classroom
 
 _ROWS, _COLUMNS = 9, 64
 
@@ -100,14 +102,15 @@ def as_json(checked: Checked) -> str:
 
 def as_github(checked: Checked, folder: Path) -> str:
     """Workflow commands that mark lines: violations as errors, advice as warnings; ten of each at most."""
-    lines = [
-        _annotation("error", _place(folder, v.file), v.line, v.rule.value, f"{v.what}: {v.fix}")
+    errors = [
+        annotation(Level.ERROR, f"{v.what}: {v.fix}", title=v.rule.value, file=_place(folder, v.file), line=v.line)
         for v in checked.compiled.violations
     ]
     warnings = [
-        _annotation("warning", _place(folder, a.file), a.line, a.code, f"{a.what}: {a.fix}") for a in checked.advice
+        annotation(Level.WARNING, f"{a.what}: {a.fix}", title=a.code, file=_place(folder, a.file), line=a.line)
+        for a in checked.advice
     ]
-    return "\n".join(lines[:10] + warnings[:10])
+    return "\n".join(errors[:PER_STEP] + warnings[:PER_STEP])
 
 
 def _place(folder: Path, file: str) -> str:
@@ -115,15 +118,8 @@ def _place(folder: Path, file: str) -> str:
     return (folder / file).as_posix()
 
 
-def _annotation(kind: str, file: str, line: int | None, title: str, message: str) -> str:
-    """One command. Student text is escaped: a line break in it would start a command of its own."""
-    place = f",line={line}" if line is not None else ""
-    return f"::{kind} file={_property(file)}{place},title={_property(title)}::{_message(message)}"
-
-
-def _message(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _message(text).replace(":", "%3A").replace(",", "%2C")
+def as_classroom(checked: Checked) -> str:
+    """GitHub Classroom's result: a point for a submission that the grader would accept."""
+    why = "; ".join(map(str, checked.compiled.violations)) or checked.compiled.detail or checked.compiled.verdict.value
+    accepted = Award(name="grader check", score=1.0 if checked.accepted else 0.0, possible=1.0, why=why)
+    return classroom([accepted])

@@ -98,6 +98,13 @@ def only(folder: Path) -> Submission:
     return found[0]
 
 
+def handed_in(folder: Path, identity: str) -> Submission:
+    """Whatever a student handed in as `folder`, however little: what is missing is a violation. Raises UsageError."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder: give the folder that the student handed in")
+    return _from_folder(_home_of(folder) or folder, identity)
+
+
 def _home_of(folder: Path) -> Path | None:
     """The folder that holds the submission: `folder`, or the only folder in it, as archives have it."""
     try:

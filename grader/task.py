@@ -72,6 +72,18 @@ class Reveal(Frozen):
     violations: bool = True
 
 
+class Points(Frozen):
+    """The `[points]` table: what a gradebook gives for what."""
+
+    accepted: float = Field(default=1.0, ge=0)  # accepted by the contract, and trained
+    beats_default: float = Field(default=1.0, ge=0)  # a higher mean accuracy than the default scheduler's
+
+    @property
+    def possible(self) -> float:
+        """All that can be had."""
+        return self.accepted + self.beats_default
+
+
 class Task(Frozen):
     """A task file, validated. `folder` is where it lies; the model file and data are found from there."""
 
@@ -89,6 +101,7 @@ class Task(Frozen):
     data: Data
     sandbox: Limits = Limits()
     leaderboard: Reveal = Reveal()
+    points: Points = Points()
     folder: Path = Field(default=_SHIPPED, exclude=True)
 
     @model_validator(mode="after")
@@ -155,7 +168,7 @@ def _in_words(problem: ErrorDetails) -> str:
     """One of pydantic's complaints about a task file, for the instructor."""
     place = ".".join(map(str, problem["loc"])) or "task"
     if problem["type"] == "extra_forbidden":
-        tables: dict[str, type[Frozen]] = {"data": Data, "sandbox": Limits, "leaderboard": Reveal}
+        tables: dict[str, type[Frozen]] = {"data": Data, "sandbox": Limits, "leaderboard": Reveal, "points": Points}
         table = tables.get(str(problem["loc"][0]), Task) if len(problem["loc"]) > 1 else Task
         known = ", ".join(name for name in table.model_fields if name != "folder")
         return f"{place}: there is no such key; known are {known}"

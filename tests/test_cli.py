@@ -78,10 +78,11 @@ LAYERS = [
     {"errors", "strict_json", "files", "text"},
     {"recipe", "task", "result", "submission"},
     {"contract", "formulas", "advice", "intervals", "study", "board", "history"},
-    {"sandbox", "training", "leaderboard", "log", "store", "entry", "plots", "scaffolding"},
-    {"pipeline", "references", "checking", "trials", "comparing", "studying"},
+    {"sandbox", "training", "leaderboard", "log", "store", "entry", "plots", "scaffolding", "points"},
+    {"observing", "publish"},
+    {"pipeline", "references", "checking", "trials", "comparing", "studying", "exporting"},
     {"findings", "figures", "report"},
-    {"cli", "display", "running", "show_check", "show_compare", "show_study", "__main__"},
+    {"cli", "commands", "display", "running", "show_check", "show_compare", "show_study", "__main__"},
 ]
 
 
@@ -108,10 +109,13 @@ def test_imports_go_one_way(path: Path) -> None:
         ("torch", ("training/", "sandbox/inside/")),
         ("torchvision", ("training/", "sandbox/inside/")),
         ("sandlock", ("sandbox/sandlock.py", "sandbox/inside/zygote.py")),
-        ("typer", ("cli.py",)),
-        ("rich", ("cli.py", "display.py", "running.py", "show_check.py", "show_compare.py", "show_study.py")),
+        ("typer", ("cli.py", "commands/")),
+        (
+            "rich",
+            ("cli.py", "commands/", "display.py", "running.py", "show_check.py", "show_compare.py", "show_study.py"),
+        ),
         ("matplotlib", ("plots.py", "figures.py")),
-        ("jinja2", ("report.py",)),
+        ("jinja2", ("report.py", "publish/site.py")),
         ("kornia", ("training/batched/",)),
         ("scipy", ("intervals.py",)),
     ],

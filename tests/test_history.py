@@ -51,9 +51,7 @@ def test_the_best_counts_where_the_task_says_so(tmp_path: Path, empty: Leaderboa
 
 
 def test_the_latest_counts_even_where_it_fails(tmp_path: Path, empty: Leaderboard) -> None:
-    row = play(
-        tmp_path / "b.json", empty, Counting.LATEST, graded("a", 0.9, 1), graded("b", None, 2, Verdict.CONTRACT)
-    )
+    row = play(tmp_path / "b.json", empty, Counting.LATEST, graded("a", 0.9, 1), graded("b", None, 2, Verdict.CONTRACT))
     assert (row.verdict, row.rank, row.history[0].accuracy) == (Verdict.CONTRACT, None, 0.9)
 
 
@@ -91,9 +89,7 @@ def test_our_fault_keeps_the_former_row(tmp_path: Path, empty: Leaderboard) -> N
 
 
 def test_our_fault_leaves_no_trace_once_graded(tmp_path: Path, empty: Leaderboard) -> None:
-    row = play(
-        tmp_path / "b.json", empty, Counting.LATEST, graded("a", None, 1, Verdict.INTERNAL), graded("a", 0.9, 2)
-    )
+    row = play(tmp_path / "b.json", empty, Counting.LATEST, graded("a", None, 1, Verdict.INTERNAL), graded("a", 0.9, 2))
     assert (row.accuracy, row.number, row.history) == (0.9, 1, ())
 
 

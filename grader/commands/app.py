@@ -1,0 +1,41 @@
+"""The command line's root, on which every command is registered."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from grader import __version__
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Grade learning-rate schedulers: compile them to recipes in a sandbox, train, rank.",
+)
+
+BOARD = Path("leaderboard/leaderboard.json")
+
+
+def interrupted() -> NoReturn:
+    """End at once, with the exit code of an interrupt."""
+    print("grader: interrupted; the next run goes on from here", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(130)  # threads that still wait for a training must not hold the process
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"grader {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Grade learning-rate schedulers."""

@@ -1,0 +1,135 @@
+"""Commands that grade, and those that look after the leaderboard."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grader.commands.app import BOARD, app, interrupted
+from grader.errors import UsageError
+
+
+@app.command()
+def run(
+    submissions: Annotated[Path, typer.Argument(help="Folder with a folder or archive per submission.")],
+    task: Annotated[str, typer.Option(help="A shipped task (digits, cifar10) or the path of a task file.")] = "digits",
+    sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    jobs: Annotated[int, typer.Option(min=0, help="Sandboxes and trainings at a time; 0 chooses.")] = 0,
+    leaderboard: Annotated[
+        Path | None,
+        typer.Option(help=f"The JSON leaderboard to update; {BOARD}, or one beside it for another task."),
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Where logs and finished work are kept.")] = Path("results"),
+    reference: Annotated[Path | None, typer.Option(help="Folder of reference schedulers.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Compile and train again what is already known.")] = False,
+    site: Annotated[Path | None, typer.Option(help="Keep a web site here up to date while results come in.")] = None,
+    names: Annotated[str, typer.Option(help="site: full, pseudonyms, or top-N.")] = "full",
+    key_file: Annotated[Path | None, typer.Option(help="site: the secret of the pseudonyms.")] = None,
+) -> None:
+    """Grade every submission in a folder and rank it on the leaderboard beside the references."""
+    from grader.publish.github import only_text
+    from grader.publish.names import parse
+    from grader.publish.site import Site
+    from grader.running import Publication, run_class
+
+    chosen = parse(names, key_file)
+    publication = Publication(Site(site), chosen) if site is not None else None
+    try:
+        with only_text():
+            run_class(
+                submissions=submissions,
+                task_name=task,
+                sandbox_name=sandbox,
+                device=device,
+                jobs=jobs,
+                board_path=leaderboard or _board_of(task),
+                results=results,
+                references=reference,
+                force=force,
+                publication=publication,
+            )
+    except KeyboardInterrupt:  # here, since Typer would make an exit of it that says nothing
+        interrupted()
+
+
+def _board_of(task: str) -> Path:
+    """The usual file; where that holds another task's scores, one with the task's name beside it."""
+    from grader.errors import SetupError as Unreadable
+    from grader.leaderboard import read
+    from grader.task import load
+
+    name = load(task).name
+    try:
+        there = read(BOARD)
+    except Unreadable:
+        return BOARD
+    return BOARD if there is None or there.task.name == name else BOARD.with_name(f"{name}.json")
+
+
+@app.command()
+def remove(
+    ids: Annotated[list[str], typer.Argument(help="The submissions whose rows go.")],
+    leaderboard: Annotated[Path, typer.Option(help="The JSON leaderboard.")] = BOARD,
+) -> None:
+    """Take students' rows off a leaderboard: a run never does, since it cannot know who has left."""
+    from grader.leaderboard import remove as remove_rows
+
+    gone = remove_rows(leaderboard, ids)
+    missing = sorted(set(ids) - set(gone))
+    if missing:
+        raise UsageError(f"not on {leaderboard}: {', '.join(missing)}")
+
+
+@app.command()
+def show(
+    leaderboard: Annotated[Path, typer.Argument(help="A JSON leaderboard.")] = BOARD,
+) -> None:
+    """Print a leaderboard as a table."""
+    from rich.console import Console
+
+    from grader.display import print_board
+    from grader.leaderboard import read
+
+    board = read(leaderboard)
+    if board is None:
+        raise UsageError(f"there is no leaderboard at {leaderboard}: grader run makes one")
+    print_board(Console(), board)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the leaderboard file."""
+    import json
+
+    from grader.board import Leaderboard
+
+    print(json.dumps(Leaderboard.model_json_schema(mode="serialization"), indent=2))
+
+
+@app.command()
+def gradescope(
+    submission: Annotated[Path, typer.Option(help="What the student handed in.")] = Path("/autograder/submission"),
+    out: Annotated[Path, typer.Option(help="The file that Gradescope reads.")] = Path(
+        "/autograder/results/results.json"
+    ),
+    task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
+    sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    results: Annotated[Path, typer.Option(help="Where finished work is kept.")] = Path("/autograder/grader"),
+) -> None:
+    """Grade one submission inside a Gradescope autograder and write its results.json."""
+    from grader.running import run_gradescope
+    from grader.submission import handed_in
+
+    try:
+        run_gradescope(
+            submission=handed_in(submission, "submission"),
+            out=out,
+            task_name=task,
+            sandbox_name=sandbox,
+            device=device,
+            results=results,
+        )
+    except KeyboardInterrupt:
+        interrupted()

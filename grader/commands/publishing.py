@@ -1,0 +1,107 @@
+"""Commands that show a leaderboard to others: the web site, and the formats that courses use."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from grader.commands.app import BOARD, app
+from grader.errors import UsageError
+
+if TYPE_CHECKING:
+    from grader.board import Leaderboard
+
+Board = Annotated[Path, typer.Argument(help="A JSON leaderboard.")]
+NamesOption = Annotated[
+    str, typer.Option("--names", help="full, pseudonyms (needs a secret), or top-N: only the first N ranks.")
+]
+KeyFile = Annotated[
+    Path | None, typer.Option(help="The secret of the pseudonyms; else the variable GRADER_PSEUDONYM_KEY.")
+]
+
+
+@app.command()
+def publish(
+    leaderboard: Board = BOARD,
+    out: Annotated[Path, typer.Option(help="The site's folder: new, empty, or of an earlier call.")] = Path("site"),
+    names: NamesOption = "full",
+    key_file: KeyFile = None,
+) -> None:
+    """Write the leaderboard as a static web site: works from a file or GitHub Pages, needs no network."""
+    from grader.publish.names import parse
+    from grader.publish.public import public
+    from grader.publish.site import Site
+
+    chosen = parse(names, key_file)
+    index = Site(out).write(public(_read(leaderboard), chosen))
+    print(f"wrote {index}")
+
+
+@app.command()
+def export(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="One of the formats below.")],
+    leaderboard: Board = BOARD,
+    out: Annotated[Path | None, typer.Option(help="The file to write; standard output otherwise.")] = None,
+    identity: Annotated[str, typer.Option("--id", help="The submission, for formats about one.")] = "",
+    names: NamesOption = "full",
+    key_file: KeyFile = None,
+    roster: Annotated[Path | None, typer.Option(help="canvas: the gradebook that Canvas exported.")] = None,
+    assignment: Annotated[str, typer.Option(help="canvas: the assignment's column, such as 'LR week (1234)'.")] = "",
+    submissions: Annotated[str, typer.Option(help="annotations: the submissions' folder in the repository.")] = (
+        "submissions"
+    ),
+    results: Annotated[Path, typer.Option(help="gradescope: where grader run keeps the logs.")] = Path("results"),
+) -> None:
+    """Write the leaderboard, or one submission of it, as another program reads it.
+
+    Of the whole board: markdown, summary (the job's page on GitHub), csv, canvas, annotations, badge, shields.
+    Of one submission (--id): gradescope, codabench, classroom, badge.
+    """
+    from grader.exporting import FORMATS, Request
+
+    if form not in FORMATS:
+        raise UsageError(f"there is no format {form!r}: use {', '.join(FORMATS)}")
+    from grader.publish.names import parse
+
+    request = Request(
+        board=_read(leaderboard),
+        names=parse(names, key_file),
+        identity=identity,
+        roster=roster,
+        assignment=assignment,
+        submissions=submissions,
+        results=results,
+    )
+    text = FORMATS[form](request)
+    for remark in request.remarks:
+        print(f"grader: {remark}", file=sys.stderr)
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        from grader.files import write_atomically
+
+        write_atomically(out, text)
+        print(f"wrote {out}")
+
+
+@app.command()
+def pseudonyms(leaderboard: Board = BOARD, key_file: KeyFile = None) -> None:
+    """Print whose pseudonym is whose, as CSV: for the instructor alone."""
+    from grader.publish.names import parse, shown
+    from grader.publish.tables import written
+
+    board = _read(leaderboard)
+    chosen = parse("pseudonyms", key_file)
+    found = shown(board, chosen)
+    rows = [(r.id, ", ".join(r.team), found[r.kind, r.id].name) for r in board.rows if r.kind == "student"]
+    sys.stdout.write(written([("id", "team", "pseudonym"), *rows]))
+
+
+def _read(path: Path) -> "Leaderboard":
+    from grader.leaderboard import read
+
+    board = read(path)
+    if board is None:
+        raise UsageError(f"there is no leaderboard at {path}: grader run makes one")
+    return board

@@ -1,0 +1,108 @@
+"""`grader export`: each format by its name, made of a leaderboard."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grader.board import Kind, Leaderboard, Row
+from grader.errors import UsageError
+from grader.log import read_log
+from grader.points import awards
+from grader.publish import gradescope
+from grader.publish.badge import board_badge, row_badge, shields
+from grader.publish.github import board_annotations, classroom
+from grader.publish.markdown import SUMMARY_BYTES, markdown
+from grader.publish.names import NameMode, Names, shown
+from grader.publish.public import PublicBoard, public
+from grader.publish.tables import board_csv, canvas
+
+
+@dataclass
+class Request:
+    """What is to be exported, and what there is to say about it."""
+
+    board: Leaderboard
+    names: Names = field(default_factory=Names)
+    identity: str = ""
+    roster: Path | None = None
+    assignment: str = ""
+    submissions: str = "submissions"
+    results: Path = Path("results")
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def public(self) -> PublicBoard:
+        """The board as it may be seen."""
+        return public(self.board, self.names)
+
+    def row(self) -> Row:
+        """The one submission. Raises UsageError."""
+        if not self.identity:
+            raise UsageError("this format is about one submission: name it with --id")
+        for row in self.board.rows:
+            if row.kind is Kind.STUDENT and row.id == self.identity:
+                return row
+        raise UsageError(f"there is no submission {self.identity!r} on this leaderboard")
+
+
+def _summary(request: Request) -> str:
+    """Appended to the file that GitHub names, where it does; else it is the text itself."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return markdown(request.public, SUMMARY_BYTES)
+    try:
+        with open(path, "a", encoding="utf-8") as stream:
+            stream.write(markdown(request.public, SUMMARY_BYTES - os.path.getsize(path)))
+    except OSError as error:
+        raise UsageError(f"GITHUB_STEP_SUMMARY={path} cannot be written: {error.strerror}") from None
+    return ""
+
+
+def _annotations(request: Request) -> str:
+    if request.names.mode is not NameMode.FULL:
+        raise UsageError("annotations point at the submissions' files: they go with --names full only")
+    return board_annotations(request.public, request.submissions)
+
+
+def _canvas(request: Request) -> str:
+    if request.roster is None or not request.assignment:
+        raise UsageError("canvas needs --roster FILE (Canvas: Grades, Export) and --assignment 'NAME (ID)'")
+    text, missing = canvas(request.board, request.roster, request.assignment)
+    if missing:
+        request.remarks.append(f"not in the roster: {', '.join(missing)}")
+    return text
+
+
+def _badge(request: Request) -> str:
+    if not request.identity:
+        return board_badge(request.public)
+    row = request.row()
+    found = shown(request.board, request.names).get((row.kind, row.id))
+    if found is None:
+        raise UsageError(f"{row.id} is not shown under --names top-{request.names.top}")
+    return row_badge(next(r for r in request.public.rows if r.slug == found.slug))
+
+
+def _gradescope(request: Request) -> str:
+    row = request.row()
+    log = read_log(request.results / request.board.task.name, row.kind, row.id)
+    same = log is not None and log.row.submission == row.submission
+    if not same:
+        request.remarks.append(f"no log of {row.id} in {request.results}: what it printed is left out")
+    violations = log.compiled.violations if log and same else row.violations
+    return gradescope.results(row, awards(row, request.board), violations, log.compiled.output if log and same else "")
+
+
+FORMATS: dict[str, Callable[[Request], str]] = {
+    "markdown": lambda request: markdown(request.public),
+    "summary": _summary,
+    "csv": lambda request: board_csv(request.public),
+    "canvas": _canvas,
+    "annotations": _annotations,
+    "badge": _badge,
+    "shields": lambda request: shields(request.public),
+    "gradescope": _gradescope,
+    "codabench": lambda request: gradescope.codabench(request.row()),
+    "classroom": lambda request: classroom(awards(request.row(), request.board)) + "\n",
+}

@@ -1,0 +1,49 @@
+"""Points for a row, by the task's `[points]` table: for gradebooks, Gradescope and GitHub Classroom."""
+
+from grader.board import Kind, Leaderboard, Row
+from grader.recipe import Frozen
+
+
+class Award(Frozen):
+    """Points for one thing, given or not."""
+
+    name: str
+    score: float
+    possible: float
+    why: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether all of it was reached."""
+        return self.score >= self.possible
+
+
+def awards(row: Row, board: Leaderboard) -> tuple[Award, ...]:
+    """What the row earns, point by point. A row without a score earns nothing."""
+    points = board.task.points
+    scored = row.verdict.ranked and row.accuracy is not None
+    result = [
+        Award(
+            name="Accepted and trained",
+            score=points.accepted if scored else 0.0,
+            possible=points.accepted,
+            why=f"verdict {row.verdict}" + (f", accuracy {row.accuracy:.2%}" if row.accuracy is not None else ""),
+        )
+    ]
+    default = next((r for r in board.rows if r.kind is Kind.DEFAULT and r.accuracy is not None), None)
+    if points.beats_default > 0 and default is not None and default.accuracy is not None:
+        beaten = scored and row.accuracy is not None and row.accuracy > default.accuracy
+        result.append(
+            Award(
+                name="Better than the default scheduler",
+                score=points.beats_default if beaten else 0.0,
+                possible=points.beats_default,
+                why=f"the default scheduler reaches {default.accuracy:.2%}",
+            )
+        )
+    return tuple(result)
+
+
+def total(row: Row, board: Leaderboard) -> float:
+    """All points of the row."""
+    return sum(award.score for award in awards(row, board))

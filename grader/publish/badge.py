@@ -1,0 +1,53 @@
+"""A badge: as a small SVG that needs nobody's server, and as the JSON of shields.io's endpoint badge."""
+
+import json
+
+from markupsafe import escape
+
+from grader.board import Kind
+from grader.publish.public import PublicBoard, PublicRow
+
+_LABEL = "best accuracy"
+_GLYPH = 6.6  # pixels: about the width of a letter of 11 px Verdana
+_GOOD, _NONE = "#116329", "#57606a"
+
+
+def board_badge(board: PublicBoard) -> str:
+    """The best student's accuracy."""
+    return _svg(_LABEL, _best(board))
+
+
+def row_badge(row: PublicRow) -> str:
+    """One submission's accuracy, or its verdict where it has none."""
+    return _svg("accuracy", _message(row))
+
+
+def shields(board: PublicBoard) -> str:
+    """The same for shields.io's endpoint badge (https://shields.io/badges/endpoint-badge)."""
+    message = _best(board)
+    color = "green" if message != "none yet" else "lightgrey"
+    return json.dumps({"schemaVersion": 1, "label": _LABEL, "message": message, "color": color}) + "\n"
+
+
+def _best(board: PublicBoard) -> str:
+    first = next((r for r in board.rows if r.kind is Kind.STUDENT and r.rank is not None), None)
+    return _message(first) if first is not None else "none yet"
+
+
+def _message(row: PublicRow) -> str:
+    accuracy = row.counting.accuracy
+    return row.counting.verdict.value if accuracy is None else f"{100 * accuracy:.1f} %"
+
+
+def _svg(label: str, message: str) -> str:
+    left, right = (round(_GLYPH * len(text)) + 12 for text in (label, message))
+    color = _GOOD if message.endswith("%") else _NONE
+    text = escape(f"{label}: {message}")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" aria-label="{text}">'
+        f'<title>{text}</title><rect width="{left}" height="20" fill="#24292f"/>'
+        f'<rect x="{left}" width="{right}" height="20" fill="{color}"/>'
+        '<g fill="#fff" font-family="Verdana,Geneva,sans-serif" font-size="11" text-anchor="middle">'
+        f'<text x="{left / 2}" y="14">{escape(label)}</text>'
+        f'<text x="{left + right / 2}" y="14">{escape(message)}</text></g></svg>\n'
+    )

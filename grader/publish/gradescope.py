@@ -1,0 +1,63 @@
+"""Gradescope's `results.json`, and Codabench's `scores.json`.
+
+Formats: https://gradescope-autograders.readthedocs.io/en/latest/specs/ and Codabench's wiki, "Leaderboard
+Functionality" and "Scoring program".
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from grader.board import Row
+from grader.errors import UsageError
+from grader.points import Award
+from grader.result import MEANINGS, Verdict, Violation
+from grader.text import clean
+
+_MAX_OUTPUT = 20_000
+
+
+def results(row: Row, awards: Sequence[Award], violations: Sequence[Violation], printed: str) -> str:
+    """The file for one submission. Raises UsageError for a fault of ours, which is no result."""
+    if row.verdict is Verdict.INTERNAL:
+        raise UsageError(f"{clean(row.id)} was not graded, by a fault of the grader: there is no result to hand on")
+    lines = [f"{row.verdict}: {MEANINGS[row.verdict]}", *(_lines(row.detail)), *(clean(str(v)) for v in violations)]
+    tests: list[dict[str, Any]] = [
+        {
+            "name": award.name,
+            "name_format": "text",
+            "score": award.score,
+            "max_score": award.possible,
+            "status": "passed" if award.passed else "failed",
+            "output": "\n".join(lines) if number == 0 else award.why,
+            "output_format": "text",
+            "visibility": "visible",
+        }
+        for number, award in enumerate(awards)
+    ]
+    document: dict[str, Any] = {
+        "output": "\n".join(["Printed by the submission:", *_lines(printed)]) if printed.strip() else "",
+        "output_format": "text",
+        "execution_time": row.seconds,
+        "visibility": "visible",
+        "stdout_visibility": "hidden",
+        "tests": tests,
+        "extra_data": {"recipe": row.recipe, "seeds": [s.model_dump(mode="json") for s in row.seeds]},
+    }
+    if row.accuracy is not None and row.verdict.ranked:
+        document["leaderboard"] = [
+            {"name": "Accuracy", "value": row.accuracy},
+            {"name": "Time", "value": row.seconds, "order": "asc"},
+        ]
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def _lines(text: str) -> list[str]:
+    return [clean(line) for line in text[-_MAX_OUTPUT:].splitlines()]
+
+
+def codabench(row: Row) -> str:
+    """`scores.json` for one submission: a flat object of numbers. Raises UsageError where there is no score."""
+    if row.accuracy is None or not row.verdict.ranked:
+        raise UsageError(f"{clean(row.id)} has no score ({row.verdict}): Codabench takes numbers only")
+    return json.dumps({"accuracy": row.accuracy, "duration": row.seconds}) + "\n"

@@ -1,0 +1,53 @@
+"""The board as a table in GitHub's Markdown, for a README, an issue, or a job's summary."""
+
+import re
+
+from grader.board import Kind
+from grader.publish.public import PublicBoard, PublicRow
+from grader.text import clean
+
+#: GitHub drops a step's summary that is longer than this, all of it.
+SUMMARY_BYTES = 1024 << 10
+_MAX_TEXT = 200
+
+
+def inert(text: str) -> str:
+    """Foreign text as characters alone: whatever could be markup, a mention or a link is written as an entity."""
+    short = clean(text)[:_MAX_TEXT]
+    return re.sub(r"[^\w \-]|_", lambda found: f"&#{ord(found[0])};", short)
+
+
+def markdown(board: PublicBoard, max_bytes: int | None = None) -> str:
+    """The table, cut off after whole rows where it would be longer than `max_bytes` in UTF-8."""
+    lines = [
+        f"### Leaderboard: {inert(board.task)}",
+        "",
+        inert(board.description),
+        "",
+        "| rank | name | verdict | accuracy ± s.e. | seconds | date |",
+        "| ---: | --- | --- | ---: | ---: | --- |",
+    ]
+    rows = [_row(row) for row in board.rows]
+    if max_bytes is not None:
+        left = max_bytes - sum(len(line.encode()) + 1 for line in lines) - 100
+        for i, row in enumerate(rows):
+            left -= len(row.encode()) + 1
+            if left < 0:
+                rows[i:] = ["", f"{len(rows) - i} more rows are not shown here."]
+                break
+    if board.left_out:
+        rows += ["", f"{board.left_out} more graded and not shown."]
+    return "\n".join([*lines, *rows]) + "\n"
+
+
+def _row(row: PublicRow) -> str:
+    own = row.kind is Kind.STUDENT
+    name = inert(row.name) + ("" if own else f" *({row.kind})*")
+    if row.team:
+        name += f" — {inert(row.team)}"
+    accuracy = ""
+    if row.counting.accuracy is not None:
+        error = row.counting.standard_error
+        accuracy = f"{100 * row.counting.accuracy:.2f}" + (f" ± {100 * error:.2f}" if error is not None else "") + " %"
+    rank = "" if row.rank is None else str(row.rank)
+    return f"| {rank} | {name} | {row.counting.verdict} | {accuracy} | {row.seconds:.1f} | {row.counting.day} |"

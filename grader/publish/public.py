@@ -1,0 +1,227 @@
+"""The leaderboard as the public may see it. Pages and tables are made of this and of nothing else.
+
+Under pseudonyms, everything that a submission could have written itself is left out: its id, its team,
+and the words of violations and errors, which quote its code. What stays is ours or a number.
+"""
+
+from collections.abc import Mapping, Set
+from enum import StrEnum
+from functools import lru_cache
+from statistics import fmean
+
+from grader.board import Curves, Graded, Kind, Leaderboard, Row, Versions
+from grader.history import all_of
+from grader.intervals import half_width
+from grader.publish.names import NameMode, Names, Shown, shown
+from grader.recipe import Frozen
+from grader.result import RULES, LrSummary, Verdict, value_at
+from grader.submission import FILES
+from grader.task import Counting
+from grader.text import clean
+
+_LONG = 2000
+
+
+class Standing(StrEnum):
+    """What became of a grading."""
+
+    COUNTS = "counts"
+    KEPT = "does not count"
+    VOID = "graded again since"
+
+
+class Complaint(Frozen):
+    """A broken rule, as the public may read it."""
+
+    place: str
+    what: str
+    fix: str
+
+
+class Grading(Frozen):
+    """One grading."""
+
+    number: int
+    day: str
+    verdict: Verdict
+    accuracy: float | None
+    standard_error: float | None
+    low: float | None  # 95 % interval of the mean over the seeds
+    high: float | None
+    standing: Standing
+
+
+class Nearest(Frozen):
+    """The reference whose learning rate goes most alike."""
+
+    name: str
+    distance: float  # mean distance of the curves, each divided by its highest rate: 0 to 1
+
+
+class PublicRow(Frozen):
+    """One row."""
+
+    slug: str
+    name: str
+    team: str
+    kind: Kind
+    rank: int | None
+    counting: Grading
+    seeds: tuple[tuple[int, float | None], ...]  # seed and accuracy
+    seconds: float
+    optimizer: str | None
+    batch_size: int | None
+    epochs: int | None
+    learning_rate: LrSummary | None
+    curves: Curves | None
+    complaints: tuple[Complaint, ...]
+    detail: str
+    nearest: Nearest | None
+    history: tuple[Grading, ...]  # all gradings, oldest first
+    waiting: bool  # other files are about to be graded
+
+
+class Progress(Frozen):
+    """How far a run has come."""
+
+    done: int
+    total: int
+
+
+class PublicBoard(Frozen):
+    """Everything that may be published."""
+
+    task: str
+    description: str
+    seeds: tuple[int, ...]
+    n_train: int
+    n_test: int
+    time_limit_s: float
+    counts: Counting
+    device: str
+    versions: Versions
+    updated: str
+    mode: NameMode
+    top: int
+    rows: tuple[PublicRow, ...]
+    left_out: int  # students who are graded and not shown
+    progress: Progress | None  # None: no run is going on
+
+
+def public(
+    board: Leaderboard, names: Names, progress: Progress | None = None, waiting: Set[tuple[Kind, str]] = frozenset()
+) -> PublicBoard:
+    """What of `board` may be seen. `waiting` are the rows for which other files are about to be graded."""
+    shown_as = shown(board, names)
+    references = {row.id: row.learning_rate for row in board.rows if row.kind is not Kind.STUDENT and row.learning_rate}
+    rows = tuple(
+        _row(row, shown_as[row.kind, row.id], names, references, (row.kind, row.id) in waiting)
+        for row in board.rows
+        if (row.kind, row.id) in shown_as
+    )
+    return PublicBoard(
+        task=board.task.name,
+        description=clean(board.task.description),
+        seeds=board.task.seeds,
+        n_train=board.task.n_train,
+        n_test=board.task.n_test,
+        time_limit_s=board.task.time_limit_s,
+        counts=board.task.counts,
+        device=board.hardware.device,
+        versions=board.versions,
+        updated=board.updated,
+        mode=names.mode,
+        top=names.top,
+        rows=rows,
+        left_out=len(board.rows) - len(rows),
+        progress=progress,
+    )
+
+
+def _row(row: Row, shown_as: Shown, names: Names, references: Mapping[str, LrSummary], waiting: bool) -> PublicRow:
+    quoting = names.mode is not NameMode.PSEUDONYMS or row.kind is not Kind.STUDENT
+    return PublicRow(
+        slug=shown_as.slug,
+        name=shown_as.name,
+        team=shown_as.team[:_LONG],
+        kind=row.kind,
+        rank=row.rank,
+        counting=_grading(row, Standing.COUNTS),
+        seeds=tuple((s.seed, s.accuracy) for s in row.seeds),
+        seconds=row.seconds,
+        optimizer=row.optimizer,
+        batch_size=row.batch_size,
+        epochs=row.epochs,
+        learning_rate=row.learning_rate,
+        curves=row.curves,
+        complaints=_complaints(row, quoting),
+        detail="\n".join(map(clean, row.detail.splitlines())) if quoting else "",
+        nearest=_nearest(row, references),
+        history=tuple(_grading(past, _standing(past.number, row.number, past.regraded)) for past in all_of(row)),
+        waiting=waiting,
+    )
+
+
+def _standing(number: int, counting: int, regraded: bool) -> Standing:
+    return Standing.COUNTS if number == counting else Standing.VOID if regraded else Standing.KEPT
+
+
+def _grading(graded: Graded, standing: Standing) -> Grading:
+    low, high = None, None
+    if graded.accuracy is not None and graded.standard_error is not None:
+        half = _factor(len(graded.seeds)) * graded.standard_error
+        low, high = max(0.0, graded.accuracy - half), min(1.0, graded.accuracy + half)
+    return Grading(
+        number=graded.number,
+        day=graded.graded[:10],
+        verdict=graded.verdict,
+        accuracy=graded.accuracy,
+        standard_error=graded.standard_error,
+        low=low,
+        high=high,
+        standing=standing,
+    )
+
+
+@lru_cache
+def _factor(n: int) -> float:
+    return half_width(1.0, n)
+
+
+def _complaints(row: Row, quoting: bool) -> tuple[Complaint, ...]:
+    if quoting:
+        return tuple(
+            Complaint(place=_place(v.file, v.line), what=clean(v.what), fix=clean(v.fix)) for v in row.violations
+        )
+    broken = dict.fromkeys(
+        (v.rule, _place(v.file, v.line) if v.file in FILES else "") for v in row.violations
+    )  # once each: without their words several complaints may be the same
+    return tuple(Complaint(place=place, what=f"broken rule: {RULES[rule]}", fix="") for rule, place in broken)
+
+
+def _place(file: str, line: int | None) -> str:
+    return clean(file) if line is None else f"{clean(file)}:{line}"
+
+
+def _nearest(row: Row, references: Mapping[str, LrSummary]) -> Nearest | None:
+    if row.kind is not Kind.STUDENT or row.learning_rate is None or row.accuracy is None:
+        return None
+    own = _shape(row.learning_rate.curve)
+    near = [
+        Nearest(name=clean(name), distance=_distance(own, _shape(found.curve)))
+        for name, found in references.items()
+        if own and found.curve
+    ]
+    return min(near, key=lambda n: n.distance, default=None)
+
+
+def _shape(curve: tuple[float, ...]) -> tuple[float, ...]:
+    top = max(curve, default=0.0)
+    return tuple(v / top for v in curve) if top > 0 else curve
+
+
+def _distance(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    """Mean distance at as many places as the longer curve has points; the shorter one is read in between."""
+    n = max(len(a), len(b))
+    shares = [i / max(1, n - 1) for i in range(n)]
+    return fmean(abs(value_at(a, s * (len(a) - 1)) - value_at(b, s * (len(b) - 1))) for s in shares)

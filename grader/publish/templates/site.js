@@ -1,0 +1,120 @@
+"use strict";
+(() => {
+  const root = document.documentElement;
+  root.classList.add("js");
+  const stored = (key, value) => {
+    try {
+      if (value === undefined) return localStorage.getItem(key);
+      localStorage.setItem(key, value);
+    } catch { /* pages opened from a file may have no storage */ }
+    return null;
+  };
+  const theme = stored("theme");
+  if (theme === "dark" || theme === "light") root.dataset.theme = theme;
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const dark = () => root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    const toggle = document.getElementById("theme");
+    const label = () => { toggle.setAttribute("aria-pressed", String(dark())); };
+    toggle.addEventListener("click", () => {
+      root.dataset.theme = dark() ? "light" : "dark";
+      stored("theme", root.dataset.theme);
+      label();
+    });
+    label();
+    const table = document.getElementById("board");
+    if (table) board(table);
+  });
+
+  function board(table) {
+    const body = table.tBodies[0];
+    const rows = [...body.rows];
+    const heads = [...table.tHead.rows[0].cells];
+    const text = new Map(rows.map((row) => [row, row.cells[1].textContent.normalize("NFC").toLowerCase()]));
+    const search = document.getElementById("search");
+    const verdict = document.getElementById("verdict");
+    const others = document.getElementById("others");
+    const count = document.getElementById("count");
+    let column = -1, down = false;
+
+    const value = (row) => {
+      const found = row.cells[column].dataset.v;
+      return found === undefined || found === "" ? null : Number.isNaN(Number(found)) ? found : Number(found);
+    };
+    const compare = (a, b) => {
+      const x = value(a), y = value(b);
+      if (x === null || y === null) return (x === null) - (y === null); // what has no value stays last
+      const order = typeof x === "string" || typeof y === "string" ? String(x).localeCompare(String(y)) : x - y;
+      return down ? -order : order;
+    };
+    const sort = () => {
+      const ordered = column < 0 ? rows : [...rows].sort(compare);
+      body.append(...ordered);
+      heads.forEach((head, i) => {
+        if (head.querySelector("button")) head.setAttribute("aria-sort", i !== column ? "none" : down ? "descending" : "ascending");
+      });
+    };
+    const filter = () => {
+      const words = search.value.normalize("NFC").toLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      for (const row of rows) {
+        const fits = words.every((word) => text.get(row).includes(word))
+          && (!verdict.value || row.dataset.verdict === verdict.value)
+          && (others.checked || !row.classList.contains("other"));
+        row.hidden = !fits;
+        shown += fits;
+      }
+      count.textContent = shown === 1 ? "1 row" : `${shown} rows`;
+    };
+    const remember = () => {
+      const state = new URLSearchParams();
+      if (search.value) state.set("q", search.value);
+      if (verdict.value) state.set("verdict", verdict.value);
+      if (!others.checked) state.set("references", "0");
+      if (column >= 0) state.set("sort", `${column}${down ? "d" : ""}`);
+      try { history.replaceState(null, "", "#" + state); } catch { /* some browsers refuse this for files */ }
+    };
+    const recall = () => {
+      const state = new URLSearchParams(location.hash.slice(1));
+      search.value = state.get("q") || "";
+      verdict.value = state.get("verdict") || "";
+      if (verdict.selectedIndex < 0) verdict.value = "";
+      others.checked = state.get("references") !== "0";
+      const found = /^(\d+)(d?)$/.exec(state.get("sort") || "");
+      if (found && heads[found[1]]?.querySelector("button")) { column = Number(found[1]); down = found[2] === "d"; }
+    };
+
+    heads.forEach((head, i) => head.querySelector("button")?.addEventListener("click", () => {
+      const firstDown = head.dataset.first === "down";
+      if (column !== i) { column = i; down = firstDown; }
+      else if (down === firstDown) down = !down;
+      else column = -1; // the third press: back to the ranking
+      sort();
+      remember();
+    }));
+    for (const control of [search, verdict, others]) control.addEventListener("input", () => { filter(); remember(); });
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "/" && !/^(input|select|textarea)$/i.test(event.target.tagName)) { event.preventDefault(); search.focus(); }
+    });
+    recall();
+    if (column >= 0) sort();
+    filter();
+
+    const live = document.getElementById("live");
+    if (live) {
+      const pause = document.getElementById("pause");
+      let timer = 0;
+      const wait = () => { timer = setTimeout(() => location.reload(), 1000 * Number(live.dataset.seconds)); };
+      const paused = () => pause.getAttribute("aria-pressed") === "true";
+      const set = (off) => {
+        pause.setAttribute("aria-pressed", String(off));
+        pause.textContent = off ? "Update again" : "Stop updating";
+        clearTimeout(timer);
+        if (!off) wait();
+        stored("paused", off ? "1" : "");
+      };
+      pause.addEventListener("click", () => set(!paused()));
+      set(stored("paused") === "1");
+    }
+  }
+})();
