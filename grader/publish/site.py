@@ -24,6 +24,7 @@ from grader.publish.tables import board_csv
 from grader.result import MEANINGS, Verdict
 
 _GENERATOR = f"grader {__version__}"
+_MARK = '<meta name="generator" content="grader '
 _PAGES = "s"
 _TEMPLATES = Path(__file__).parent / "templates"
 _OURS = {"index.html", "ranking.html", "leaderboard.csv", "badge.svg", "badge.json", ".nojekyll", _PAGES}
@@ -44,6 +45,8 @@ class Site:
         What an earlier version left and this one does not show goes first: it may bear names.
         """
         pages = _render(board)
+        if not (self.folder / "index.html").exists():
+            write_atomically(self.folder / "index.html", f'<!doctype html>\n{_MARK}">\n', durable=False)
         try:
             self._sweep(set(pages))
         except OSError as error:
@@ -64,23 +67,26 @@ class Site:
 
 
 def _check(folder: Path) -> None:
+    """A folder is ours when its index.html says so, which is written before anything else."""
     try:
-        there = list(folder.iterdir())
-        index = (folder / "index.html").read_text(encoding="utf-8", errors="replace") if there else ""
-    except FileNotFoundError:
-        there, index = (list(folder.iterdir()) if folder.is_dir() else []), ""
+        there = [path for path in folder.iterdir() if not _is_partial(path)] if folder.exists() else []
+        index = folder / "index.html"
+        ours = index.is_file() and _MARK in index.read_text(encoding="utf-8", errors="replace")[:2000]
     except OSError as error:
         raise SetupError(f"{folder} cannot be read: {error.strerror}") from None
-    ours = '<meta name="generator" content="grader ' in index[:2000]
-    if there and not ours and not all(_is_ours(path, folder) for path in there):
+    if there and not ours:
         raise UsageError(f"{folder} holds files that are not of a leaderboard's site: name a new or empty folder")
 
 
 def _is_ours(path: Path, folder: Path) -> bool:
-    name = path.name
-    if name.startswith(".") and name.endswith(".partial"):
-        return True  # of a run that was killed while it wrote
-    return path.parent == folder / _PAGES or (path.parent == folder and name in _OURS)
+    if _is_partial(path):
+        return True
+    return path.parent == folder / _PAGES or (path.parent == folder and path.name in _OURS)
+
+
+def _is_partial(path: Path) -> bool:
+    """Whether a run was killed while it wrote this."""
+    return path.name.startswith(".") and path.name.endswith(".partial")
 
 
 @lru_cache
