@@ -34,6 +34,12 @@ def grader(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProc
         (["run"], 2, "Missing argument"),
         (["fly"], 2, "No such command"),
         (["show"], 2, "grader run makes one"),
+        (["publish"], 2, "grader run makes one"),
+        (["publish", "--names", "some"], 2, "use full, pseudonyms, or top-N"),
+        (["export", "pdf"], 2, "there is no format 'pdf': use markdown, summary, csv"),
+        (["export", "csv"], 2, "grader run makes one"),
+        (["pseudonyms"], 2, "grader run makes one"),
+        (["gradescope", "--submission", "nowhere"], 2, "nowhere is not a folder"),
     ],
 )
 def test_mistakes_are_explained_without_a_traceback(
