@@ -2,9 +2,9 @@
 
 import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from grader.recipe import Frozen
 from grader.result import LrSummary, Verdict, Violation
@@ -36,6 +36,12 @@ class Curves(Frozen):
     epochs: tuple[int, ...]
     train_loss: tuple[float | None, ...]  # None: not finite in some seed
     accuracy: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _even(self) -> Self:
+        if not len(self.epochs) == len(self.train_loss) == len(self.accuracy) > 0:
+            raise ValueError("curves of different lengths, or empty")
+        return self
 
 
 class Graded(Frozen):

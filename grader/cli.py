@@ -12,6 +12,7 @@ import typer
 from grader.commands import grading, publishing, student
 from grader.commands.app import app, interrupted
 from grader.errors import GraderError, InternalError, SetupError, UsageError
+from grader.text import no_command
 
 __all__ = ["app", "grading", "main", "publishing", "student"]
 
@@ -25,7 +26,7 @@ def main() -> None:
         code = app(standalone_mode=False)  # Typer hands back the code of typer.Exit
         sys.exit(code if isinstance(code, int) else 0)
     except GraderError as error:
-        print(f"grader: {error}", file=sys.stderr)
+        print(f"grader: {no_command(str(error))}", file=sys.stderr)
         sys.exit(_exit_code(error))
     except (KeyboardInterrupt, typer.Abort):
         interrupted()

@@ -16,6 +16,7 @@ from grader.publish.markdown import SUMMARY_BYTES, markdown
 from grader.publish.names import NameMode, Names, shown
 from grader.publish.public import PublicBoard, public
 from grader.publish.tables import board_csv, canvas
+from grader.result import Verdict
 
 
 @dataclass
@@ -53,7 +54,12 @@ def _summary(request: Request) -> str:
         return markdown(request.public, SUMMARY_BYTES)
     try:
         with open(path, "a", encoding="utf-8") as stream:
-            stream.write(markdown(request.public, SUMMARY_BYTES - os.path.getsize(path)))
+            left = SUMMARY_BYTES - os.path.getsize(path)
+            text = markdown(request.public, left)
+            if len(text.encode()) <= left:
+                stream.write(text)
+            else:
+                request.remarks.append("the summary of this step is full: the leaderboard was left out of it")
     except OSError as error:
         raise UsageError(f"GITHUB_STEP_SUMMARY={path} cannot be written: {error.strerror}") from None
     return ""
@@ -68,9 +74,8 @@ def _annotations(request: Request) -> str:
 def _canvas(request: Request) -> str:
     if request.roster is None or not request.assignment:
         raise UsageError("canvas needs --roster FILE (Canvas: Grades, Export) and --assignment 'NAME (ID)'")
-    text, missing = canvas(request.board, request.roster, request.assignment)
-    if missing:
-        request.remarks.append(f"not in the roster: {', '.join(missing)}")
+    text, remarks = canvas(request.board, request.roster, request.assignment)
+    request.remarks.extend(remarks)
     return text
 
 
@@ -94,6 +99,13 @@ def _gradescope(request: Request) -> str:
     return gradescope.results(row, awards(row, request.board), violations, log.compiled.output if log and same else "")
 
 
+def _classroom(request: Request) -> str:
+    row = request.row()
+    if row.verdict is Verdict.INTERNAL:
+        raise UsageError(f"{row.id} was not graded, by a fault of the grader: there is no result to hand on")
+    return classroom(awards(row, request.board)) + "\n"
+
+
 FORMATS: dict[str, Callable[[Request], str]] = {
     "markdown": lambda request: markdown(request.public),
     "summary": _summary,
@@ -104,5 +116,5 @@ FORMATS: dict[str, Callable[[Request], str]] = {
     "shields": lambda request: shields(request.public),
     "gradescope": _gradescope,
     "codabench": lambda request: gradescope.codabench(request.row()),
-    "classroom": lambda request: classroom(awards(request.row(), request.board)) + "\n",
+    "classroom": _classroom,
 }

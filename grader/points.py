@@ -1,6 +1,7 @@
 """Points for a row, by the task's `[points]` table: for gradebooks, Gradescope and GitHub Classroom."""
 
 from grader.board import Kind, Leaderboard, Row
+from grader.errors import UsageError
 from grader.recipe import Frozen
 
 
@@ -19,7 +20,10 @@ class Award(Frozen):
 
 
 def awards(row: Row, board: Leaderboard) -> tuple[Award, ...]:
-    """What the row earns, point by point. A row without a score earns nothing."""
+    """What the row earns, point by point. A row without a score earns nothing.
+
+    Raises UsageError where the default scheduler, which some points hang on, has no score itself.
+    """
     points = board.task.points
     scored = row.verdict.ranked and row.accuracy is not None
     result = [
@@ -30,8 +34,10 @@ def awards(row: Row, board: Leaderboard) -> tuple[Award, ...]:
             why=f"verdict {row.verdict}" + (f", accuracy {row.accuracy:.2%}" if row.accuracy is not None else ""),
         )
     ]
-    default = next((r for r in board.rows if r.kind is Kind.DEFAULT and r.accuracy is not None), None)
-    if points.beats_default > 0 and default is not None and default.accuracy is not None:
+    if points.beats_default > 0:
+        default = next((r for r in board.rows if r.kind is Kind.DEFAULT), None)
+        if default is None or default.accuracy is None:
+            raise UsageError("the default scheduler has no score on this leaderboard, so nobody can beat it: run again")
         beaten = scored and row.accuracy is not None and row.accuracy > default.accuracy
         result.append(
             Award(

@@ -50,7 +50,7 @@ class Optimizer(StrEnum):
 
 #: What a group holds besides settings, and how an update is computed, which the trainer chooses.
 _RESERVED = {"params", "lr", "initial_lr", "foreach", "fused", "capturable", "differentiable"}
-LearningRate = Annotated[float, Field(ge=0.0)]
+LearningRate = Annotated[float, Field(ge=0.0, le=_MAX_NUMBER)]
 Scalar = bool | float | None | ShortText
 Setting = Scalar | Annotated[tuple[float | None, ...], Field(max_length=8)]
 T = TypeVar("T")

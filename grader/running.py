@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from grader.pipeline import Grading
 from grader.points import awards
 from grader.publish import gradescope
 from grader.publish.live import LiveSite
-from grader.publish.names import Names
+from grader.publish.names import NameMode, Names
 from grader.publish.site import Site
 from grader.references import DEFAULT, references_for
 from grader.result import Verdict
@@ -105,6 +106,8 @@ def run_class(
     for one in passed:
         _say(console, f"passed over {one.name!r}: {one.reason}")
     with _ready(console, task_name, sandbox_name, device, jobs, results) as ready:
+        if publication is not None and publication.names.mode is NameMode.PSEUDONYMS:
+            random.shuffle(students)  # the order in which rows appear would be that of the names
         entries = [*references_for(references, ready.facts), *students]
         check_fits(board_path, ready.board)
         live = console.is_terminal and not os.environ.get("CI")

@@ -11,6 +11,7 @@ from rich.markup import escape
 from grader.checking import Checked
 from grader.points import Award
 from grader.publish.github import PER_STEP, Level, annotation, classroom
+from grader.text import no_command_in_json
 
 _ROWS, _COLUMNS = 9, 64
 
@@ -22,8 +23,7 @@ def picture(rates: Sequence[float]) -> list[str]:
         return ["the learning rate is zero throughout"]
     columns = min(_COLUMNS, len(rates))
     bounds = [round(i * len(rates) / columns) for i in range(columns + 1)]
-    means = [sum(rates[a:b]) / (b - a) for a, b in pairwise(bounds)]
-    heights = [mean / top * _ROWS for mean in means]
+    heights = [sum(rate / top for rate in rates[a:b]) / (b - a) * _ROWS for a, b in pairwise(bounds)]
     blocks = " ▁▂▃▄▅▆▇█"
     lines = []
     for row in range(_ROWS - 1, -1, -1):
@@ -85,7 +85,7 @@ def _source_line(checked: Checked, file: str, line: int | None) -> str:
 def as_json(checked: Checked) -> str:
     """The report for machines."""
     recipe = checked.compiled.recipe or checked.compiled.draft
-    return json.dumps(
+    text = json.dumps(
         {
             "verdict": checked.compiled.verdict.value,
             "violations": [v.model_dump(mode="json") for v in checked.compiled.violations],
@@ -98,6 +98,7 @@ def as_json(checked: Checked) -> str:
         },
         indent=1,
     )
+    return no_command_in_json(text)
 
 
 def as_github(checked: Checked, folder: Path) -> str:

@@ -1,6 +1,16 @@
 """Foreign text, made fit to be shown."""
 
 
+def no_command(text: str) -> str:
+    """`text` without the mark that GitHub's runner takes for a command anywhere in a line."""
+    return text.replace("##[", "## [")
+
+
+def no_command_in_json(text: str) -> str:
+    """The same for JSON, whose value stays what it is."""
+    return text.replace("##[", "#\\u0023[")
+
+
 def clean(text: str) -> str:
     """`text` with every unprintable character (control, bidirectional, line break) made visible as `?`."""
     return "".join(c if c.isprintable() else "?" for c in text)

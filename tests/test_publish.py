@@ -1,24 +1,15 @@
-"""What is published: who is named, which files there are, and that every format is inert and as its reader wants it."""
+"""What is published: who is named, and which files there are."""
 
 from __future__ import annotations
 
-import base64
-import csv
-import io
-import json
 import re
 from pathlib import Path
 
 import pytest
-from boards import HOSTILE, board_of, failed, hostile_board, large_board, references, scored
-from markdown_it import MarkdownIt
+from boards import board_of, failed, hostile_board, large_board, references, scored
 
 from grader.board import Kind, Leaderboard
 from grader.errors import GraderError, UsageError
-from grader.exporting import FORMATS, Request
-from grader.points import awards
-from grader.publish.github import annotation, only_text
-from grader.publish.markdown import SUMMARY_BYTES, markdown
 from grader.publish.names import NameMode, Names, parse, shown
 from grader.publish.public import Progress, public
 from grader.publish.site import Site
@@ -38,9 +29,6 @@ def everything(folder: Path) -> str:
     """Names and contents of all files, as one text."""
     files = [p for p in folder.rglob("*") if p.is_file()]
     return "\n".join(f"{p.relative_to(folder)}\n{p.read_text()}" for p in files)
-
-
-# --- names ---
 
 
 def test_pseudonyms_stay_and_hang_on_the_secret(board: Leaderboard) -> None:
@@ -71,6 +59,18 @@ def test_no_name_is_in_any_file_under_pseudonyms(tmp_path: Path, task: Task, fac
     assert "0" * 63 not in text  # hashes of files or recipes would do for a name
     assert "broken rule: get_lr() returns one finite" in text
     assert len(list((tmp_path / "site/s").iterdir())) == len(rows)
+
+
+def test_pseudonyms_stand_in_no_order_of_names(task: Task, facts: TaskFacts) -> None:
+    rows = [failed(f"s{n:02}", Verdict.CRASH) for n in range(12)] + [scored(f"t{n:02}", 0.9, n) for n in range(12)]
+    board = board_of([*rows, *references()], task, facts)
+    shown_as = shown(board, HIDDEN)
+    order = [row.name for row in public(board, HIDDEN).rows]
+    for group in ("s", "t"):
+        pseudonyms = [shown_as[Kind.STUDENT, f"{group}{n:02}"].name for n in range(12)]
+        assert [name for name in order if name in pseudonyms] == sorted(pseudonyms) != pseudonyms
+    ranks = [row.rank for row in public(board, HIDDEN).rows if row.rank is not None]
+    assert ranks == sorted(ranks)
 
 
 def test_only_the_first_are_named(tmp_path: Path, board: Leaderboard) -> None:
@@ -163,226 +163,17 @@ def test_rows_wait_visibly_and_progress_is_said(tmp_path: Path, board: Leaderboa
     assert text.count("newer one waiting") == 1
 
 
-# --- formats ---
+@pytest.mark.parametrize("rate", [0.0, 5e-324, 1e-322, 1e-310, 1e-12, 1e15])
+def test_any_learning_rate_can_be_drawn(tmp_path: Path, task: Task, facts: TaskFacts, rate: float) -> None:
+    from grader.result import LrSummary
 
+    def summary(*curve: float) -> LrSummary:
+        return LrSummary(
+            first=rate, last=rate, lowest=rate, highest=rate, distinct=1, steps=max(1, len(curve)), curve=curve
+        )
 
-def request(board: Leaderboard, **more: object) -> Request:
-    return Request(board=board, **more)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def hostile(task: Task, facts: TaskFacts) -> Leaderboard:
-    return hostile_board(task, facts)
-
-
-def test_no_cell_of_a_csv_is_a_formula(hostile: Leaderboard) -> None:
-    lines = list(csv.reader(io.StringIO(FORMATS["csv"](request(hostile)), newline="")))
-    assert len(lines) == len(hostile.rows) + 1
-    for line in lines[1:]:
-        for value in line:
-            assert not value.lstrip(" '\"").startswith(("=", "+", "-", "@", "\t", "\r")) or value.startswith("'"), value
-    assert any(value.startswith("'=HYPERLINK") for line in lines for value in line)
-    assert all(len(line) == len(lines[0]) for line in lines)
-
-
-def test_markdown_shows_hostile_text_as_text(hostile: Leaderboard) -> None:
-    tokens = MarkdownIt("commonmark").enable("table").parse(FORMATS["markdown"](request(hostile)))
-    inline = [child for token in tokens if token.type == "inline" for child in token.children or ()]
-    kinds = {child.type for child in inline}
-    assert kinds <= {"text", "text_special", "em_open", "em_close"}, kinds  # no link, image, code or HTML
-    rows = [t for t in tokens if t.type == "tr_open"]
-    cells = [t for t in tokens if t.type == "td_open"]
-    assert len(rows) == len(hostile.rows) + 1
-    assert len(cells) == 6 * len(hostile.rows)
-    shown_text = "".join(child.content for child in inline)
-    for text in HOSTILE:
-        assert text.replace("\u202e", "?").replace("\u2066", "?") in shown_text
-
-
-def test_a_long_summary_is_cut_after_whole_rows(task: Task, facts: TaskFacts) -> None:
-    board = public(large_board(300, task, facts), FULL)
-    whole, cut = markdown(board), markdown(board, 8000)
-    assert len(cut.encode()) <= 8000 < len(whole.encode())
-    kept = [line for line in cut.splitlines() if line.startswith("|")]
-    assert whole.startswith("\n".join(cut.splitlines()[: kept.index(kept[-1]) + 5]))
-    count = int(re.search(r"(\d+) more rows", cut)[1])  # type: ignore[index]
-    assert count + len(kept) - 2 == 303
-
-
-def test_the_summary_goes_where_github_says(
-    tmp_path: Path, board: Leaderboard, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "summary.md"
-    path.write_text("before\n")
-    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
-    assert FORMATS["summary"](request(board)) == ""
-    text = path.read_text()
-    assert text.startswith("before\n### Leaderboard")
-    assert len(text.encode()) < SUMMARY_BYTES
-
-
-def commands(log: str) -> list[tuple[str, dict[str, str], str]]:
-    """What GitHub's runner would take from a log (actions/runner, ActionCommand and ActionCommandManager)."""
-    found, stopped = [], ""
-    for line in re.split(r"\r\n|\n|\r", log):
-        new = re.match(r"\s*::([^\s:]+)(?: ([^\n]*?))?::(.*)", line)
-        old = re.search(r"##\[([^\]\s]+)([^\]]*)\](.*)", line)
-        match = new or old
-        if not match:
-            continue
-        name, properties, text = match[1], match[2] or "", match[3]
-        if stopped:
-            stopped = "" if name == stopped else stopped
-        elif name == "stop-commands":
-            stopped = text
-        else:
-            pairs = (p.split("=", 1) for p in properties.split(",") if "=" in p)
-            found.append((name, {k.strip(): v for k, v in pairs}, text))
-    return found
-
-
-def test_annotations_are_our_commands_only(hostile: Leaderboard) -> None:
-    text = FORMATS["annotations"](request(hostile, submissions="subs"))
-    found = commands(text)
-    assert len(found) == 10  # as many as GitHub shows for a step
-    assert {name for name, _, _ in found} == {"warning"}
-    assert all(set(properties) <= {"file", "line", "title"} for _, properties, _ in found)
-    assert "2 more submissions have no score" in found[-1][2]
-
-
-def test_one_annotation_s_text_begins_no_other() -> None:
-    from grader.publish.github import Level
-
-    text = annotation(Level.ERROR, "a\n::warning::b\r::error::c %0A", title="x,y:z\n::error::", file="a\nb", line=3)
-    ((name, properties, message),) = commands(text)
-    assert (name, message) == ("error", "a%0A::warning::b%0D::error::c %250A")
-    assert properties == {"file": "a%0Ab", "line": "3", "title": "x%2Cy%3Az%0A%3A%3Aerror%3A%3A"}
-
-
-def test_what_is_printed_within_a_job_is_no_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    with only_text():
-        print("::error::owned\n##[error]owned\n::stop-commands::x\n::x::\n::error::again")
-    print("::notice::ours")
-    assert commands(capsys.readouterr().out) == [("notice", {}, "ours")]
-
-
-def gradebook(*students: tuple[str, ...]) -> str:
-    head = "Student,ID,SIS User ID,SIS Login ID,Section,Essay (77),Final Score"
-    return "\r\n".join(
-        ["\ufeff" + head, "    Points Possible,,,,,10,(read only)", *(",".join(s) for s in students), ""]
-    )
-
-
-def test_canvas_gets_its_own_gradebook_back(tmp_path: Path, task: Task, facts: TaskFacts) -> None:
-    rows = [
-        scored("amoreno", 0.95), scored("haddadbilal_4711_999_lr", 0.5), scored("S123", 0.99), scored("guest", 0.9),
-    ]  # fmt: skip
-    board = board_of([*rows, *references()], task, facts)
-    (tmp_path / "roster.csv").write_bytes(
-        gradebook(
-            ('"Moreno, Ada"', "4700", "S1", "AMoreno", "A", "9", "90"),
-            ('"=cmd, Bilal"', "4711", "S2", "bhaddad", "A", "8", "80"),
-            ('"Chen, Li"', "4712", "S123", "lchen", "B", "", ""),
-            ('"Nobody, Yet"', "4713", "S4", "nobody", "B", "", ""),
-        ).encode()
-    )
-    wanted = request(board, roster=tmp_path / "roster.csv", assignment="LR week (1234)")
-    lines = list(csv.reader(io.StringIO(FORMATS["canvas"](wanted), newline="")))
-    assert lines[0] == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "LR week (1234)"]
-    assert lines[1][0].strip() == "Points Possible"
-    assert float(lines[1][-1]) == 2.0
-    assert [(line[1], line[-1]) for line in lines[2:]] == [
-        ("4700", "2.0"), ("4711", "1.0"), ("4712", "2.0"), ("4713", ""),
-    ]  # fmt: skip
-    assert lines[3][0] == "'=cmd, Bilal"
-    assert wanted.remarks == ["not in the roster: guest"]
-
-
-@pytest.mark.parametrize("text", [b"", b"a,b\n1,2\n", b"\xff\xfe\x00"])
-def test_a_roster_that_is_none_is_explained(tmp_path: Path, board: Leaderboard, text: bytes) -> None:
-    (tmp_path / "roster.csv").write_bytes(text)
-    with pytest.raises(UsageError, match=r"roster\.csv is not"):
-        FORMATS["canvas"](request(board, roster=tmp_path / "roster.csv", assignment="x"))
-
-
-def test_gradescope_reads_the_result(tmp_path: Path, hostile: Leaderboard) -> None:
-    for row in hostile.rows:
-        if row.kind is not Kind.STUDENT:
-            continue
-        result = json.loads(FORMATS["gradescope"](request(hostile, identity=row.id, results=tmp_path)))
-        allowed = {"score", "execution_time", "output", "output_format", "test_output_format", "test_name_format",
-                   "visibility", "stdout_visibility", "extra_data", "tests", "leaderboard"}  # fmt: skip
-        assert set(result) <= allowed
-        assert result["tests"]
-        for test in result["tests"]:
-            assert 0 <= test["score"] <= test["max_score"]
-            assert test["status"] == ("passed" if test["score"] == test["max_score"] else "failed")
-            assert test["visibility"] in ("hidden", "after_due_date", "after_published", "visible")
-            assert test["output_format"] == test["name_format"] == "text"
-        ranked = row.verdict.ranked
-        assert ("leaderboard" in result) == ranked
-        if ranked:
-            assert [(e["name"], type(e["value"]), e.get("order", "desc")) for e in result["leaderboard"]] == [
-                ("Accuracy", float, "desc"), ("Time", float, "asc"),
-            ]  # fmt: skip
-
-
-def test_a_fault_of_ours_is_no_result_for_gradescope(task: Task, facts: TaskFacts) -> None:
-    board = board_of([failed("a", Verdict.INTERNAL), *references()], task, facts)
-    with pytest.raises(UsageError, match="not graded, by a fault of the grader"):
-        FORMATS["gradescope"](request(board, identity="a"))
-
-
-def test_classroom_s_reporter_reads_the_result_and_prints_no_command(hostile: Leaderboard) -> None:
-    for row in hostile.rows:
-        if row.kind is not Kind.STUDENT:
-            continue
-        text = FORMATS["classroom"](request(hostile, identity=row.id))
-        result = json.loads(base64.b64decode(text, validate=False))
-        assert result["status"] in ("pass", "fail", "error")
-        assert result["max_score"] == 2.0
-        assert sum(t["score"] for t in result["tests"]) <= result["max_score"]
-        log = "".join(f"❌ {t['name']}\nError: {t['message']}\n" for t in result["tests"] if t["status"] != "pass")
-        assert commands(log) == []
-
-
-def test_codabench_gets_numbers_or_an_error(board: Leaderboard) -> None:
-    best = board.rows[0]
-    result = json.loads(FORMATS["codabench"](request(board, identity=best.id)))
-    assert result == {"accuracy": best.accuracy, "duration": best.seconds}
-    with pytest.raises(UsageError, match=r"has no score \(contract\)"):
-        FORMATS["codabench"](request(board, identity="student0009"))
-
-
-def test_points_are_the_tasks(task: Task, facts: TaskFacts) -> None:
-    points = task.points.model_copy(update={"accepted": 3.0, "beats_default": 2.0})
-    board = board_of(
-        [scored("above", 0.95), scored("below", 0.85), scored("equal", 0.90), failed("none", Verdict.CRASH),
-         *references()],
-        task.model_copy(update={"points": points}), facts,
-    )  # fmt: skip
-    given = {row.id: [a.score for a in awards(row, board)] for row in board.rows if row.kind is Kind.STUDENT}
-    assert given == {"above": [3.0, 2.0], "below": [3.0, 0.0], "equal": [3.0, 0.0], "none": [0.0, 0.0]}
-
-
-def test_the_badge_is_svg_and_shields_json(board: Leaderboard) -> None:
-    from xml.etree import ElementTree
-
-    badge = ElementTree.fromstring(FORMATS["badge"](request(board)))
-    assert badge.attrib["aria-label"] == f"best accuracy: {100 * (board.rows[0].accuracy or 0):.1f} %"
-    assert "contract" in FORMATS["badge"](request(board, identity="student0009"))
-    shields = json.loads(FORMATS["shields"](request(board)))
-    assert (shields["schemaVersion"], shields["label"]) == (1, "best accuracy")
-    empty = board.model_copy(update={"rows": ()})
-    assert "none yet" in FORMATS["badge"](request(empty))
-
-
-@pytest.mark.parametrize("form", ["gradescope", "codabench", "classroom"])
-def test_a_missing_or_wrong_id_is_explained(board: Leaderboard, form: str) -> None:
-    with pytest.raises(UsageError, match="name it with --id"):
-        FORMATS[form](request(board))
-    with pytest.raises(UsageError, match="no submission 'nobody'"):
-        FORMATS[form](request(board, identity="nobody"))
+    curves = [summary(rate), summary(rate, rate), summary(*[0.0, rate] * 32), summary(0.0, rate, 1e15), summary()]
+    rows = [scored(f"s{n}", 0.9, learning_rate=curve) for n, curve in enumerate(curves)]
+    Site(tmp_path).write(public(board_of([*rows, *references()], task, facts), FULL))
+    assert "nan" not in (tmp_path / "index.html").read_text()
+    assert not re.search(r'd="[^"]*(nan|inf)', everything(tmp_path))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from test_publish import commands
+from test_formats import commands
 from test_run import GRADER, MANIFEST, QUICK, SCHEDULER, board, make_class, run
 
 NAME = "<img src=x onerror=alert(1)> =1+1 ::error::x ##[error]y"

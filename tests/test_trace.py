@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import CONFIG, ROOT, Compile, load, make
+from conftest import CONFIG, ROOT, SCHEDULER, Compile, load, make
 from torch.optim import lr_scheduler
 
 from grader.recipe import Series, steps_per_epoch
@@ -157,3 +157,10 @@ def test_series_expand_to_their_steps() -> None:
 
 def test_fixture_folders_are_there() -> None:
     assert {p.name for p in (Path(__file__).parent / "submissions").iterdir()} >= {"ok", "contract", "crash"}
+
+
+@pytest.mark.parametrize("rate", ["1.79e308", "1e16", "-1e-9"])
+def test_a_rate_beyond_all_reason_is_a_violation(compiled: Compile, rate: str) -> None:
+    result = compiled(scheduler=SCHEDULER.replace("base_lr * 0.99**self.last_epoch", rate))
+    assert [v.rule.value for v in result.violations] == ["learning_rate"]
+    assert "from zero to 1e+15" in result.violations[0].fix

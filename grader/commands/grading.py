@@ -90,11 +90,13 @@ def show(
 
     from grader.display import print_board
     from grader.leaderboard import read
+    from grader.publish.github import only_text
 
     board = read(leaderboard)
     if board is None:
         raise UsageError(f"there is no leaderboard at {leaderboard}: grader run makes one")
-    print_board(Console(), board)
+    with only_text():
+        print_board(Console(), board)
 
 
 @app.command()

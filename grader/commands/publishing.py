@@ -8,6 +8,7 @@ import typer
 
 from grader.commands.app import BOARD, app
 from grader.errors import UsageError
+from grader.text import no_command
 
 if TYPE_CHECKING:
     from grader.board import Leaderboard
@@ -75,7 +76,7 @@ def export(
     )
     text = FORMATS[form](request)
     for remark in request.remarks:
-        print(f"grader: {remark}", file=sys.stderr)
+        print(f"grader: {no_command(remark)}", file=sys.stderr)
     if out is None:
         sys.stdout.write(text)
     else:

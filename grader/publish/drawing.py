@@ -60,9 +60,9 @@ def small_interval(mean: float, low: float | None, high: float | None, scale: tu
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round numbers between two bounds, at most about `count` of them."""
-    if high <= low:
-        return [low]
     rough = (high - low) / count
+    if not 1e-300 < rough < 1e300:
+        return [low]
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
@@ -82,7 +82,7 @@ def chart(
     if not known:
         return Markup("")
     low, high = min(y for _, y in known), max(y for _, y in known)
-    margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    margin = max(0.05 * (high - low), 1e-3 * abs(high), 1e-290)  # so that no division below meets a zero
     low, high = (max(0.0, low - margin) if low >= 0 else low - margin), high + margin
     left, right = min(x for x, _ in known), max(x for x, _ in known)
     if right <= left:

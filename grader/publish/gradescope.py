@@ -12,7 +12,7 @@ from grader.board import Row
 from grader.errors import UsageError
 from grader.points import Award
 from grader.result import MEANINGS, Verdict, Violation
-from grader.text import clean
+from grader.text import clean, no_command_in_json
 
 _MAX_OUTPUT = 20_000
 
@@ -49,7 +49,7 @@ def results(row: Row, awards: Sequence[Award], violations: Sequence[Violation], 
             {"name": "Accuracy", "value": row.accuracy},
             {"name": "Time", "value": row.seconds, "order": "asc"},
         ]
-    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+    return no_command_in_json(json.dumps(document, indent=1, allow_nan=False)) + "\n"
 
 
 def _lines(text: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Self
 from grader.board import Leaderboard, Row
 from grader.entry import Entry
 from grader.errors import GraderError
+from grader.history import all_of
 from grader.publish.names import Names
 from grader.publish.public import Progress, public
 from grader.publish.site import Site
@@ -52,13 +53,15 @@ class LiveSite:
         with self._lock:
             board, left = self._board, dict(self._left)
         progress = Progress(done=self._total - len(left), total=self._total) if running else None
-        there = {(row.kind, row.id): row.submission for row in board.rows}
+        there = {(row.kind, row.id): all_of(row)[-1].submission for row in board.rows}
         waiting = {key for key, entry in left.items() if key in there and there[key] != entry.submission.content_key}
         try:
             self._site.write(public(board, self._names, progress, waiting))
             self.problem = None
         except GraderError as error:
             self.problem = str(error)
+        except Exception as error:  # a page that cannot be drawn must not end the grading
+            self.problem = f"{type(error).__name__}: {error}"
 
     def compiled(self, entry: Entry, compiled: Compiled, stored: bool) -> None:
         """Nothing to see yet."""

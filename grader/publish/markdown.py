@@ -9,12 +9,16 @@ from grader.text import clean
 #: GitHub drops a step's summary that is longer than this, all of it.
 SUMMARY_BYTES = 1024 << 10
 _MAX_TEXT = 200
+_NO_WIDTH = "\u200b"
 
 
 def inert(text: str) -> str:
     """Foreign text as characters alone: whatever could be markup, a mention or a link is written as an entity."""
     short = clean(text)[:_MAX_TEXT]
-    return re.sub(r"[^\w \-]|_", lambda found: f"&#{ord(found[0])};", short)
+    # GitHub looks for mentions, issues, emoji and commits after entities are decoded: they are broken by a mark
+    # without width.
+    broken = re.sub(r"(?<=[@#:])|(?i:(?<=\bGH)(?=-))|(?<=\b[0-9a-f]{6})(?=[0-9a-f]+\b)", _NO_WIDTH, short)
+    return re.sub(r"[^\w \-]|_", lambda found: f"&#{ord(found[0])};", broken)
 
 
 def markdown(board: PublicBoard, max_bytes: int | None = None) -> str:

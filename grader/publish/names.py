@@ -68,7 +68,7 @@ def _key(path: Path | None) -> bytes:
         where = KEY_VARIABLE
         if not text:
             raise UsageError(f"pseudonyms need a secret: --key-file FILE or the variable {KEY_VARIABLE}; {make}")
-        data = text.encode()
+        data = os.fsencode(text)
     else:
         where = str(path)
         try:

@@ -119,6 +119,8 @@ def public(
         for row in board.rows
         if (row.kind, row.id) in shown_as
     )
+    if names.mode is NameMode.PSEUDONYMS:
+        rows = tuple(sorted(rows, key=_without_names))
     return PublicBoard(
         task=board.task.name,
         description=clean(board.task.description),
@@ -160,6 +162,13 @@ def _row(row: Row, shown_as: Shown, names: Names, references: Mapping[str, LrSum
         history=tuple(_grading(past, _standing(past.number, row.number, past.regraded)) for past in all_of(row)),
         waiting=waiting,
     )
+
+
+def _without_names(row: PublicRow) -> tuple[object, ...]:
+    """An order that tells nothing but the score: among equals by pseudonym, not by id or time of grading."""
+    accuracy = row.counting.accuracy if row.counting.verdict.ranked else None
+    score = 1.0 if accuracy is None else -round(accuracy, 12)
+    return score, row.kind is not Kind.STUDENT, row.name
 
 
 def _standing(number: int, counting: int, regraded: bool) -> Standing:

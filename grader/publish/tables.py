@@ -6,16 +6,20 @@ a spreadsheet. Such text gets an apostrophe in front, which spreadsheets take fo
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from grader.board import Leaderboard, Row
+from grader.board import Kind, Leaderboard, Row
 from grader.errors import UsageError
 from grader.points import total
 from grader.publish.public import PublicBoard
-from grader.text import clean
+from grader.result import Verdict
+from grader.text import clean, no_command
 
 _STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_INNER = re.compile(r"([;,|]\s*[\"']*)(?=[=+\-@＝＋－＠])")
 _CANVAS_IDS = ("ID", "SIS User ID", "SIS Login ID")
 _CANVAS_FIRST = ("Student", "ID")
 
@@ -26,7 +30,8 @@ def cell(value: str | float | int | None) -> str | float | int:
         return ""
     if not isinstance(value, str):
         return value
-    text = clean(value)
+    # Where a comma does not part cells, other signs do: a formula may begin after each of them.
+    text = _INNER.sub(r"\1'", no_command(clean(value)))
     return f"'{text}" if text.lstrip(" '\"").startswith(_STARTS) else text
 
 
@@ -52,7 +57,7 @@ def board_csv(board: PublicBoard) -> str:
 
 
 def canvas(board: Leaderboard, roster: Path, assignment: str) -> tuple[str, list[str]]:
-    """Canvas's own gradebook export with the points of `assignment` filled in; and ids nobody there has.
+    """Canvas's own gradebook export with the points of `assignment` filled in; and what there is to say about it.
 
     Canvas finds students by their ID columns and reads a column "Name (ID)" as that assignment's; a
     student without a submission gets an empty cell, which changes nothing (Canvas guide, "How do I
@@ -61,21 +66,26 @@ def canvas(board: Leaderboard, roster: Path, assignment: str) -> tuple[str, list
     lines = _roster(roster)
     head = lines[0]
     kept = [i for i, name in enumerate(head) if name in (*_CANVAS_FIRST, *_CANVAS_IDS, "Section")]
-    keys = [i for i, name in enumerate(head) if name in _CANVAS_IDS]
-    rows = {row.id.casefold(): row for row in board.rows if row.kind == "student"}
-    taken: set[str] = set()
+    keys = [head.index(name) for name in _CANVAS_IDS if name in head]
+    lines = [line + [""] * (len(head) - len(line)) for line in lines[1:]]
+    rows = [row for row in board.rows if row.kind is Kind.STUDENT]
+    found = _found(rows, [[line[i].strip() for i in keys] for line in lines])
     result: list[list[str | float | None]] = [[*(head[i] for i in kept), assignment]]
-    for line in lines[1:]:
-        line = line + [""] * (len(head) - len(line))
+    remarks = []
+    for number, line in enumerate(lines):
         own: list[str | float | None] = [line[i] for i in kept]
+        row = found.get(number)
         if line[head.index("Student")].strip().casefold() == "points possible":
             result.append([*own, board.task.points.possible])
-            continue
-        row = _of(rows, [line[i] for i in keys])
-        if row is not None:
-            taken.add(row.id)
-        result.append([*own, total(row, board) if row is not None else None])
-    return written(result), sorted(row.id for row in rows.values() if row.id not in taken)
+        elif row is not None and row.verdict is Verdict.INTERNAL:
+            remarks.append(f"{row.id} was not graded, by a fault of ours: its cell is left empty")
+            result.append([*own, None])
+        else:
+            result.append([*own, total(row, board) if row is not None else None])
+    missing = [row.id for row in rows if row not in found.values()]
+    if missing:
+        remarks.append(f"not found in the roster: {', '.join(missing)}")
+    return written(result), remarks
 
 
 def _roster(path: Path) -> list[list[str]]:
@@ -92,11 +102,31 @@ def _roster(path: Path) -> list[list[str]]:
     return lines
 
 
-def _of(rows: dict[str, Row], ids: Sequence[str]) -> Row | None:
-    """The submission of the student with these ids: named like one, or as Canvas names downloads, name_ID_file."""
-    wanted = [i.strip().casefold() for i in ids if i.strip()]
-    for identity in wanted:
-        if identity in rows:
-            return rows[identity]
-    found = [row for name, row in rows.items() if any(i.isdigit() and f"_{i}_" in name for i in wanted)]
-    return found[0] if len(found) == 1 else None
+def _found(rows: Sequence[Row], students: Sequence[Sequence[str]]) -> dict[int, Row]:
+    """Whose submission is whose: rows by the number of the student, each row and student at most once.
+
+    A submission belongs to who has its name as an ID; or it is named as Canvas names what one downloads,
+    NAME_ID_NUMBER_FILE or NAME_late_ID_NUMBER_FILE, where NAME has no underscore and FILE is the student's choice.
+    """
+    found: dict[int, Row] = {}
+
+    def give(key: Callable[[Row], str | None], ids: Callable[[Sequence[str]], Sequence[str]]) -> None:
+        left = [row for row in rows if row not in found.values()]
+        keys = Counter(key(row) for row in left)
+        by_key = {key(row): row for row in left if keys[key(row)] == 1}
+        for number, student in enumerate(students):
+            matches = {by_key[i].id: by_key[i] for i in ids(student) if i and i in by_key}
+            if number not in found and len(matches) == 1:
+                row = next(iter(matches.values()))
+                if row not in found.values():
+                    found[number] = row
+
+    give(lambda row: row.id, lambda ids: ids)
+    give(lambda row: row.id.casefold(), lambda ids: [i.casefold() for i in ids])
+    give(_downloaded, lambda ids: ids[:1])
+    return found
+
+
+def _downloaded(row: Row) -> str | None:
+    match = re.match(r"[^_]+_(?:late_|LATE_)?(\d+)_\d+_", row.id)
+    return match[1] if match else None

@@ -17,6 +17,9 @@ from .report import Report, describe, explain, locate
 _TIMED = 200
 
 
+MAX_RATE = 1e15  # beyond it nothing trains; the host holds the same bound
+
+
 class Runs:
     """A series of values, run-length encoded: each distinct neighbour with its count."""
 
@@ -139,11 +142,11 @@ class Player:
                     return self._not_plain(index, name, value, str(problem))
                 if name == "lr":
                     self._types.add(type(value).__name__)
-                if name == "lr" and (type(copy) is not float or copy < 0.0):
+                if name == "lr" and (type(copy) is not float or not 0.0 <= copy <= MAX_RATE):
                     return self._broken(
                         "learning_rate",
                         f"the learning rate of group {index} is {_show(copy)}",
-                        "return finite numbers that are zero or more",
+                        f"return finite numbers from zero to {MAX_RATE:g}",
                     )
                 # A tensor is updated in place and a list may be: only immutable values are known by identity.
                 seen[name] = value if isinstance(value, (float, int, bool, str, type(None))) else self
