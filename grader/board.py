@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from grader.intervals import Difference
 from grader.recipe import Frozen
 from grader.result import LrSummary, Verdict, Violation
 from grader.task import Counting, Points
@@ -19,6 +20,14 @@ class Kind(StrEnum):
     STUDENT = "student"
     REFERENCE = "reference"
     DEFAULT = "default"  # the scheduler that the assignment starts from
+
+
+class Beats(StrEnum):
+    """Whether a row is better than the default scheduler."""
+
+    YES = "yes"
+    NO = "no"
+    UNSURE = "can't tell"
 
 
 class SeedScore(Frozen):
@@ -81,6 +90,11 @@ class Row(Graded):
     kind: Kind
     rank: int | None = None
     history: tuple[Past, ...] = ()
+    # What follows is derived from all rows by `grader.standing`.
+    to_default: Difference | None = None  # accuracy less the default scheduler's, paired by seed
+    to_next: Difference | None = None  # accuracy less that of the next student
+    beats_default: Beats | None = None
+    tie: tuple[int, int] | None = None  # first and last rank of those it cannot be told apart from
 
 
 class BoardTask(Frozen):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from grader.board import Kind, Leaderboard, Row
@@ -11,11 +12,12 @@ from grader.log import read_log
 from grader.points import awards
 from grader.publish import gradescope
 from grader.publish.badge import board_badge, row_badge, shields
+from grader.publish.canvas import canvas
 from grader.publish.github import board_annotations, classroom
 from grader.publish.markdown import SUMMARY_BYTES, markdown
 from grader.publish.names import NameMode, Names, shown
 from grader.publish.public import PublicBoard, public
-from grader.publish.tables import board_csv, canvas
+from grader.publish.tables import board_csv
 from grader.result import Verdict
 
 
@@ -44,7 +46,10 @@ class Request:
         for row in self.board.rows:
             if row.kind is Kind.STUDENT and row.id == self.identity:
                 return row
-        raise UsageError(f"there is no submission {self.identity!r} on this leaderboard")
+        near = get_close_matches(self.identity, [r.id for r in self.board.rows if r.kind is Kind.STUDENT], n=3)
+        near += [r.id for r in self.board.rows if self.identity in r.id and r.kind is Kind.STUDENT and r.id not in near]
+        hint = f": did you mean {', '.join(near[:3])}?" if near else ""
+        raise UsageError(f"there is no submission {self.identity!r} on this leaderboard{hint}")
 
 
 def _summary(request: Request) -> str:

@@ -21,11 +21,11 @@ def score(accuracies: Iterable[float]) -> tuple[float, float | None]:
     return statistics.fmean(values), statistics.stdev(values) / len(values) ** 0.5
 
 
-def half_width(standard_error: float, n: int) -> float:
-    """Half of the 95 % interval of a mean of `n` values, from Student's t distribution (n at least 2)."""
+def half_width(standard_error: float, n: int, level: float = CONFIDENCE) -> float:
+    """Half of the interval of a mean of `n` values, from Student's t distribution (n at least 2)."""
     from scipy import stats
 
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * standard_error
+    return float(stats.t.ppf((1 + level) / 2, n - 1)) * standard_error
 
 
 class Difference(Frozen):
@@ -42,8 +42,8 @@ class Difference(Frozen):
         return self.low is not None and self.high is not None and self.low < self.high and self.low * self.high > 0
 
 
-def paired_difference(a: Sequence[float], b: Sequence[float]) -> Difference:
-    """Mean of a[i] - b[i] with its 95 % interval from Student's t distribution.
+def paired_difference(a: Sequence[float], b: Sequence[float], level: float = CONFIDENCE) -> Difference:
+    """Mean of a[i] - b[i] with its interval (95 % unless `level` says otherwise) from Student's t distribution.
 
     Student, The Probable Error of a Mean, Biometrika 6 (1908). With few pairs the interval is wide,
     as it should be: 4.3 standard errors to each side for three.
@@ -54,7 +54,7 @@ def paired_difference(a: Sequence[float], b: Sequence[float]) -> Difference:
     if n < 2:
         return Difference(mean=mean, low=None, high=None, pairs=n)
     error = math.sqrt(math.fsum((g - mean) ** 2 for g in gaps) / (n - 1) / n)
-    half = half_width(error, n)
+    half = half_width(error, n, level)
     return Difference(mean=mean, low=mean - half, high=mean + half, pairs=n)
 
 

@@ -103,6 +103,8 @@ def run_class(
     """Grade a folder of submissions. Raises GraderError; InternalError where a submission stayed ungraded."""
     console = Console()
     students, passed = _students(submissions)
+    if len(students) == 1 and (submissions / "scheduler.py").is_file():
+        _say(console, f"{submissions} is one submission: give the folder above it to grade a class")
     for one in passed:
         _say(console, f"passed over {one.name!r}: {one.reason}")
     with _ready(console, task_name, sandbox_name, device, jobs, results) as ready:

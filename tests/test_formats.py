@@ -152,9 +152,9 @@ def test_what_is_printed_within_a_job_is_no_command(
 
 
 def gradebook(*students: tuple[str, ...]) -> str:
-    head = "Student,ID,SIS User ID,SIS Login ID,Section,Essay (77),Final Score"
+    head = "Student,ID,SIS User ID,SIS Login ID,Section,LR week (1234),Final Score"
     return "\r\n".join(
-        ["\ufeff" + head, "    Points Possible,,,,,10,(read only)", *(",".join(s) for s in students), ""]
+        ["\ufeff" + head, "    Points Possible,,,,,2.0,(read only)", *(",".join(s) for s in students), ""]
     )
 
 
@@ -186,7 +186,7 @@ def test_canvas_gets_its_own_gradebook_back(tmp_path: Path, task: Task, facts: T
 def marks(tmp_path: Path, board: Leaderboard, *students: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
     """Points by student number, and the remarks."""
     (tmp_path / "roster.csv").write_bytes(gradebook(*students).encode())
-    wanted = request(board, roster=tmp_path / "roster.csv", assignment="LR (1)")
+    wanted = request(board, roster=tmp_path / "roster.csv", assignment="LR week (1234)")
     lines = list(csv.reader(io.StringIO(FORMATS["canvas"](wanted), newline="")))[2:]
     return {line[1]: line[-1] for line in lines}, wanted.remarks
 
@@ -201,9 +201,25 @@ def test_nobody_gets_or_loses_another_s_points(tmp_path: Path, task: Task, facts
     )]  # fmt: skip
     points, remarks = marks(tmp_path, board, *students)
     assert points == {
-        "111": "2.0", "333": "2.0", "777": "", "55": "2.0", "56": "2.0", "2": "2.0", "3": "0.0", "57": "",
+        "111": "2.0", "333": "2.0", "777": "", "55": "2.0", "56": "2.0", "2": "2.0", "3": "0.0", "57": "1.0",
     }  # fmt: skip
-    assert remarks == ["not found in the roster: twin_57_1_a, twin_57_2_b"]
+    assert remarks == ["several submissions of 57: twin_57_1_a, twin_57_2_b; twin_57_2_b counts"]
+
+
+def test_a_roster_of_another_class_or_assignment_is_refused(tmp_path: Path, board: Leaderboard) -> None:
+    with pytest.raises(UsageError, match="looked up by ID, SIS User ID, SIS Login ID, such as 1, ada; the sub"):
+        marks(tmp_path, board, ('"Ada"', "1", "", "ada", "A", "", ""))
+    (tmp_path / "roster.csv").write_bytes(gradebook(('"A"', "1", "", "student0001", "A", "", "")).encode())
+    wanted = request(board, roster=tmp_path / "roster.csv", assignment="LR week (9)")
+    with pytest.raises(UsageError, match=r"no assignment 'LR week \(9\)': use 'LR week \(1234\)'"):
+        FORMATS["canvas"](wanted)
+
+
+def test_other_points_than_canvas_has_are_said(tmp_path: Path, task: Task, facts: TaskFacts) -> None:
+    more = task.model_copy(update={"points": task.points.model_copy(update={"accepted": 9.0})})
+    board = board_of([scored("ada", 0.95), *references()], more, facts)
+    _, remarks = marks(tmp_path, board, ('"Ada"', "1", "", "ada", "A", "", ""))
+    assert remarks == ["Canvas gives 2.0 points for LR week (1234), the task's [points] make 10"]
 
 
 def test_our_fault_is_no_points_lost(tmp_path: Path, task: Task, facts: TaskFacts) -> None:

@@ -58,7 +58,7 @@ SAYS = {
     "contract/duplicate-keys": ("'contributors' stands twice", "submission.json"),
     "crash/syntax-error": ("SyntaxError", "scheduler.py:1"),
     "crash/verbose": ("remove verbose", "scheduler.py:6"),
-    "crash/exit-zero": ("without a document", "scheduler.py"),
+    "crash/exit-zero": ("before its schedule was recorded", "scheduler.py"),
     "crash/sys-exit": ("SystemExit", "scheduler.py:3"),
     "crash/segfault": ("SIGSEGV", "scheduler.py"),
     "crash/late-error": ("IndexError", "in step 39 (epoch 2)"),

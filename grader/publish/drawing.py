@@ -54,7 +54,8 @@ def small_interval(mean: float, low: float | None, high: float | None, scale: tu
         return round(2 + (WIDTH - 4) * min(1.0, max(0.0, share)), 1)
 
     line = "" if low is None or high is None else f'<path d="M{_number(x(low))} 6H{_number(x(high))}"/>'
-    dot = f'<circle cx="{_number(x(mean))}" cy="6" r="3"/>'
+    below = '<path class="off" d="M1 6L8 2V10Z"/>'  # an arrow: the mean lies off the scale
+    dot = below if mean < scale[0] else f'<circle cx="{_number(x(mean))}" cy="6" r="3"/>'
     return Markup(f'<svg class="iv" viewBox="0 0 {WIDTH} 12" aria-hidden="true">{line}{dot}</svg>')
 
 
@@ -82,7 +83,8 @@ def chart(
     if not known:
         return Markup("")
     low, high = min(y for _, y in known), max(y for _, y in known)
-    margin = max(0.05 * (high - low), 1e-3 * abs(high), 1e-290)  # so that no division below meets a zero
+    margin = 0.05 * (high - low) if high - low > 1e-6 * abs(high) else 0.2 * abs(high)
+    margin = max(margin, 1e-290)  # so that no division below meets a zero
     low, high = (max(0.0, low - margin) if low >= 0 else low - margin), high + margin
     left, right = min(x for x, _ in known), max(x for x, _ in known)
     if right <= left:

@@ -54,4 +54,4 @@ def _row(row: PublicRow) -> str:
         error = row.counting.standard_error
         accuracy = f"{100 * row.counting.accuracy:.2f}" + (f" ± {100 * error:.2f}" if error is not None else "") + " %"
     rank = "" if row.rank is None else str(row.rank)
-    return f"| {rank} | {name} | {row.counting.verdict} | {accuracy} | {row.seconds:.1f} | {row.counting.day} |"
+    return f"| {rank} | {name} | {row.counting.verdict} | {accuracy} | {row.seconds:.1f} | {row.counting.when[:10]} |"

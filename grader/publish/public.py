@@ -42,7 +42,7 @@ class Grading(Frozen):
     """One grading."""
 
     number: int
-    day: str
+    when: str  # UTC: day and time, or under pseudonyms the day alone
     verdict: Verdict
     accuracy: float | None
     standard_error: float | None
@@ -76,6 +76,7 @@ class PublicRow(Frozen):
     curves: Curves | None
     complaints: tuple[Complaint, ...]
     detail: str
+    sandbox: str
     nearest: Nearest | None
     history: tuple[Grading, ...]  # all gradings, oldest first
     waiting: bool  # other files are about to be graded
@@ -148,7 +149,7 @@ def _row(row: Row, shown_as: Shown, names: Names, references: Mapping[str, LrSum
         team=shown_as.team[:_LONG],
         kind=row.kind,
         rank=row.rank,
-        counting=_grading(row, Standing.COUNTS),
+        counting=_grading(row, Standing.COUNTS, not quoting),
         seeds=tuple((s.seed, s.accuracy) for s in row.seeds),
         seconds=row.seconds,
         optimizer=row.optimizer,
@@ -158,8 +159,11 @@ def _row(row: Row, shown_as: Shown, names: Names, references: Mapping[str, LrSum
         curves=row.curves,
         complaints=_complaints(row, quoting),
         detail="\n".join(map(clean, row.detail.splitlines())) if quoting else "",
+        sandbox=row.sandbox,
         nearest=_nearest(row, references),
-        history=tuple(_grading(past, _standing(past.number, row.number, past.regraded)) for past in all_of(row)),
+        history=tuple(
+            _grading(past, _standing(past.number, row.number, past.regraded), not quoting) for past in all_of(row)
+        ),
         waiting=waiting,
     )
 
@@ -175,14 +179,14 @@ def _standing(number: int, counting: int, regraded: bool) -> Standing:
     return Standing.COUNTS if number == counting else Standing.VOID if regraded else Standing.KEPT
 
 
-def _grading(graded: Graded, standing: Standing) -> Grading:
+def _grading(graded: Graded, standing: Standing, hidden: bool) -> Grading:
     low, high = None, None
     if graded.accuracy is not None and graded.standard_error is not None:
         half = _factor(len(graded.seeds)) * graded.standard_error
         low, high = max(0.0, graded.accuracy - half), min(1.0, graded.accuracy + half)
     return Grading(
         number=graded.number,
-        day=graded.graded[:10],
+        when=graded.graded[:10] if hidden else graded.graded[:16].replace("T", " "),
         verdict=graded.verdict,
         accuracy=graded.accuracy,
         standard_error=graded.standard_error,
@@ -205,7 +209,7 @@ def _complaints(row: Row, quoting: bool) -> tuple[Complaint, ...]:
     broken = dict.fromkeys(
         (v.rule, _place(v.file, v.line) if v.file in FILES else "") for v in row.violations
     )  # once each: without their words several complaints may be the same
-    return tuple(Complaint(place=place, what=f"broken rule: {RULES[rule]}", fix="") for rule, place in broken)
+    return tuple(Complaint(place=place, what=f"a rule is not kept: {RULES[rule]}", fix="") for rule, place in broken)
 
 
 def _place(file: str, line: int | None) -> str:

@@ -141,6 +141,7 @@ def _render(board: PublicBoard) -> dict[str, str]:
         students=sum(row.kind is Kind.STUDENT for row in board.rows),
         verdicts=[v for v in Verdict if any(row.counting.verdict is v for row in board.rows)],
         interval=interval,
+        scale=scale,
         small_curve=small_curve,
     )
     return pages
@@ -184,6 +185,7 @@ def _charts(row: PublicRow, default: PublicRow | None) -> list[dict[str, object]
     if rate is not None and rate.curve:
         n = len(rate.curve)
         points = [(i * (rate.steps - 1) / max(1, n - 1) + 1, value) for i, value in enumerate(rate.curve)]
-        text = f"Learning rate over the {rate.steps} steps, from {rate.first:.4g} to {rate.last:.4g}"
+        course = f"from {rate.first:.4g} to {rate.last:.4g}" if rate.distinct > 1 else f"always {rate.first:.4g}"
+        text = f"Learning rate over the {rate.steps} steps, {course}"
         drawn.append({"picture": chart([("own", points)], text, "step", "learning rate"), "caption": f"{text}."})
     return [one for one in drawn if one["picture"]]

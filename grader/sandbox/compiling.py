@@ -108,7 +108,7 @@ def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts,
         except BrokenDocument as error:
             # The probe's own documents are sound; another process's code had a hand in this one.
             verdict = Verdict.CRASH
-            what = f"the process ended without a document of the grader ({error})"
+            what = f"the process ended before its schedule was recorded, or wrote over the record ({error})"
             violations.append(_resource(what, "do not end the process and do not touch the grader's channels"))
         else:
             violations, recipe, observed = list(document.violations), document.recipe, document.observed

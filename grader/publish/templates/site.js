@@ -55,7 +55,7 @@
       });
     };
     const filter = () => {
-      const words = search.value.normalize("NFC").toLowerCase().split(/\s+/).filter(Boolean);
+      const words = search.value.normalize("NFC").toLowerCase().split(/[\s,;]+/).filter(Boolean);
       let shown = 0;
       for (const row of rows) {
         const fits = words.every((word) => text.get(row).includes(word))
@@ -64,7 +64,7 @@
         row.hidden = !fits;
         shown += fits;
       }
-      count.textContent = shown === 1 ? "1 row" : `${shown} rows`;
+      count.textContent = shown === 0 ? "No row fits: clear the search or choose another verdict" : shown === 1 ? "1 row" : `${shown} rows`;
     };
     const remember = () => {
       const state = new URLSearchParams();

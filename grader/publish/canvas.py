@@ -1,0 +1,123 @@
+"""The gradebook that Canvas imports."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from grader.board import Kind, Leaderboard, Row
+from grader.errors import UsageError
+from grader.points import total
+from grader.publish.tables import written
+from grader.result import Verdict
+
+_DOWNLOAD = re.compile(r"[^_]+_(?:late_|LATE_)?(\d{1,18})_(\d{1,18})_")
+_CANVAS_IDS = ("ID", "SIS User ID", "SIS Login ID")
+_CANVAS_FIRST = ("Student", "ID")
+
+
+def canvas(board: Leaderboard, roster: Path, assignment: str) -> tuple[str, list[str]]:
+    """Canvas's own gradebook export with the points of `assignment` filled in; and what there is to say about it.
+
+    Canvas finds students by their ID columns and reads a column "Name (ID)" as that assignment's; a
+    student without a submission gets an empty cell, which changes nothing (Canvas guide, "How do I
+    import grades in the Gradebook?"). Raises UsageError where the roster is none.
+    """
+    lines = _roster(roster)
+    head = lines[0]
+    kept = [i for i, name in enumerate(head) if name in (*_CANVAS_FIRST, *_CANVAS_IDS, "Section")]
+    keys = [head.index(name) for name in _CANVAS_IDS if name in head]
+    lines = [line + [""] * (len(head) - len(line)) for line in lines[1:]]
+    rows = [row for row in board.rows if row.kind is Kind.STUDENT]
+    found, taken, remarks = _found(rows, [[line[i].strip() for i in keys] for line in lines])
+    if rows and not found:
+        columns = ", ".join(head[i] for i in keys)
+        example = ", ".join(next(([line[i] for i in keys if line[i]] for line in lines[1:]), []))
+        raise UsageError(
+            f"no submission belongs to anybody in {roster}: it is looked up by {columns}, such as {example}; the "
+            f"submissions are called {', '.join(row.id for row in rows[:3])}"
+        )
+    _check_assignment(head, lines, assignment, board.task.points.possible, remarks)
+    result: list[list[str | float | None]] = [[*(head[i] for i in kept), assignment]]
+    for number, line in enumerate(lines):
+        own: list[str | float | None] = [line[i] for i in kept]
+        row = found.get(number)
+        if line[head.index("Student")].strip().casefold() == "points possible":
+            result.append([*own, board.task.points.possible])
+        elif row is not None and row.verdict is Verdict.INTERNAL:
+            remarks.append(f"{row.id} was not graded, by a fault of ours: its cell is left empty")
+            result.append([*own, None])
+        else:
+            result.append([*own, total(row, board) if row is not None else None])
+    missing = [row.id for row in rows if row.id not in taken]
+    if missing:
+        remarks.append(f"not found in the roster: {', '.join(missing)}")
+    return written(result), remarks
+
+
+def _roster(path: Path) -> list[list[str]]:
+    try:
+        lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} is not CSV in UTF-8: {error}") from None
+    if not lines or any(name not in lines[0] for name in _CANVAS_FIRST):
+        raise UsageError(
+            f"{path} is not a gradebook exported from Canvas: its first line must name {', '.join(_CANVAS_FIRST)}"
+        )
+    return lines
+
+
+def _check_assignment(
+    head: Sequence[str], lines: Sequence[Sequence[str]], assignment: str, possible: float, remarks: list[str]
+) -> None:
+    """Canvas would make a new assignment of a name that it does not know. Raises UsageError."""
+    known = [name for name in head if re.fullmatch(r".+ \(\d+\)", name)]
+    if assignment not in known:
+        choice = ", ".join(map(repr, known)) or "a name with its number"
+        raise UsageError(
+            f"the roster has no assignment {assignment!r}: use {choice}, or create the assignment in Canvas and "
+            "export the gradebook again"
+        )
+    points = next((line for line in lines if line[0].strip().casefold() == "points possible"), None)
+    there = points[head.index(assignment)].strip() if points is not None else ""
+    if there and there not in (f"{possible:g}", f"{possible:.1f}", f"{possible:.2f}"):
+        remarks.append(f"Canvas gives {there} points for {assignment}, the task's [points] make {possible:g}")
+
+
+def _found(rows: Sequence[Row], students: Sequence[Sequence[str]]) -> tuple[dict[int, Row], set[str], list[str]]:
+    """Whose submission is whose: rows by the number of the student; the ids that were found; remarks.
+
+    A submission belongs to who has its name as an ID; or it is named as Canvas names what one downloads,
+    NAME_ID_NUMBER_FILE or NAME_late_ID_NUMBER_FILE, where NAME has no underscore and FILE is the student's choice.
+    Of several with one ID the highest NUMBER counts: Canvas numbers them as they are handed in.
+    """
+    found: dict[int, Row] = {}
+    taken: set[str] = set()
+    remarks = []
+
+    def give(candidates: Callable[[Sequence[str]], list[Row]]) -> None:
+        for number, student in enumerate(students):
+            matches = [row for row in candidates(student) if row.id not in taken]
+            if number in found or not matches:
+                continue
+            found[number] = max(matches, key=_number)
+            taken.update(row.id for row in matches)
+            if len(matches) > 1:
+                others = ", ".join(row.id for row in matches)
+                remarks.append(f"several submissions of {student[0]}: {others}; {found[number].id} counts")
+
+    downloads = {row.id: match for row in rows if (match := _DOWNLOAD.match(row.id))}
+    give(lambda ids: [row for row in rows if row.id in ids])
+    folded = Counter(row.id.casefold() for row in rows)
+    give(lambda ids: [r for r in rows if folded[r.id.casefold()] == 1 and r.id.casefold() in map(str.casefold, ids)])
+    give(lambda ids: [row for row in rows if row.id in downloads and downloads[row.id][1] == ids[0]])
+    return found, taken, remarks
+
+
+def _number(row: Row) -> int:
+    match = _DOWNLOAD.match(row.id)
+    return int(match[2]) if match else -1
