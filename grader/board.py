@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from grader.intervals import Difference
 from grader.recipe import Frozen
 from grader.result import LrSummary, Verdict, Violation
-from grader.task import Counting, Points
+from grader.task import Counting, Points, Ranking
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -37,6 +37,7 @@ class SeedScore(Frozen):
     verdict: Verdict
     accuracy: float | None
     seconds: float
+    constant: float | None = None  # accuracy of the same configuration at its constant learning rate
 
 
 class Curves(Frozen):
@@ -60,6 +61,7 @@ class Graded(Frozen):
     verdict: Verdict
     accuracy: float | None = None  # mean over the seeds; null without a score
     standard_error: float | None = None  # of that mean; null for fewer than two seeds
+    constant: float | None = None  # mean accuracy of the same configuration at its constant learning rate
     seeds: tuple[SeedScore, ...] = ()
     seconds: float = 0.0  # sandbox plus all trainings
     recipe: str | None = None  # SHA-256; equal for submissions that behave the same
@@ -91,6 +93,7 @@ class Row(Graded):
     rank: int | None = None
     history: tuple[Past, ...] = ()
     # What follows is derived from all rows by `grader.standing`.
+    contribution: Difference | None = None  # of the scheduler: accuracy less `constant`, paired by seed
     to_default: Difference | None = None  # accuracy less the default scheduler's, paired by seed
     to_next: Difference | None = None  # accuracy less that of the next student
     beats_default: Beats | None = None
@@ -109,6 +112,7 @@ class BoardTask(Frozen):
     seeds: tuple[int, ...]
     time_limit_s: float
     counts: Counting = Counting.LATEST
+    ranking: Ranking = Ranking()
     points: Points = Points()
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from grader import strict_json
-from grader.recipe import Frozen, Recipe, steps_per_epoch
+from grader.recipe import MAX_GROUPS, Frozen, LearningRate, Recipe, steps_per_epoch
 from grader.result import Observed, Rule, Violation
 from grader.task import Task, TaskFacts
 from grader.text import clean
@@ -116,6 +116,7 @@ class Document(Frozen):
     recipe: Recipe | None
     torch: str
     observed: Observed | None = None
+    base_rates: tuple[float, ...] = ()
 
 
 class _Wire(Frozen):
@@ -124,6 +125,7 @@ class _Wire(Frozen):
     violations: tuple[dict[str, Any], ...] = Field(max_length=1000)
     recipe: dict[str, Any] | None
     observed: Observed | None = None
+    base_rates: tuple[LearningRate, ...] = Field(default=(), max_length=MAX_GROUPS)
     torch: str = Field(max_length=100)
     torchvision: str | None = Field(max_length=100)
 
@@ -162,6 +164,7 @@ def read_document(data: bytes, task: Task, facts: TaskFacts) -> Document:
         recipe=recipe if not violations else None,
         torch=clean(wire.torch),
         observed=wire.observed,
+        base_rates=wire.base_rates,
     )
 
 

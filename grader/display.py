@@ -81,6 +81,11 @@ def _accuracy(row: Row) -> str:
     return f"{100 * row.accuracy:.2f}{error} %"
 
 
+def _rank(row: Row) -> str:
+    """The rank, and the ranks that it cannot be told apart from."""
+    return "" if row.rank is None else f"{row.rank} ({row.tie[0]}–{row.tie[1]})" if row.tie else str(row.rank)
+
+
 def _reason(row: Row) -> str:
     if row.violations:
         more = f" (and {len(row.violations) - 1} more)" if len(row.violations) > 1 else ""
@@ -99,20 +104,22 @@ def board_table(board: Leaderboard, console_width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=f"{board.task.name}: {board.task.description}", title_justify="left")
     names = [row.id if row.kind is Kind.STUDENT else f"{row.id} ({row.kind})" for row in board.rows]
     width = min(32, max(map(len, names), default=10))
-    table.add_column("rank", justify="right", no_wrap=True, min_width=4)
+    table.add_column("rank (tied)", justify="right", no_wrap=True, min_width=8)
     table.add_column("submission", no_wrap=True, overflow="ellipsis", min_width=width, max_width=width)
     table.add_column("verdict", no_wrap=True, min_width=8)
     table.add_column("accuracy ± s.e.", justify="right", no_wrap=True, min_width=15)
+    table.add_column("beats default", no_wrap=True, min_width=13)
     table.add_column("seconds", justify="right", no_wrap=True, min_width=7)
-    table.add_column("team", no_wrap=True, overflow="ellipsis", max_width=max(8, console_width - width - 54))
+    table.add_column("team", no_wrap=True, overflow="ellipsis", max_width=max(8, console_width - width - 74))
     for row, name in zip(board.rows, names, strict=True):
         own = row.kind is Kind.STUDENT
         style = _STYLES.get(row.verdict, "red")
         table.add_row(
-            str(row.rank) if row.rank is not None else "",
+            _rank(row),
             escape(name),
             f"[{style}]{row.verdict}[/]",
             _accuracy(row),
+            row.beats_default or "",
             f"{row.seconds:.1f}",
             escape(", ".join(row.team)) if own else "",
             style=None if own else "dim",

@@ -13,25 +13,30 @@ from grader.result import Verdict
 from grader.task import Counting
 
 
-def merged(former: Row | None, new: Row, rule: Counting) -> Row:
-    """The row after one more grading. A fault of ours (`internal`) takes nobody's score away."""
+def merged(former: Row | None, new: Row, rule: Counting, limit: int | None = None) -> Row:
+    """The row after one more grading; `limit` is how many submissions of a student may count.
+
+    A fault of ours (`internal`) takes nobody's score away.
+    """
     if former is None or former.verdict is Verdict.INTERNAL:
         return new
     if new.verdict is Verdict.INTERNAL:
         return former
     gradings = all_of(former)
     last = gradings[-1]
-    if _outcome(last) == _outcome(new):
+    if _same(last, new):
+        if len(new.seeds) < len(last.seeds):
+            return former  # fewer seeds of what is known better
         gradings[-1] = _past(new).model_copy(update={"graded": last.graded, "number": last.number})
     else:
         gradings = [g.model_copy(update={"regraded": True}) if g.submission == new.submission else g for g in gradings]
         gradings.append(_past(new).model_copy(update={"number": last.number + 1}))
-    return _counted(new, gradings, rule)
+    return _counted(new, gradings, rule, limit)
 
 
-def recounted(row: Row, rule: Counting) -> Row:
+def recounted(row: Row, rule: Counting, limit: int | None = None) -> Row:
     """The row under a rule that may have changed since."""
-    return _counted(row, all_of(row), rule) if row.history else row
+    return _counted(row, all_of(row), rule, limit) if row.history else row
 
 
 def all_of(row: Row) -> list[Past]:
@@ -39,17 +44,27 @@ def all_of(row: Row) -> list[Past]:
     return sorted((*row.history, _past(row)), key=lambda grading: grading.number)
 
 
-def _outcome(grading: Graded) -> object:
-    scores = tuple((s.seed, s.verdict, s.accuracy) for s in grading.seeds)
-    return grading.submission, grading.verdict, grading.recipe, scores
+def _same(a: Graded, b: Graded) -> bool:
+    """Whether two gradings came out alike. One may have more seeds: what both have must agree."""
+    if (a.submission, a.verdict, a.recipe) != (b.submission, b.verdict, b.recipe):
+        return False
+    ours, theirs = ({s.seed: (s.verdict, s.accuracy) for s in grading.seeds} for grading in (a, b))
+    common = ours.keys() & theirs.keys()
+    return bool(common or not (ours or theirs)) and all(ours[seed] == theirs[seed] for seed in common)
 
 
 def _past(row: Row) -> Past:
     return Past.model_construct(**{name: getattr(row, name) for name in Graded.model_fields})
 
 
-def _counted(row: Row, gradings: Sequence[Past], rule: Counting) -> Row:
-    valid = [g for g in gradings if not g.regraded]
+def _within(gradings: Sequence[Past], limit: int | None) -> list[Past]:
+    """The gradings of the first `limit` submissions: the same files graded again are no further one."""
+    files = list(dict.fromkeys(g.submission for g in gradings))
+    return [g for g in gradings if limit is None or files.index(g.submission) < limit]
+
+
+def _counted(row: Row, gradings: Sequence[Past], rule: Counting, limit: int | None) -> Row:
+    valid = [g for g in _within(gradings, limit if row.kind is Kind.STUDENT else None) if not g.regraded]
     counts = valid[-1]
     if rule is Counting.BEST and row.kind is Kind.STUDENT:
         scored = [g for g in valid if g.verdict.ranked and g.accuracy is not None]

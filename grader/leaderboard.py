@@ -1,9 +1,9 @@
 """The leaderboard: a JSON file with a schema version, changed only under a lock and as a whole.
 
 Ranking rules
-1. Ranked are students whose verdict is `ok` or `diverged`, by mean accuracy over the task's seeds,
-   highest first. Equal means share a rank, and the next rank counts all above it (1, 2, 2, 4);
-   among them, who was graded earlier stands first.
+1. Ranked are students whose verdict is `ok` or `diverged`, by mean accuracy over their seeds (or by the
+   scheduler's contribution, where the task says so), highest first. Equal means share a rank, and the next
+   rank counts all above it (1, 2, 2, 4); among them, who was graded earlier stands first.
 2. References and the default scheduler stand in the same order, without a rank.
 3. Rows without a score come last, by id. A score is never missing because of us: a verdict
    `internal` does not replace an earlier row of the same submission.
@@ -11,6 +11,7 @@ Ranking rules
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,11 +19,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from grader import history, strict_json
+from grader import history, standing, strict_json
 from grader.board import BoardTask, Hardware, Kind, Leaderboard, Row, Versions, now
 from grader.errors import SetupError, UsageError
 from grader.files import write_atomically
-from grader.task import Task, TaskFacts
+from grader.task import RankBy, Task, TaskFacts
 from grader.training import TrainerInfo
 
 _MAX_BYTES = 1 << 30
@@ -47,6 +48,7 @@ def header(task: Task, facts: TaskFacts, trainer: TrainerInfo) -> Leaderboard:
             seeds=task.seeds,
             time_limit_s=task.time_limit_s,
             counts=task.leaderboard.counts,
+            ranking=task.ranking,
             points=task.points,
         ),
         hardware=Hardware(device=trainer.device, processor=trainer.processor, cores=os.cpu_count() or 1),
@@ -61,30 +63,48 @@ def header(task: Task, facts: TaskFacts, trainer: TrainerInfo) -> Leaderboard:
     )
 
 
-def ranked(rows: Iterable[Row]) -> tuple[Row, ...]:
+def ranked(rows: Iterable[Row], by: RankBy = RankBy.ACCURACY) -> tuple[Row, ...]:
     """Rows in order, with their ranks, by the module's rules."""
+
+    def comparable(row: Row) -> float:
+        """The score without the last bits of its summation, so that equal scores are equal."""
+        if by is RankBy.CONTRIBUTION:
+            return -2.0 if row.constant is None else round((row.accuracy or 0.0) - row.constant, 12)
+        return round(row.accuracy or 0.0, 12)
+
     scored: list[Row] = []
     unscored: list[Row] = []
     for row in rows:
         (scored if row.verdict.ranked and row.accuracy is not None else unscored).append(row)
-    scored.sort(key=lambda r: (-_comparable(r), r.kind is not Kind.STUDENT, r.graded, r.id))
+    scored.sort(key=lambda r: (-comparable(r), r.kind is not Kind.STUDENT, r.graded, r.id))
     result: list[Row] = []
-    students, rank, last = 0, 0, -1.0
+    students, rank, last = 0, 0, math.inf
     for row in scored:
         if row.kind is not Kind.STUDENT:
             result.append(row.model_copy(update={"rank": None}))
             continue
         students += 1
-        if _comparable(row) != last:
-            rank, last = students, _comparable(row)
+        if comparable(row) != last:
+            rank, last = students, comparable(row)
         result.append(row.model_copy(update={"rank": rank}))
     unscored.sort(key=lambda r: (r.kind is not Kind.STUDENT, r.id))
     return (*result, *(row.model_copy(update={"rank": None}) for row in unscored))
 
 
-def _comparable(row: Row) -> float:
-    """The mean without the last bits of its summation, so that equal scores are equal."""
-    return round(row.accuracy or 0.0, 12)
+def settled(board: Leaderboard) -> Leaderboard:
+    """The board with what only all rows together can tell: ranks, differences, ties (`grader.standing`)."""
+    rows = ranked(board.rows, board.task.ranking.by)
+    return board.model_copy(update={"rows": standing.settled(rows, board.task)})
+
+
+def settle(path: Path) -> Leaderboard | None:
+    """Write the settled board, where there is one. Raises SetupError."""
+    with _locked(path):
+        board = read(path)
+        if board is not None:
+            board = settled(board)
+            write_atomically(path, _text(board))
+        return board
 
 
 def read(path: Path) -> Leaderboard | None:
@@ -133,7 +153,7 @@ def remove(path: Path, identities: Iterable[str]) -> list[str]:
             raise UsageError(f"there is no leaderboard at {path}")
         gone = [r.id for r in board.rows if r.kind is Kind.STUDENT and r.id in wanted]
         kept = [r for r in board.rows if r.kind is not Kind.STUDENT or r.id not in wanted]
-        write_atomically(path, _text(board.model_copy(update={"rows": ranked(kept), "updated": now()})))
+        write_atomically(path, _text(settled(board.model_copy(update={"rows": tuple(kept), "updated": now()}))))
     return gone
 
 
@@ -170,12 +190,12 @@ def update(path: Path, empty: Leaderboard, rows: Iterable[Row]) -> tuple[Leaderb
             aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
             path.rename(aside)
             there, remark = None, f"{error}; it is kept as {aside.name} and a new one begun"
-        rule = empty.task.counts
+        rule, limit = empty.task.counts, empty.task.ranking.max_gradings
         former = there.rows if there and not _other(there, empty) else ()
-        merged = {(r.kind, r.id): history.recounted(r, rule) for r in former}
+        merged = {(r.kind, r.id): history.recounted(r, rule, limit) for r in former}
         for row in rows:
             key = (row.kind, row.id)
-            merged[key] = history.merged(merged.get(key), row, rule)
-        board = empty.model_copy(update={"rows": ranked(merged.values()), "updated": now()})
+            merged[key] = history.merged(merged.get(key), row, rule, limit)
+        board = empty.model_copy(update={"rows": ranked(merged.values(), empty.task.ranking.by), "updated": now()})
         write_atomically(path, _text(board))
         return board, remark

@@ -1,11 +1,15 @@
 """The log of one submission: all that is known of its grading, for the instructor."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from grader.board import Kind, Row
 from grader.files import write_atomically
 from grader.recipe import Frozen
 from grader.result import Compiled, SeedRun
+
+F = TypeVar("F", bound=Frozen)
 
 
 class Log(Frozen):
@@ -14,6 +18,21 @@ class Log(Frozen):
     row: Row
     compiled: Compiled
     runs: tuple[SeedRun, ...]
+    constants: tuple[SeedRun, ...] = ()  # the same configuration at its constant rate
+
+
+class Final(Frozen):
+    """What one training reached on the images that the board does not show."""
+
+    seed: int
+    accuracy: float
+    constant: float | None
+
+
+class Finals(Frozen):
+    """`finals.json`: the withheld scores of everything a student handed in, by the hash of the files."""
+
+    gradings: dict[str, tuple[Final, ...]]
 
 
 def folder_of(results: Path, kind: Kind, identity: str) -> Path:
@@ -21,19 +40,41 @@ def folder_of(results: Path, kind: Kind, identity: str) -> Path:
     return results / "submissions" / kind.value / identity
 
 
-def write_log(results: Path, kind: Kind, row: Row, compiled: Compiled, runs: list[SeedRun]) -> Path:
+def write_log(
+    results: Path, row: Row, compiled: Compiled, runs: Iterable[SeedRun], constants: Mapping[int, SeedRun]
+) -> Path:
     """Write `log.json` for machines and `log.txt` for people; the folder they lie in."""
-    folder = folder_of(results, kind, row.id)
-    log = Log(row=row, compiled=compiled, runs=tuple(runs))
+    folder = folder_of(results, row.kind, row.id)
+    order = [score.seed for score in row.seeds]
+    kept = tuple(sorted(runs, key=lambda run: order.index(run.seed)))
+    log = Log(row=row, compiled=compiled, runs=kept, constants=tuple(constants[s] for s in order if s in constants))
     write_atomically(folder / "log.json", log.model_dump_json(indent=1) + "\n")
     write_atomically(folder / "log.txt", describe(log))
+    finals = tuple(
+        Final(seed=run.seed, accuracy=run.final, constant=constants[run.seed].final if run.seed in constants else None)
+        for run in log.runs
+        if run.final is not None
+    )
+    if finals:
+        known = read_finals(results, row.kind, row.id)
+        gradings = {**(known.gradings if known else {}), row.submission: finals}
+        write_atomically(folder / "finals.json", Finals(gradings=gradings).model_dump_json(indent=1) + "\n")
     return folder
+
+
+def read_finals(results: Path, kind: Kind, identity: str) -> Finals | None:
+    """The withheld scores of a submission; None where there are none."""
+    return _read(folder_of(results, kind, identity) / "finals.json", Finals)
 
 
 def read_log(results: Path, kind: Kind, identity: str) -> Log | None:
     """The log of a submission; None where there is none, or none of this version."""
+    return _read(folder_of(results, kind, identity) / "log.json", Log)
+
+
+def _read(path: Path, kind: type[F]) -> F | None:
     try:
-        return Log.model_validate_json((folder_of(results, kind, identity) / "log.json").read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except (OSError, ValueError):
         return None
 

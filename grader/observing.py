@@ -57,3 +57,16 @@ class Observers:
         """Tell all."""
         for observer in self._observers:
             observer.remark(text)
+
+
+class Quiet(Observers):
+    """Tells remarks and epochs only: for more trainings of what has been shown already."""
+
+    def compiled(self, entry: Entry, compiled: Compiled, stored: bool) -> None:
+        """Nothing to tell."""
+
+    def trained(self, entry: Entry, run: SeedRun, stored: bool) -> None:
+        """Nothing to tell."""
+
+    def graded(self, entry: Entry, row: Row, board: Leaderboard) -> None:
+        """Nothing to tell."""

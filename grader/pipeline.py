@@ -6,13 +6,14 @@ it was. One submission's fault is its own verdict; a fault of ours is `internal`
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
-from grader.board import Curves, Leaderboard, Row, SeedScore, now
+from grader.board import Curves, Kind, Leaderboard, Row, SeedScore, now
+from grader.constant import constant_of
 from grader.contract import read_manifest
 from grader.entry import Entry
 from grader.errors import InternalError
@@ -38,8 +39,17 @@ class _Grading:
     entry: Entry
     compiled: Compiled | None = None
     runs: dict[int, SeedRun] = field(default_factory=dict)
+    constant: Recipe | None = None  # the same at its constant rate, where that is asked for
+    constants: dict[int, SeedRun] = field(default_factory=dict)
     failed: bool = False  # a seed has ended the matter: the other seeds need not be trained
     waiting: int = 0
+
+    def still(self) -> dict[int, SeedRun]:
+        """The trainings at the constant rate; the submission's own where it is constant itself."""
+        own = self.compiled.recipe if self.compiled is not None else None
+        if self.constant is not None and own is not None and self.constant.key == own.key:
+            return self.runs
+        return self.constants
 
 
 class Grading:
@@ -58,11 +68,14 @@ class Grading:
         *,
         jobs: int,
         force: bool = False,
+        seeds: Mapping[tuple[Kind, str], Sequence[int]] | None = None,
     ) -> None:
+        """`seeds` are those of the entries that have others than the task's."""
         self._device = board.hardware.device
         self._task, self._facts, self._sandbox, self._trainers = task, facts, sandbox, trainers
         self._store, self._board, self._board_path, self._observer = store, board, board_path, observer
         self._force = force
+        self._seeds = seeds or {}
         self._compilers = ThreadPoolExecutor(jobs, "compile")
         self._trainings = ThreadPoolExecutor(jobs, "train")
         self._lock = threading.Lock()
@@ -123,9 +136,18 @@ class Grading:
         if compiled.recipe is None:
             self._finish(grading)
             return
-        grading.waiting = len(self._task.seeds)
-        for seed in self._task.seeds:
+        seeds = self._seeds_of(grading.entry)
+        if self._task.ranking.contribution:
+            grading.constant = constant_of(compiled.recipe, compiled.base_rates)
+        apart = grading.constant is not None and grading.constant.key != compiled.recipe.key
+        grading.waiting = len(seeds) * (2 if apart else 1)
+        for seed in seeds:
             self._trainings.submit(self._guarded, self._train, grading, seed)
+        for seed in seeds if apart else ():
+            self._trainings.submit(self._guarded, self._train_constant, grading, seed)
+
+    def _seeds_of(self, entry: Entry) -> Sequence[int]:
+        return self._seeds.get((entry.kind, entry.submission.id), self._task.seeds)
 
     def _train(self, grading: _Grading, seed: int) -> None:
         assert grading.compiled is not None and grading.compiled.recipe is not None
@@ -135,6 +157,18 @@ class Grading:
                 grading.runs[seed] = run
                 grading.failed |= not run.verdict.ranked
             self._observer.trained(grading.entry, run, stored)
+        self._count_down(grading)
+
+    def _train_constant(self, grading: _Grading, seed: int) -> None:
+        """Its outcome stands beside the submission's and never touches its verdict."""
+        assert grading.constant is not None
+        if not grading.failed:
+            run, _ = self._run_of(grading, grading.constant, seed)
+            with self._lock:
+                grading.constants[seed] = run
+        self._count_down(grading)
+
+    def _count_down(self, grading: _Grading) -> None:
         with self._lock:
             grading.waiting -= 1
             last = grading.waiting == 0
@@ -182,12 +216,13 @@ class Grading:
         return SeedRun(seed=seed, verdict=Verdict.INTERNAL, accuracy=None, seconds=0.0, detail=detail[-2000:])
 
     def _finish(self, grading: _Grading) -> None:
-        if self._stopping.is_set() and any(r.verdict is Verdict.INTERNAL for r in grading.runs.values()):
+        runs = (*grading.runs.values(), *grading.constants.values())
+        if self._stopping.is_set() and any(r.verdict is Verdict.INTERNAL for r in runs):
             return  # cut off by the user, not by a fault: the next run takes it up
         assert grading.compiled is not None
-        row = row_of(grading.entry, grading.compiled, list(grading.runs.values()), self._task, self._device)
+        row = row_of(grading, self._seeds_of(grading.entry), self._task, self._device)
         with self._writing:
-            write_log(self._store.folder, grading.entry.kind, row, grading.compiled, list(grading.runs.values()))
+            write_log(self._store.folder, row, grading.compiled, grading.runs.values(), grading.still())
             board, remark = update(self._board_path, self._board, [row])
             self.rows.append(row)
             if remark:
@@ -215,9 +250,12 @@ def curves_of(runs: Sequence[SeedRun]) -> Curves | None:
     )
 
 
-def row_of(entry: Entry, compiled: Compiled, runs: list[SeedRun], task: Task, device: str) -> Row:
+def row_of(grading: _Grading, seeds: Sequence[int], task: Task, device: str) -> Row:
     """The board's row for a graded submission. A failed seed decides the verdict; so does a diverged one."""
-    runs = sorted(runs, key=lambda r: task.seeds.index(r.seed))
+    entry, compiled = grading.entry, grading.compiled
+    assert compiled is not None
+    runs = sorted(grading.runs.values(), key=lambda r: seeds.index(r.seed))
+    still = {seed: run.accuracy for seed, run in grading.still().items() if run.verdict.ranked}
     verdict, detail = compiled.verdict, compiled.detail
     violations = compiled.violations
     if compiled.recipe is not None:
@@ -240,7 +278,13 @@ def row_of(entry: Entry, compiled: Compiled, runs: list[SeedRun], task: Task, de
         verdict=verdict,
         accuracy=mean,
         standard_error=error,
-        seeds=tuple(SeedScore(seed=r.seed, verdict=r.verdict, accuracy=r.accuracy, seconds=r.seconds) for r in runs),
+        constant=_mean(still.get(r.seed) for r in runs) if mean is not None else None,
+        seeds=tuple(
+            SeedScore(
+                seed=r.seed, verdict=r.verdict, accuracy=r.accuracy, seconds=r.seconds, constant=still.get(r.seed)
+            )
+            for r in runs
+        ),
         seconds=round(compiled.seconds + sum(r.seconds for r in runs), 3),
         recipe=recipe.key if recipe else None,
         optimizer=recipe.optimizer.value if recipe else None,
@@ -255,3 +299,9 @@ def row_of(entry: Entry, compiled: Compiled, runs: list[SeedRun], task: Task, de
         graded=now(),
         submission=entry.submission.content_key,
     )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """The mean where every value is there."""
+    known = list(values)
+    return fmean(v for v in known if v is not None) if known and None not in known else None

@@ -1,6 +1,6 @@
 """Points for a row, by the task's `[points]` table: for gradebooks, Gradescope and GitHub Classroom."""
 
-from grader.board import Kind, Leaderboard, Row
+from grader.board import Beats, Kind, Leaderboard, Row
 from grader.errors import UsageError
 from grader.recipe import Frozen
 
@@ -39,12 +39,26 @@ def awards(row: Row, board: Leaderboard) -> tuple[Award, ...]:
         if default is None or default.accuracy is None:
             raise UsageError("the default scheduler has no score on this leaderboard, so nobody can beat it: run again")
         beaten = scored and row.accuracy is not None and row.accuracy > default.accuracy
+        if points.sure:
+            beaten = beaten and row.beats_default is Beats.YES
         result.append(
             Award(
                 name="Better than the default scheduler",
                 score=points.beats_default if beaten else 0.0,
                 possible=points.beats_default,
-                why=f"the default scheduler reaches {default.accuracy:.2%}",
+                why=f"the default scheduler reaches {default.accuracy:.2%}"
+                + (f"; surely better: {row.beats_default}" if points.sure and row.beats_default else ""),
+            )
+        )
+    if points.top_three > 0:
+        first = row.tie[0] if row.tie else row.rank
+        among = scored and first is not None and first <= 3
+        result.append(
+            Award(
+                name="Among the first three",
+                score=points.top_three if among else 0.0,
+                possible=points.top_three,
+                why=f"rank {row.rank}" + (f", tied with ranks {row.tie[0]} to {row.tie[1]}" if row.tie else ""),
             )
         )
     return tuple(result)

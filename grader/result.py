@@ -128,6 +128,7 @@ class Compiled(Frozen):
     output: str = ""  # what it printed, capped
     detail: str = ""  # for internal: what failed on our side
     observed: Observed | None = None  # for advice, where it was asked for
+    base_rates: tuple[float, ...] = ()  # learning rates that the optimizer was made with, one per group
     draft: Recipe | None = None  # then also: the recipe of a submission that only its texts keep from passing
 
 
@@ -165,6 +166,7 @@ class SeedRun(Frozen):
     device: str = ""
     transforms: TransformMode | None = None
     violations: tuple[Violation, ...] = ()  # why this recipe cannot be trained
+    final: float | None = None  # accuracy on the part of the held-out images that the board does not show
 
 
 #: How many points a learning rate's or an accuracy's curve keeps on the board.

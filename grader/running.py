@@ -4,21 +4,22 @@ import contextlib
 import os
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from grader import task as tasks
+from grader.adaptive import seeds_of, wanting
 from grader.board import Kind, Leaderboard, Row
 from grader.display import Display, print_board
 from grader.entry import Entry
 from grader.errors import InternalError, SetupError, UsageError
 from grader.files import write_atomically
-from grader.leaderboard import check_fits, header, read
+from grader.leaderboard import check_fits, header, read, settle
 from grader.log import read_log
-from grader.observing import Observer, Observers
+from grader.observing import Observer, Observers, Quiet
 from grader.pipeline import Grading
 from grader.points import awards
 from grader.publish import gradescope
@@ -55,10 +56,17 @@ class _Ready:
     board: Leaderboard  # without rows
     workers: int
 
-    def grading(self, board_path: Path, observer: Observer, *, force: bool) -> Grading:
+    def grading(
+        self,
+        board_path: Path,
+        observer: Observer,
+        *,
+        force: bool = False,
+        seeds: Mapping[tuple[Kind, str], Sequence[int]] | None = None,
+    ) -> Grading:
         return Grading(
             self.task, self.facts, self.sandbox, self.trainers, self.store, self.board, board_path, observer,
-            jobs=self.workers, force=force,
+            jobs=self.workers, force=force, seeds=seeds,
         )  # fmt: skip
 
 
@@ -99,8 +107,12 @@ def run_class(
     references: Path | None,
     force: bool,
     publication: Publication | None = None,
+    adaptive: bool = False,
 ) -> None:
-    """Grade a folder of submissions. Raises GraderError; InternalError where a submission stayed ungraded."""
+    """Grade a folder of submissions; with `adaptive`, with more seeds where they decide something.
+
+    Raises GraderError; InternalError where a submission stayed ungraded.
+    """
     console = Console()
     students, passed = _students(submissions)
     if len(students) == 1 and (submissions / "scheduler.py").is_file():
@@ -129,7 +141,15 @@ def run_class(
                 observers.append(stack.enter_context(page))
                 _say(console, f"site: {publication.site.folder / 'index.html'}")
             rows = ready.grading(board_path, Observers(observers), force=force).grade(entries)
-    final = read(board_path)
+            final = settle(board_path)
+            while adaptive and final is not None and (rows_wanting := _wanting(final, entries)):
+                keys = {(row.kind, row.id): seeds_of(ready.task.seeds, len(row.seeds) + 1) for row in rows_wanting}
+                again = [entry for entry in entries if (entry.kind, entry.submission.id) in keys]
+                _say(console, f"another seed for {len(again)} that a neighbour on the board cannot be told from")
+                ready.grading(board_path, Quiet(observers), seeds=keys).grade(again)
+                final = settle(board_path)
+            if publication is not None and final is not None:
+                page.settle(final)
     if final is not None:
         print_board(console, final)
         mine = {entry.submission.id for entry in students}
@@ -141,6 +161,12 @@ def run_class(
     if publication is not None and page.problem is not None:
         _say(console, f"the site is not up to date: {page.problem}")
     _raise_for(rows)
+
+
+def _wanting(board: Leaderboard, entries: list[Entry]) -> list[Row]:
+    """The rows that want a seed more, of those that are graded here, in the version that is."""
+    here = {(entry.kind, entry.submission.id): entry.submission.content_key for entry in entries}
+    return [row for row in wanting(board) if here.get((row.kind, row.id)) == row.submission]
 
 
 def _before(path: Path, empty: Leaderboard) -> Leaderboard:
@@ -188,8 +214,8 @@ def run_gradescope(
         entries = [*default, Entry(submission, Kind.STUDENT)]
         board_path = Path(folder) / "leaderboard.json"
         with Display(console, len(entries), len(ready.task.seeds), live=False) as display:
-            rows = ready.grading(board_path, display, force=False).grade(entries)
-        board = read(board_path)
+            rows = ready.grading(board_path, display).grade(entries)
+        board = settle(board_path)
     _raise_for(rows)
     assert board is not None
     row = next(row for row in rows if row.kind is Kind.STUDENT)

@@ -3,8 +3,9 @@
 The model. Every row is trained with the same seeds, so accuracies form a table of rows by seeds: a randomized
 block design (Fisher, The Design of Experiments, 1935). What a seed does to all rows cancels in differences. The
 noise that is left is taken to be alike for all rows, and pooled over them: with three seeds a row's own spread says
-next to nothing, that of thirty rows much. A row that scatters far beyond the others (an F test at one in a
-thousand) is left out of the pool and compared by its own seeds alone (Student's paired t).
+next to nothing, that of thirty rows much. A row that scatters far beyond the others (beyond what one in a
+thousand would; half-trained ones do) is left out of the pool and compared by its own seeds alone, each pair at
+95 % (Student's paired t).
 
 The intervals. Of one difference: 95 % by Student's t with the pool's degrees of freedom. For ties all pairs are
 judged at once: the chance that any two equal rows are told apart is at most 5 % (Tukey's studentized range; Kramer,
@@ -13,15 +14,18 @@ are divided by the number of times one may have looked (Bonferroni).
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import fmean
+from itertools import pairwise
+from statistics import fmean, median
 
-from grader.board import Beats, Kind, Row
+from grader.board import Beats, BoardTask, Kind, Row
 from grader.intervals import CONFIDENCE, Difference, paired_difference
+from grader.task import RankBy
 
 _OUTLIER = 1e-3
+_DERIVED = ("contribution", "to_default", "to_next", "beats_default", "tie")
 Scores = Mapping[int, float]  # accuracy by seed
 
 
@@ -36,36 +40,37 @@ class Noise:
     @staticmethod
     def of(table: Mapping[str, Scores]) -> "Noise":
         """Fitted to the seeds that all rows share. Without at least two rows and two seeds it says nothing (df 0)."""
-        rows = dict(table)
-        shared = set.intersection(*(set(s) for s in rows.values())) if rows else set()
+        shared = set.intersection(*(set(s) for s in table.values())) if table else set()
         seeds = sorted(shared)
-        while len(rows) >= 2 and len(seeds) >= 2:
-            parts = _residuals(rows, seeds)
-            df = (len(rows) - 1) * (len(seeds) - 1)
-            total = math.fsum(parts.values())
-            worst = max(parts, key=lambda key: parts[key])
-            if len(rows) >= 4 and _stands_out(parts[worst], total - parts[worst], len(rows), len(seeds)):
-                del rows[worst]
-                continue
-            return Noise(total / df, df, frozenset(rows))
-        return Noise(0.0, 0, frozenset())
+        if len(table) < 2 or len(seeds) < 2:
+            return Noise(0.0, 0, frozenset())
+        rows = _alike(table, seeds)
+        df = (len(rows) - 1) * (len(seeds) - 1)
+        total = math.fsum(_squares(rows, seeds, fmean).values())
+        return Noise(total / df, df, frozenset(rows)) if df else Noise(0.0, 0, frozenset())
 
 
-def _residuals(rows: Mapping[str, Scores], seeds: Sequence[int]) -> dict[str, float]:
-    """Each row's sum of squares once row means and seed means are taken out."""
-    means = {key: fmean(scores[s] for s in seeds) for key, scores in rows.items()}
-    grand = fmean(means.values())
-    effect = {s: fmean(scores[s] for scores in rows.values()) - grand for s in seeds}
-    return {key: math.fsum((scores[s] - means[key] - effect[s]) ** 2 for s in seeds) for key, scores in rows.items()}
+def _alike(table: Mapping[str, Scores], seeds: Sequence[int]) -> dict[str, Scores]:
+    """The rows without those whose scatter could be that of the others in one of a thousand cases at most.
 
-
-def _stands_out(own: float, rest: float, rows: int, seeds: int) -> bool:
+    Measured by medians, which a few wild rows, or many, do not move.
+    """
     from scipy import stats
 
-    if rest <= 0.0:
-        return False  # the others show no noise at all: nothing to compare with
-    ratio = (own / (seeds - 1)) / (rest / ((rows - 2) * (seeds - 1)))
-    return bool(stats.f.sf(ratio, seeds - 1, (rows - 2) * (seeds - 1)) < _OUTLIER / rows)
+    df = len(seeds) - 1
+    squares = _squares(table, seeds, median)
+    usual = median(squares.values()) / float(stats.chi2.ppf(0.5, df))  # variance of a row that scatters as most do
+    bound = usual * float(stats.chi2.isf(_OUTLIER, df))
+    return {key: scores for key, scores in table.items() if squares[key] <= bound}
+
+
+def _squares(
+    rows: Mapping[str, Scores], seeds: Sequence[int], middle: Callable[[Iterable[float]], float]
+) -> dict[str, float]:
+    """Each row's sum of squares once row means and the seeds' effects are taken out."""
+    means = {key: fmean(scores[s] for s in seeds) for key, scores in rows.items()}
+    effect = {s: middle([scores[s] - means[key] for key, scores in rows.items()]) for s in seeds}
+    return {key: math.fsum((scores[s] - means[key] - effect[s]) ** 2 for s in seeds) for key, scores in rows.items()}
 
 
 @lru_cache(maxsize=64)
@@ -84,18 +89,41 @@ def _among(rows: int, df: int, looks: int) -> float:
 
 
 class Comparison:
-    """Compares rows of one board. `base` are the seeds that every row has, `cap` is the most that a row may have."""
+    """Compares rows of one board, all of which have a score."""
 
-    def __init__(self, rows: Iterable[Row], base: Sequence[int], cap: int) -> None:
-        self._scores = {_key(row): _scores(row) for row in rows if row.accuracy is not None and row.verdict.ranked}
+    def __init__(self, rows: Iterable[Row], task: BoardTask, by: RankBy = RankBy.ACCURACY) -> None:
+        self._scores: dict[str, Scores] = {}
+        for row in rows:
+            scores = _scores(row, by)
+            if len(scores) > len(self._scores.get(_key(row), ())):
+                self._scores[_key(row)] = scores
+        base, cap = task.seeds, task.ranking.max_seeds
         self._distinct = len(self._scores)
         self._noise = Noise.of(self._scores)
         more = any(len(scores) > len(base) for scores in self._scores.values())
         self._looks = max(1, cap - len(base) + 1) if more else 1
 
+    def knows(self, row: Row) -> bool:
+        """Whether the row has what is compared."""
+        return _key(row) in self._scores
+
     def difference(self, a: Row, b: Row) -> Difference:
         """Mean of a - b over the seeds that both have, with its 95 % interval."""
         return self._compare(a, b, None)
+
+    def contribution(self, row: Row) -> Difference | None:
+        """Mean of the row less the same configuration at its constant rate; None where that was not trained."""
+        pairs = [(s.accuracy, s.constant) for s in row.seeds if s.accuracy is not None and s.constant is not None]
+        if not pairs:
+            return None
+        if all(own == still for own, still in pairs):
+            return Difference(mean=0.0, low=0.0, high=0.0, pairs=len(pairs))
+        if not (self._noise.df and _key(row) in self._noise.pooled):
+            level = 1 - (1 - CONFIDENCE) / self._looks
+            return paired_difference([own for own, _ in pairs], [still for _, still in pairs], level)
+        mean = fmean(own - still for own, still in pairs)
+        half = _single(self._noise.df, self._looks) * math.sqrt(2 * self._noise.variance / len(pairs))
+        return Difference(mean=mean, low=mean - half, high=mean + half, pairs=len(pairs))
 
     def told_apart(self, a: Row, b: Row) -> bool:
         """Whether two rows differ, judged together with all other pairs of the board."""
@@ -108,7 +136,7 @@ class Comparison:
         seeds = [s for s in x if s in y]
         noise = self._noise
         if not (noise.df and {_key(a), _key(b)} <= noise.pooled):
-            level = 1 - (1 - CONFIDENCE) / self._looks / (1 if among is None else max(1, among * (among - 1) // 2))
+            level = 1 - (1 - CONFIDENCE) / self._looks
             return paired_difference([x[s] for s in seeds], [y[s] for s in seeds], level)
         mean = fmean(x[s] - y[s] for s in seeds)
         factor = _single(noise.df, self._looks) if among is None else _among(among, noise.df, self._looks)
@@ -121,28 +149,34 @@ def _key(row: Row) -> str:
     return row.recipe or f"{row.kind} {row.id}"
 
 
-def _scores(row: Row) -> dict[int, float]:
+def _scores(row: Row, by: RankBy) -> dict[int, float]:
+    if by is RankBy.CONTRIBUTION:
+        return {s.seed: s.accuracy - s.constant for s in row.seeds if s.accuracy is not None and s.constant is not None}
     return {s.seed: s.accuracy for s in row.seeds if s.accuracy is not None}
 
 
-def settled(rows: Sequence[Row], base: Sequence[int], cap: int) -> tuple[Row, ...]:
+def settled(rows: Sequence[Row], task: BoardTask) -> tuple[Row, ...]:
     """Rows in their order, with differences, ties and whether they beat the default. Ranks are not touched."""
-    comparison = Comparison(rows, base, cap)
     scored = [row for row in rows if row.accuracy is not None and row.verdict.ranked]
+    comparison = Comparison(scored, task)
+    order = Comparison(scored, task, task.ranking.by)
     default = next((row for row in scored if row.kind is Kind.DEFAULT), None)
-    students = [row for row in scored if row.kind is Kind.STUDENT]
-    following = dict(zip((id(row) for row in students), students[1:], strict=False))
-    ties = _ties(students, comparison)
+    students = [row for row in scored if row.kind is Kind.STUDENT and order.knows(row)]
+    following = {row.id: after for row, after in pairwise(students)}
+    ties = _ties(students, order)
     result = []
     for row in rows:
-        facts: dict[str, object] = {"to_default": None, "to_next": None, "beats_default": None, "tie": ties.get(row.id)}
-        if row.kind is not Kind.STUDENT:
-            facts["tie"] = None
-        if any(row is s for s in scored) and row.kind is not Kind.DEFAULT and default is not None:
+        own = row.kind is Kind.STUDENT
+        facts: dict[str, object] = dict.fromkeys(_DERIVED)
+        if row.accuracy is not None and row.verdict.ranked:
+            facts["contribution"] = comparison.contribution(row)
+        if row.accuracy is not None and row.verdict.ranked and row is not default and default is not None:
             difference = comparison.difference(row, default)
             facts["to_default"], facts["beats_default"] = difference, _beats(difference)
-        if id(row) in following:
-            facts["to_next"] = comparison.difference(row, following[id(row)])
+        if own and row.id in following:
+            facts["to_next"] = order.difference(row, following[row.id])
+        if own:
+            facts["tie"] = ties.get(row.id)
         result.append(row.model_copy(update=facts))
     return tuple(result)
 

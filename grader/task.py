@@ -72,16 +72,46 @@ class Reveal(Frozen):
     violations: bool = True
 
 
+def public_count(n_test: int, share: float) -> int:
+    """How many of the held-out images the board's accuracy is of: at least one, and all where `share` is 1."""
+    return max(1, min(n_test, round(share * n_test)))
+
+
+class RankBy(StrEnum):
+    """What students are ranked by."""
+
+    ACCURACY = "accuracy"
+    CONTRIBUTION = "contribution"  # accuracy less that of the same configuration at its constant rate
+
+
+class Ranking(Frozen):
+    """The `[ranking]` table."""
+
+    by: RankBy = RankBy.ACCURACY
+    contribution: bool = True  # train each configuration at its constant rate too
+    max_seeds: int = Field(default=10, ge=1)  # how far `--seeds adaptive` may go
+    public_share: float = Field(default=1.0, gt=0.0, le=1.0)  # of the held-out images; the rest decides in the end
+    max_gradings: int | None = Field(default=None, ge=1)  # of one student, that may count
+
+    @model_validator(mode="after")
+    def _measured(self) -> Self:
+        if self.by is RankBy.CONTRIBUTION and not self.contribution:
+            raise ValueError('by = "contribution" needs contribution = true')
+        return self
+
+
 class Points(Frozen):
     """The `[points]` table: what a gradebook gives for what."""
 
     accepted: float = Field(default=1.0, ge=0)  # accepted by the contract, and trained
     beats_default: float = Field(default=1.0, ge=0)  # a higher mean accuracy than the default scheduler's
+    top_three: float = Field(default=0.0, ge=0)  # among the first three, or tied with one of them
+    sure: bool = False  # whether `beats_default` wants more than chance: the interval above zero
 
     @property
     def possible(self) -> float:
         """All that can be had."""
-        return self.accepted + self.beats_default
+        return self.accepted + self.beats_default + self.top_three
 
 
 class Task(Frozen):
@@ -101,6 +131,7 @@ class Task(Frozen):
     data: Data
     sandbox: Limits = Limits()
     leaderboard: Reveal = Reveal()
+    ranking: Ranking = Ranking()
     points: Points = Points()
     folder: Path = Field(default=_SHIPPED, exclude=True)
 
@@ -118,6 +149,8 @@ class Task(Frozen):
         facts: dict[str, object] = {"image": self.image, "precision": self.precision}
         if self.cuda_graph:
             facts["cuda_graph"] = True
+        if self.ranking.public_share < 1.0:
+            facts["public_share"] = self.ranking.public_share
         return hashlib.sha256(canonical(facts).encode()).hexdigest()
 
 
@@ -168,7 +201,13 @@ def _in_words(problem: ErrorDetails) -> str:
     """One of pydantic's complaints about a task file, for the instructor."""
     place = ".".join(map(str, problem["loc"])) or "task"
     if problem["type"] == "extra_forbidden":
-        tables: dict[str, type[Frozen]] = {"data": Data, "sandbox": Limits, "leaderboard": Reveal, "points": Points}
+        tables: dict[str, type[Frozen]] = {
+            "data": Data,
+            "sandbox": Limits,
+            "leaderboard": Reveal,
+            "ranking": Ranking,
+            "points": Points,
+        }
         table = tables.get(str(problem["loc"][0]), Task) if len(problem["loc"]) > 1 else Task
         known = ", ".join(name for name in table.model_fields if name != "folder")
         return f"{place}: there is no such key; known are {known}"

@@ -83,7 +83,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if "scaffold" not in path.
 LAYERS = [
     {"errors", "strict_json", "files", "text"},
     {"recipe", "task", "result", "submission"},
-    {"contract", "formulas", "advice", "intervals", "study", "board", "history", "standing"},
+    {"contract", "formulas", "advice", "intervals", "study", "board", "history", "standing", "constant", "adaptive"},
     {"sandbox", "training", "leaderboard", "log", "store", "entry", "plots", "scaffolding", "points"},
     {"observing", "publish"},
     {"pipeline", "references", "checking", "trials", "comparing", "studying", "exporting"},

@@ -22,6 +22,9 @@ def run(
     ] = None,
     results: Annotated[Path, typer.Option(help="Where logs and finished work are kept.")] = Path("results"),
     reference: Annotated[Path | None, typer.Option(help="Folder of reference schedulers.")] = None,
+    seeds: Annotated[
+        str, typer.Option(help="fixed: the task's; adaptive: more where neighbours cannot be told apart.")
+    ] = "fixed",
     force: Annotated[bool, typer.Option("--force", help="Compile and train again what is already known.")] = False,
     site: Annotated[Path | None, typer.Option(help="Keep a web site here up to date while results come in.")] = None,
     names: Annotated[str, typer.Option(help="site: full, pseudonyms, or top-N.")] = "full",
@@ -33,6 +36,8 @@ def run(
     from grader.publish.site import Site
     from grader.running import Publication, run_class
 
+    if seeds not in ("fixed", "adaptive"):
+        raise UsageError(f"--seeds {seeds}: use fixed or adaptive")
     chosen = parse(names, key_file)
     publication = Publication(Site(site), chosen) if site is not None else None
     try:
@@ -48,6 +53,7 @@ def run(
                 references=reference,
                 force=force,
                 publication=publication,
+                adaptive=seeds == "adaptive",
             )
     except KeyboardInterrupt:  # here, since Typer would make an exit of it that says nothing
         interrupted()

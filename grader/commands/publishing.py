@@ -100,9 +100,9 @@ def pseudonyms(leaderboard: Board = BOARD, key_file: KeyFile = None) -> None:
 
 
 def _read(path: Path) -> "Leaderboard":
-    from grader.leaderboard import read
+    from grader.leaderboard import read, settled
 
     board = read(path)
     if board is None:
         raise UsageError(f"there is no leaderboard at {path}: grader run makes one")
-    return board
+    return settled(board)

@@ -79,5 +79,10 @@ class LiveSite:
             self._left.pop((entry.kind, entry.submission.id), None)
         self._news.set()
 
+    def settle(self, board: Leaderboard) -> None:
+        """The final board, with what only all rows together can tell."""
+        with self._lock:
+            self._board = board
+
     def remark(self, text: str) -> None:
         """Not for the public."""

@@ -94,6 +94,7 @@ def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts,
         if outcome.ending is not Ending.BROKEN:
             break
     verdict, violations, recipe, observed = Verdict.OK, list[Violation](), None, None
+    base_rates: tuple[float, ...] = ()
     if outcome.ending is Ending.BROKEN:
         verdict = Verdict.INTERNAL
     elif outcome.ending is not Ending.EXITED:
@@ -112,6 +113,7 @@ def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts,
             violations.append(_resource(what, "do not end the process and do not touch the grader's channels"))
         else:
             violations, recipe, observed = list(document.violations), document.recipe, document.observed
+            base_rates = document.base_rates
             if document.memory:
                 verdict, violation = _over_limit(Outcome(Ending.MEMORY), task)
                 violations.append(violation)
@@ -129,6 +131,7 @@ def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts,
         output=output,
         detail=outcome.detail,
         observed=observed,
+        base_rates=base_rates if recipe is not None else (),
     )
 
 

@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from grader.errors import TaskError
 from grader.recipe import Recipe, steps_per_epoch
 from grader.result import EPOCH_PARTS, EpochRecord, SeedRun, Verdict
-from grader.task import Precision, Task
+from grader.task import Precision, Task, public_count
 from grader.training import layers, models
 from grader.training.data import ImageData
 from grader.training.steps import steps_for
 from grader.training.transforms import Pipeline, held_out
 
 _EVALUATION_BATCH = {"cpu": 100, "cuda": 2000}  # on the CPU, what stays in its cache
+_SPLIT_SEED = 0x5EED
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 OnEpoch = Callable[[EpochRecord], None]
 
@@ -115,6 +116,7 @@ def train(
     np.random.seed(seed)
     records: list[EpochRecord] = []
     diverged = False
+    final: float | None = None
 
     def result(verdict: Verdict, detail: str = "") -> SeedRun:
         finished = verdict is not Verdict.TIMEOUT and bool(records)
@@ -127,6 +129,7 @@ def train(
             detail=detail,
             device=device_kind(device),
             transforms=pipeline.mode,
+            final=final if finished else None,
         )
 
     rates = list(recipe.groups[0].lr.expand())
@@ -140,11 +143,12 @@ def train(
         losses = steps.epoch(batches, labels, deadline)
         if losses is None:
             return result(Verdict.TIMEOUT, f"ran out of time in epoch {epoch} of {recipe.epochs}")
+        accuracy, final = _accuracy(model, recipe, task, data, device, layout)
         record = EpochRecord(
             epoch=epoch,
             train_loss=_mean(losses, len(data.train)),
             parts=_parts(losses, recipe.batch_size, len(data.train)),
-            accuracy=_accuracy(model, recipe, task, data, device, layout),
+            accuracy=accuracy,
             lr=rates[epoch * per_epoch - 1],
         )
         records.append(record)
@@ -200,15 +204,27 @@ def _arithmetic(task: Task, device: torch.device) -> AbstractContextManager[obje
     return nullcontext()
 
 
+def shown_part(n_test: int, share: float) -> Tensor:
+    """Which held-out images the board's accuracy is of: the same for everybody and always. Bools [n_test]."""
+    shown = torch.zeros(n_test, dtype=torch.bool)
+    order = torch.randperm(n_test, generator=torch.Generator().manual_seed(_SPLIT_SEED))
+    shown[order[: public_count(n_test, share)]] = True
+    return shown
+
+
 @torch.no_grad()
 def _accuracy(
     model: nn.Module, recipe: Recipe, task: Task, data: ImageData, device: torch.device, layout: torch.memory_format
-) -> float:
+) -> tuple[float, float | None]:
+    """Accuracy on the held-out images that the board shows, and on the others where there are some."""
     model.eval()
-    right = torch.zeros((), dtype=torch.int64, device=device)
     size = _EVALUATION_BATCH[device.type]
     labels = torch.split(data.test.on(device).labels, size)
+    right = []
     for images, expected in zip(held_out(recipe, data.test, task.image, device, size), labels, strict=True):
         with _arithmetic(task, device):
-            right += (model(images.contiguous(memory_format=layout)).argmax(1) == expected).sum()
-    return int(right) / len(data.test)
+            right.append(model(images.contiguous(memory_format=layout)).argmax(1) == expected)
+    hits, shown = torch.cat(right).cpu(), shown_part(len(data.test), task.ranking.public_share)
+    count = int(shown.sum())
+    final = int(hits[~shown].sum()) / (len(hits) - count) if count < len(hits) else None
+    return int(hits[shown].sum()) / count, final

@@ -6,7 +6,7 @@ treats what the submission prints as captured output. It never sees an image, a 
 Job:      {"files": {"scheduler.py": text, "config.py": text}, "parameters": [{name, shape, layer}],
            "n_train": int, "image": [C, H, W], "max_steps": int, "observe": bool}
 Document: {"protocol": 1, "memory": bool, "violations": [...], "recipe": {...} | null, "observed": {...} | null,
-           "torch": version, "torchvision": version | null}
+           "base_rates": [float, ...], "torch": version, "torchvision": version | null}
 """
 
 import contextlib
@@ -65,11 +65,11 @@ def _shuffle() -> None:
 def compile_submission(job: dict[str, Any]) -> dict[str, Any]:
     """The document for one job. Whatever the submission raises ends up as a violation in it."""
     report = Report(job["files"])
-    recipe, memory, observed = None, False, None
+    recipe, memory, observed, base_rates = None, False, None, []
     try:
         compiler = Compiler(job, report)
         recipe = compiler.run()
-        observed = compiler.observed
+        observed, base_rates = compiler.observed, compiler.base_rates
     except MemoryError:
         memory = True
     except BaseException as error:
@@ -81,6 +81,7 @@ def compile_submission(job: dict[str, Any]) -> dict[str, Any]:
         "violations": report.violations,
         "recipe": None if memory else recipe,
         "observed": observed,
+        "base_rates": base_rates,
         "torch": str(torch.__version__),
         "torchvision": str(getattr(torchvision, "__version__", None)) if torchvision else None,
     }
