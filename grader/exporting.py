@@ -43,13 +43,22 @@ class Request:
         """The one submission. Raises UsageError."""
         if not self.identity:
             raise UsageError("this format is about one submission: name it with --id")
-        for row in self.board.rows:
-            if row.kind is Kind.STUDENT and row.id == self.identity:
-                return row
-        near = get_close_matches(self.identity, [r.id for r in self.board.rows if r.kind is Kind.STUDENT], n=3)
-        near += [r.id for r in self.board.rows if self.identity in r.id and r.kind is Kind.STUDENT and r.id not in near]
-        hint = f": did you mean {', '.join(near[:3])}?" if near else ""
-        raise UsageError(f"there is no submission {self.identity!r} on this leaderboard{hint}")
+        row = find_row(self.board, self.identity)
+        if row.kind is not Kind.STUDENT:
+            raise UsageError(f"{self.identity} is a reference, no submission")
+        return row
+
+
+def find_row(board: Leaderboard, identity: str) -> Row:
+    """The student's row with that id, or else the reference's. Raises UsageError with a hint."""
+    for row in sorted(board.rows, key=lambda r: r.kind is not Kind.STUDENT):
+        if row.id == identity:
+            return row
+    ids = [r.id for r in board.rows]
+    near = get_close_matches(identity, ids, n=3)
+    near += [i for i in ids if identity in i and i not in near]
+    hint = f": did you mean {', '.join(near[:3])}?" if near else ""
+    raise UsageError(f"there is no submission {identity!r} on this leaderboard{hint}")
 
 
 def _summary(request: Request) -> str:

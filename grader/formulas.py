@@ -8,7 +8,7 @@ Formulas: torch.optim.lr_scheduler's documentation; Loshchilov and Hutter, SGDR 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 _TOLERANCE = 1e-6
@@ -91,15 +91,7 @@ def _cosine(rates: Rates) -> str | None:
     top, floor = rates[0], min(rates)
     if len(rates) < 8 or top <= floor:
         return None
-    lowest = rates.index(floor)
-    for eta_min in dict.fromkeys((0.0, floor)):
-        at = max(2, lowest // 2)
-        share = 2 * (rates[at] - eta_min) / (top - eta_min) - 1
-        if not -1 < share < 1:
-            continue
-        t_max = round(math.pi * at / math.acos(share))
-        if t_max < 2:
-            continue
+    for eta_min, t_max in dict.fromkeys((*_waves(rates, floor), *_wave_by_ratio(rates))):
 
         def wave(t: int, eta_min: float = eta_min, t_max: int = t_max) -> float:
             return eta_min + (top - eta_min) * (1 + math.cos(math.pi * t / t_max)) / 2
@@ -114,6 +106,31 @@ def _cosine(rates: Rates) -> str | None:
         if restart and _same(rates, lambda t, r=restart: wave(t % r), top):  # type: ignore[misc]
             return f"cosine with warm restarts, T_0={restart}{ending}"
     return None
+
+
+def _waves(rates: Rates, floor: float) -> Iterator[tuple[float, int]]:
+    """Possible eta_min and T_max, where the wave ends at zero or in the lowest of the rates."""
+    top, at = rates[0], max(2, rates.index(floor) // 2)
+    for eta_min in (0.0, floor):
+        share = 2 * (rates[at] - eta_min) / (top - eta_min) - 1
+        if -1 < share < 1 and (t_max := round(math.pi * at / math.acos(share))) >= 2:
+            yield eta_min, t_max
+
+
+def _wave_by_ratio(rates: Rates) -> Iterator[tuple[float, int]]:
+    """The same for a wave that stops before its end: the drop is (top - eta_min) sin²(x) with x = pi t / (2 T_max),
+
+    so drops after t and 2 t steps have the ratio 4 cos²(x), in which eta_min is not.
+    """
+    at = len(rates) // 3
+    near, far = rates[0] - rates[at], rates[0] - rates[2 * at]
+    if near <= 0 or not 0 < far / near < 4:
+        return
+    t_max = round(math.pi * at / (2 * math.acos(math.sqrt(far / near) / 2)))
+    if t_max >= 2:
+        eta_min = rates[0] - near / math.sin(math.pi * at / (2 * t_max)) ** 2
+        if eta_min >= -_TOLERANCE * rates[0]:
+            yield max(0.0, eta_min), t_max
 
 
 def _polynomial(rates: Rates) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from statistics import fmean
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -191,6 +192,19 @@ def value_at(values: Sequence[float], place: float) -> float:
     i = min(int(place), max(0, len(values) - 2))
     after = values[min(i + 1, len(values) - 1)]
     return values[i] + (after - values[i]) * (place - i)
+
+
+def shape(curve: Sequence[float]) -> tuple[float, ...]:
+    """A curve divided by its highest value."""
+    top = max(curve, default=0.0)
+    return tuple(v / top for v in curve) if top > 0 else tuple(curve)
+
+
+def distance(a: Sequence[float], b: Sequence[float]) -> float:
+    """Mean distance at as many places as the longer curve has points; the shorter one is read in between."""
+    n = max(len(a), len(b))
+    shares = [i / max(1, n - 1) for i in range(n)]
+    return fmean(abs(value_at(a, s * (len(a) - 1)) - value_at(b, s * (len(b) - 1))) for s in shares)
 
 
 def short(value: float) -> float:

@@ -45,7 +45,7 @@ class Publication:
 
 
 @dataclass(frozen=True)
-class _Ready:
+class Ready:
     """Everything that grading needs, set up."""
 
     task: Task
@@ -71,9 +71,10 @@ class _Ready:
 
 
 @contextlib.contextmanager
-def _ready(
+def ready_to_grade(
     console: Console, task_name: str, sandbox_name: str, device: str, jobs: int, results: Path
-) -> Iterator[_Ready]:
+) -> Iterator[Ready]:
+    """Trainers and sandbox, started, and what they say of the task; both are taken down at the end."""
     task = tasks.load(task_name)
     chosen = choose_device(device)
     workers = jobs or default_workers(chosen)
@@ -88,7 +89,7 @@ def _ready(
         sandbox.open(lambda text: _say(console, text))
         facts, trainer = trainers.facts()
         store = Store(results / task.name, task, facts, trainer)
-        yield _Ready(task, facts, trainers, sandbox, store, header(task, facts, trainer), workers)
+        yield Ready(task, facts, trainers, sandbox, store, header(task, facts, trainer), workers)
 
 
 def _say(console: Console, text: str) -> None:
@@ -119,7 +120,7 @@ def run_class(
         _say(console, f"{submissions} is one submission: give the folder above it to grade a class")
     for one in passed:
         _say(console, f"passed over {one.name!r}: {one.reason}")
-    with _ready(console, task_name, sandbox_name, device, jobs, results) as ready:
+    with ready_to_grade(console, task_name, sandbox_name, device, jobs, results) as ready:
         if publication is not None and publication.names.mode is NameMode.PSEUDONYMS:
             random.shuffle(students)  # the order in which rows appear would be that of the names
         entries = [*references_for(references, ready.facts), *students]
@@ -209,7 +210,10 @@ def run_gradescope(
         out.unlink(missing_ok=True)
     except OSError as error:
         raise SetupError(f"{out} cannot be written: {error.strerror}") from None
-    with tempfile.TemporaryDirectory() as folder, _ready(console, task_name, sandbox_name, device, 0, results) as ready:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ready_to_grade(console, task_name, sandbox_name, device, 0, results) as ready,
+    ):
         default = [e for e in references_for(None, ready.facts) if e.submission.id == DEFAULT]
         entries = [*default, Entry(submission, Kind.STUDENT)]
         board_path = Path(folder) / "leaderboard.json"

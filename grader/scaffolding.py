@@ -22,3 +22,8 @@ def write_kit(folder: Path) -> list[Path]:
     except OSError as error:
         raise SetupError(f"{folder} cannot be written: {error.strerror}") from None
     return targets
+
+
+def kit_file(name: str) -> str:
+    """What everybody was given under that name."""
+    return (_KIT / name).read_text(encoding="utf-8")

@@ -107,6 +107,17 @@ class Comparison:
         """Whether the row has what is compared."""
         return _key(row) in self._scores
 
+    def about(self, row: Row) -> str:
+        """How the row is compared, in a sentence."""
+        if self._noise.df and _key(row) in self._noise.pooled:
+            noise = 100 * self._noise.variance**0.5
+            return (
+                f"The noise of one training is pooled over {len(self._noise.pooled)} rows: {noise:.2f} points, "
+                f"{self._noise.df} degrees of freedom"
+                + (f"; seeds were added, so the 5 % are divided by {self._looks} looks." if self._looks > 1 else ".")
+            )
+        return "It scatters beyond what the other rows do (or there are too few of them): only its own seeds are used."
+
     def difference(self, a: Row, b: Row) -> Difference:
         """Mean of a - b over the seeds that both have, with its 95 % interval."""
         return self._compare(a, b, None)

@@ -106,6 +106,45 @@ def show(
 
 
 @app.command()
+def explain(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="A submission, or a reference.")],
+    leaderboard: Annotated[Path, typer.Argument(help="A JSON leaderboard.")] = BOARD,
+) -> None:
+    """Say in words why a row stands where it stands: recipe, seeds, score, ties, contribution, history, versions."""
+    from grader.explaining import explain as paragraphs
+    from grader.exporting import find_row
+    from grader.leaderboard import read, settled
+    from grader.publish.github import only_text
+    from grader.text import clean
+
+    board = read(leaderboard)
+    if board is None:
+        raise UsageError(f"there is no leaderboard at {leaderboard}: grader run makes one")
+    board = settled(board)
+    with only_text():
+        for line in paragraphs(find_row(board, identity), board, str(leaderboard)):
+            print(clean(line))
+
+
+@app.command()
+def similarity(
+    submissions: Annotated[Path, typer.Argument(help="Folder with a folder or archive per submission.")],
+    task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
+    former: Annotated[list[Path] | None, typer.Option(help="A former year's submissions; may be repeated.")] = None,
+    sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
+    results: Annotated[Path, typer.Option(help="Where finished work is kept.")] = Path("results"),
+    out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("similarity"),
+) -> None:
+    """Report who may have copied from whom, by behaviour and by code: for the instructor, not for the board."""
+    from grader.show_similarity import run_similarity
+
+    try:
+        run_similarity(submissions, task, sandbox, former or [], results, out)
+    except KeyboardInterrupt:
+        interrupted()
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of the leaderboard file."""
     import json

@@ -28,14 +28,22 @@ def publish(
     out: Annotated[Path, typer.Option(help="The site's folder: new, empty, or of an earlier call.")] = Path("site"),
     names: NamesOption = "full",
     key_file: KeyFile = None,
+    final: Annotated[
+        bool, typer.Option("--final", help="Rank by the held-out images that the board did not show so far.")
+    ] = False,
+    results: Annotated[Path, typer.Option(help="--final: where grader run kept its results.")] = Path("results"),
 ) -> None:
     """Write the leaderboard as a static web site: works from a file or GitHub Pages, needs no network."""
+    from grader.final import final_board
     from grader.publish.names import parse
     from grader.publish.public import public
     from grader.publish.site import Site
 
     chosen = parse(names, key_file)
-    index = Site(out).write(public(_read(leaderboard), chosen))
+    board = _read(leaderboard)
+    if final:
+        board = final_board(board, results)
+    index = Site(out).write(public(board, chosen, final=final))
     print(f"wrote {index}")
 
 

@@ -7,16 +7,15 @@ and the words of violations and errors, which quote its code. What stays is ours
 from collections.abc import Mapping, Set
 from enum import StrEnum
 from functools import lru_cache
-from statistics import fmean
 
-from grader.board import Curves, Graded, Kind, Leaderboard, Row, Versions
+from grader.board import Beats, Curves, Graded, Kind, Leaderboard, Row, Versions
 from grader.history import all_of
-from grader.intervals import half_width
+from grader.intervals import Difference, half_width
 from grader.publish.names import NameMode, Names, Shown, shown
 from grader.recipe import Frozen
-from grader.result import RULES, LrSummary, Verdict, value_at
+from grader.result import RULES, LrSummary, Verdict, distance, shape
 from grader.submission import FILES
-from grader.task import Counting
+from grader.task import Counting, RankBy, Ranking, public_count
 from grader.text import clean
 
 _LONG = 2000
@@ -79,6 +78,12 @@ class PublicRow(Frozen):
     sandbox: str
     nearest: Nearest | None
     history: tuple[Grading, ...]  # all gradings, oldest first
+    tie: tuple[int, int] | None  # first and last rank of those it cannot be told apart from
+    beats_default: Beats | None
+    to_default: Difference | None
+    to_next: Difference | None
+    constant: float | None  # accuracy of the same configuration at its constant rate
+    contribution: Difference | None
     waiting: bool  # other files are about to be graded
 
 
@@ -96,7 +101,9 @@ class PublicBoard(Frozen):
     description: str
     seeds: tuple[int, ...]
     n_train: int
-    n_test: int
+    n_test: int  # held-out images that the scores are of
+    final: bool  # by the images that were withheld until now
+    ranking: Ranking
     time_limit_s: float
     counts: Counting
     device: str
@@ -110,7 +117,12 @@ class PublicBoard(Frozen):
 
 
 def public(
-    board: Leaderboard, names: Names, progress: Progress | None = None, waiting: Set[tuple[Kind, str]] = frozenset()
+    board: Leaderboard,
+    names: Names,
+    progress: Progress | None = None,
+    waiting: Set[tuple[Kind, str]] = frozenset(),
+    *,
+    final: bool = False,
 ) -> PublicBoard:
     """What of `board` may be seen. `waiting` are the rows for which other files are about to be graded."""
     shown_as = shown(board, names)
@@ -121,13 +133,15 @@ def public(
         if (row.kind, row.id) in shown_as
     )
     if names.mode is NameMode.PSEUDONYMS:
-        rows = tuple(sorted(rows, key=_without_names))
+        rows = tuple(sorted(rows, key=lambda row: _without_names(row, board.task.ranking.by)))
     return PublicBoard(
         task=board.task.name,
         description=clean(board.task.description),
         seeds=board.task.seeds,
         n_train=board.task.n_train,
-        n_test=board.task.n_test,
+        n_test=board.task.n_test if final else public_count(board.task.n_test, board.task.ranking.public_share),
+        final=final,
+        ranking=board.task.ranking,
         time_limit_s=board.task.time_limit_s,
         counts=board.task.counts,
         device=board.hardware.device,
@@ -164,14 +178,22 @@ def _row(row: Row, shown_as: Shown, names: Names, references: Mapping[str, LrSum
         history=tuple(
             _grading(past, _standing(past.number, row.number, past.regraded), not quoting) for past in all_of(row)
         ),
+        tie=row.tie if row.rank is not None else None,
+        beats_default=row.beats_default,
+        to_default=row.to_default,
+        to_next=row.to_next,
+        constant=row.constant,
+        contribution=row.contribution,
         waiting=waiting,
     )
 
 
-def _without_names(row: PublicRow) -> tuple[object, ...]:
+def _without_names(row: PublicRow, by: RankBy) -> tuple[object, ...]:
     """An order that tells nothing but the score: among equals by pseudonym, not by id or time of grading."""
     accuracy = row.counting.accuracy if row.counting.verdict.ranked else None
-    score = 1.0 if accuracy is None else -round(accuracy, 12)
+    score = 3.0 if accuracy is None else -round(accuracy, 12)
+    if by is RankBy.CONTRIBUTION and accuracy is not None:
+        score = 2.0 if row.constant is None else -round(accuracy - row.constant, 12)
     return score, row.kind is not Kind.STUDENT, row.name
 
 
@@ -219,22 +241,10 @@ def _place(file: str, line: int | None) -> str:
 def _nearest(row: Row, references: Mapping[str, LrSummary]) -> Nearest | None:
     if row.kind is not Kind.STUDENT or row.learning_rate is None or row.accuracy is None:
         return None
-    own = _shape(row.learning_rate.curve)
+    own = shape(row.learning_rate.curve)
     near = [
-        Nearest(name=clean(name), distance=_distance(own, _shape(found.curve)))
+        Nearest(name=clean(name), distance=distance(own, shape(found.curve)))
         for name, found in references.items()
         if own and found.curve
     ]
     return min(near, key=lambda n: n.distance, default=None)
-
-
-def _shape(curve: tuple[float, ...]) -> tuple[float, ...]:
-    top = max(curve, default=0.0)
-    return tuple(v / top for v in curve) if top > 0 else curve
-
-
-def _distance(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    """Mean distance at as many places as the longer curve has points; the shorter one is read in between."""
-    n = max(len(a), len(b))
-    shares = [i / max(1, n - 1) for i in range(n)]
-    return fmean(abs(value_at(a, s * (len(a) - 1)) - value_at(b, s * (len(b) - 1))) for s in shares)

@@ -37,11 +37,16 @@ def written(rows: Iterable[Sequence[str | float | int | None]]) -> str:
 def board_csv(board: PublicBoard) -> str:
     """The board as it may be seen, in its order."""
     header = ["rank", "name", "team", "kind", "verdict", "accuracy", "standard_error", "low", "high", "seconds", "date"]
+    header += ["tied_from", "tied_to", "to_default", "beats_default", "contribution"]
     rows = [
         [
             *(row.rank, row.name, row.team, row.kind.value, row.counting.verdict.value),
             *(row.counting.accuracy, row.counting.standard_error, row.counting.low, row.counting.high),
             *(row.seconds, row.counting.when),
+            *(row.tie or (None, None)),
+            row.to_default.mean if row.to_default else None,
+            row.beats_default.value if row.beats_default else None,
+            row.contribution.mean if row.contribution else None,
         ]
         for row in board.rows
     ]
