@@ -43,7 +43,7 @@ def _recipe(row: Row) -> list[str]:
         else ""
     )
     return [
-        f"Recipe {row.recipe[:16]}: {row.optimizer}, batch size {row.batch_size}, {row.epochs} epochs{course}. Equal "
+        f"Recipe {row.recipe[:16]}: {row.optimizer}, batch size {row.batch_size}, {row.epochs} epoch{'' if row.epochs == 1 else 's'}{course}. Equal "
         "recipes are one training."
     ]
 

@@ -31,7 +31,7 @@ def run_similarity(
     with ready_to_grade(console, task_name, sandbox_name, "cpu", 0, results) as ready:
         found += [(entry.submission, Origin.REFERENCE, "") for entry in references_for(None, ready.facts)]
         with ThreadPoolExecutor(ready.workers) as pool:
-            candidates = list(pool.map(lambda one: _candidate(*one, ready), found))
+            candidates = list(pool.map(lambda one: _candidate(one[0], one[1], one[2], ready), found))
     findings = similarity.compare(candidates, [kit_file("scheduler.py")])
     compared = [c for c in candidates if c.origin is not Origin.REFERENCE]
     write_atomically(out / "report.html", page(findings, submissions.name, compared))

@@ -3,7 +3,7 @@
 The model. Every row is trained with the same seeds, so accuracies form a table of rows by seeds: a randomized
 block design (Fisher, The Design of Experiments, 1935). What a seed does to all rows cancels in differences. The
 noise that is left is taken to be alike for all rows, and pooled over them: with three seeds a row's own spread says
-next to nothing, that of thirty rows much. A row that scatters far beyond the others (beyond what one in a
+next to nothing, that of thirty rows much. A row that scatters far beyond the others (beyond what one in ten
 thousand would; half-trained ones do) is left out of the pool and compared by its own seeds alone, each pair at
 95 % (Student's paired t).
 
@@ -24,7 +24,7 @@ from grader.board import Beats, BoardTask, Kind, Row
 from grader.intervals import CONFIDENCE, Difference, paired_difference
 from grader.task import RankBy
 
-_OUTLIER = 1e-3
+_OUTLIER = 1e-4
 _DERIVED = ("contribution", "to_default", "to_next", "beats_default", "tie")
 Scores = Mapping[int, float]  # accuracy by seed
 
@@ -51,7 +51,7 @@ class Noise:
 
 
 def _alike(table: Mapping[str, Scores], seeds: Sequence[int]) -> dict[str, Scores]:
-    """The rows without those whose scatter could be that of the others in one of a thousand cases at most.
+    """The rows without those whose scatter could be that of the others in one of ten thousand cases at most.
 
     Measured by medians, which a few wild rows, or many, do not move.
     """

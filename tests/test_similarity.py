@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, Compile, make
+from test_run import GRADER, MANIFEST, QUICK
 
 from grader.similarity import Candidate, Findings, Origin, Reason, compare
 
@@ -80,3 +83,39 @@ def test_what_could_not_be_compiled_is_compared_by_its_code(candidates: list[Can
     found = compare([*pair, *(c for c in candidates if c.id.startswith("honest"))], KIT)
     assert [p.reasons for p in found.pairs] == [(Reason.CODE,)]
     assert found.pairs[0].distance is None
+
+
+def test_the_report_is_inert_and_complete(tmp_path: Path) -> None:
+    hostile = "</pre><script>alert(1)</script>\u202e"
+    original = (FOLDER / "original.py").read_text()
+    for folder, name, text in (
+        ("class", "mona", original + f"# {hostile}\n"),
+        ("class", "<b>nils", (FOLDER / "copy-renamed.py").read_text()),
+        ("class", "empty", ""),
+        ("class", "broken", "def f(:\n\x00"),
+        ("former", "otto", original),
+    ):
+        mine = tmp_path / folder / name
+        mine.mkdir(parents=True)
+        (mine / "scheduler.py").write_text(text)
+        (mine / "config.py").write_text(QUICK)
+        (mine / "submission.json").write_text(MANIFEST.replace("none: my own work", f"<i>{name} {hostile}"))
+    (tmp_path / "class/binary").mkdir()
+    (tmp_path / "class/binary/scheduler.py").write_bytes(bytes(range(256)))
+    done = subprocess.run(
+        [*GRADER, "similarity", "class", "--former", "former", "--sandbox", "sandlock"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "3 pair(s) worth a look among 6 submissions" in done.stdout
+    page = (tmp_path / "similarity/report.html").read_text()
+    assert "<script" not in page
+    assert "<b>nils" not in page
+    assert "\u202e" not in page
+    assert "Cites: &lt;i&gt;mona" in page
+    assert "<mark>" in page
+    found = json.loads((tmp_path / "similarity/report.json").read_text())
+    assert {(p["a"]["id"], p["b"]["id"]) for p in found["pairs"]} == {
+        ("<b>nils", "mona"), ("<b>nils", "otto"), ("mona", "otto"),
+    }  # fmt: skip
+    assert not (tmp_path / "leaderboard").exists()
