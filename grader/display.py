@@ -14,7 +14,8 @@ from grader.board import Kind, Leaderboard, Row
 from grader.entry import Entry
 from grader.result import Compiled, EpochRecord, SeedRun, Verdict
 
-_PIPED_WIDTH = 110
+_PIPED_WIDTH = 130
+_NARROW, _WIDE = 54, 92  # columns of a terminal beside the submission's, without and with what is derived
 _STYLES = {Verdict.OK: "green", Verdict.DIVERGED: "yellow", Verdict.INTERNAL: "magenta"}
 
 
@@ -81,9 +82,11 @@ def _accuracy(row: Row) -> str:
     return f"{100 * row.accuracy:.2f}{error} %"
 
 
-def _rank(row: Row) -> str:
+def _rank(row: Row, *, tied: bool) -> str:
     """The rank, and the ranks that it cannot be told apart from."""
-    return "" if row.rank is None else f"{row.rank} ({row.tie[0]}–{row.tie[1]})" if row.tie else str(row.rank)
+    if row.rank is None:
+        return ""
+    return f"{row.rank} ({row.tie[0]}–{row.tie[1]})" if tied and row.tie else str(row.rank)
 
 
 def _reason(row: Row) -> str:
@@ -100,26 +103,31 @@ def print_board(console: Console, board: Leaderboard) -> None:
 
 
 def board_table(board: Leaderboard, console_width: int) -> Table:
-    """The leaderboard for a terminal of that many columns; the team gives way first."""
+    """The leaderboard for a terminal of that many columns; the team gives way first, then what is derived."""
     table = Table(box=box.SIMPLE_HEAD, title=f"{board.task.name}: {board.task.description}", title_justify="left")
     names = [row.id if row.kind is Kind.STUDENT else f"{row.id} ({row.kind})" for row in board.rows]
     width = min(32, max(map(len, names), default=10))
-    table.add_column("rank (tied)", justify="right", no_wrap=True, min_width=8)
+    wide = console_width >= width + _WIDE
+    taken = width + (_WIDE if wide else _NARROW)
+    table.add_column("rank", justify="right", no_wrap=True, min_width=8 if wide else 4)
     table.add_column("submission", no_wrap=True, overflow="ellipsis", min_width=width, max_width=width)
     table.add_column("verdict", no_wrap=True, min_width=8)
     table.add_column("accuracy ± s.e.", justify="right", no_wrap=True, min_width=15)
-    table.add_column("beats default", no_wrap=True, min_width=13)
+    if wide:
+        table.add_column("contribution", justify="right", no_wrap=True, min_width=12)
+        table.add_column("beats default", no_wrap=True, min_width=13)
     table.add_column("seconds", justify="right", no_wrap=True, min_width=7)
-    table.add_column("team", no_wrap=True, overflow="ellipsis", max_width=max(8, console_width - width - 74))
+    table.add_column("team", no_wrap=True, overflow="ellipsis", max_width=max(8, console_width - taken))
     for row, name in zip(board.rows, names, strict=True):
         own = row.kind is Kind.STUDENT
         style = _STYLES.get(row.verdict, "red")
+        contribution = "" if row.contribution is None else f"{100 * row.contribution.mean:+.2f}"
         table.add_row(
-            _rank(row),
+            _rank(row, tied=wide),
             escape(name),
             f"[{style}]{row.verdict}[/]",
             _accuracy(row),
-            row.beats_default or "",
+            *((contribution, row.beats_default or "") if wide else ()),
             f"{row.seconds:.1f}",
             escape(", ".join(row.team)) if own else "",
             style=None if own else "dim",

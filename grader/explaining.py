@@ -42,8 +42,9 @@ def _recipe(row: Row) -> list[str]:
         if rate
         else ""
     )
+    epochs = "epoch" if row.epochs == 1 else "epochs"
     return [
-        f"Recipe {row.recipe[:16]}: {row.optimizer}, batch size {row.batch_size}, {row.epochs} epoch{'' if row.epochs == 1 else 's'}{course}. Equal "
+        f"Recipe {row.recipe[:16]}: {row.optimizer}, batch size {row.batch_size}, {row.epochs} {epochs}{course}. Equal "
         "recipes are one training."
     ]
 
