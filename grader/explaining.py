@@ -77,7 +77,7 @@ def _rank(row: Row, board: Leaderboard) -> list[str]:
             "pairs judged at once by Tukey's studentized range: equals are told apart in 5 % of boards at most)."
         )
     elif len(row.seeds) > 1:
-        lines.append("It can be told apart from those above and below: no tie.")
+        lines.append("It is in no tie.")
     if row.to_next is not None:
         lines.append(f"To the next student: {points(row.to_next)}.")
     scored = [r for r in board.rows if r.accuracy is not None and r.verdict.ranked]
@@ -96,7 +96,9 @@ def _contribution(row: Row) -> list[str]:
     if row.contribution is None or row.constant is None:
         return []
     if row.contribution.low == row.contribution.high == 0.0:
-        return ["Contribution of the scheduler: 0, since its rate is constant."]
+        constant = row.learning_rate is not None and row.learning_rate.distinct == 1
+        why = "since its rate is constant" if constant else "it does as well as its constant rate, seed by seed"
+        return [f"Contribution of the scheduler: 0, {why}."]
     return [
         f"Contribution of the scheduler: {points(row.contribution)}, against {100 * row.constant:.2f} % of the same "
         "configuration at its constant rate with the same seeds."

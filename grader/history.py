@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from grader.board import Graded, Kind, Past, Row
 from grader.result import Verdict
-from grader.task import Counting
+from grader.task import Counting, RankBy
 
 
-def merged(former: Row | None, new: Row, rule: Counting, limit: int | None = None) -> Row:
+def merged(former: Row | None, new: Row, rule: Counting, limit: int | None = None, by: RankBy = RankBy.ACCURACY) -> Row:
     """The row after one more grading; `limit` is how many submissions of a student may count.
 
     A fault of ours (`internal`) takes nobody's score away.
@@ -25,18 +25,25 @@ def merged(former: Row | None, new: Row, rule: Counting, limit: int | None = Non
     gradings = all_of(former)
     last = gradings[-1]
     if _same(last, new):
-        if len(new.seeds) < len(last.seeds):
-            return former  # fewer seeds of what is known better
+        if len(new.seeds) < len(last.seeds) or (last.verdict.ranked and not new.verdict.ranked):
+            return former  # fewer seeds of what is known better; or one seed more, which failed
         gradings[-1] = _past(new).model_copy(update={"graded": last.graded, "number": last.number})
     else:
         gradings = [g.model_copy(update={"regraded": True}) if g.submission == new.submission else g for g in gradings]
         gradings.append(_past(new).model_copy(update={"number": last.number + 1}))
-    return _counted(new, gradings, rule, limit)
+    return _counted(new, gradings, rule, limit, by)
 
 
-def recounted(row: Row, rule: Counting, limit: int | None = None) -> Row:
+def recounted(row: Row, rule: Counting, limit: int | None = None, by: RankBy = RankBy.ACCURACY) -> Row:
     """The row under a rule that may have changed since."""
-    return _counted(row, all_of(row), rule, limit) if row.history else row
+    return _counted(row, all_of(row), rule, limit, by) if row.history else row
+
+
+def points_of(grading: Graded, by: RankBy) -> float:
+    """What a grading with a score is ranked by; the lowest of all where its contribution is not known."""
+    if by is RankBy.CONTRIBUTION:
+        return -2.0 if grading.constant is None else (grading.accuracy or 0.0) - grading.constant
+    return grading.accuracy or 0.0
 
 
 def all_of(row: Row) -> list[Past]:
@@ -46,11 +53,13 @@ def all_of(row: Row) -> list[Past]:
 
 def _same(a: Graded, b: Graded) -> bool:
     """Whether two gradings came out alike. One may have more seeds: what both have must agree."""
-    if (a.submission, a.verdict, a.recipe) != (b.submission, b.verdict, b.recipe):
+    if (a.submission, a.recipe) != (b.submission, b.recipe):
         return False
     ours, theirs = ({s.seed: (s.verdict, s.accuracy) for s in grading.seeds} for grading in (a, b))
     common = ours.keys() & theirs.keys()
-    return bool(common or not (ours or theirs)) and all(ours[seed] == theirs[seed] for seed in common)
+    if not common:
+        return not (ours or theirs) and a.verdict is b.verdict
+    return all(ours[seed] == theirs[seed] for seed in common)
 
 
 def _past(row: Row) -> Past:
@@ -63,12 +72,12 @@ def _within(gradings: Sequence[Past], limit: int | None) -> list[Past]:
     return [g for g in gradings if limit is None or files.index(g.submission) < limit]
 
 
-def _counted(row: Row, gradings: Sequence[Past], rule: Counting, limit: int | None) -> Row:
+def _counted(row: Row, gradings: Sequence[Past], rule: Counting, limit: int | None, by: RankBy) -> Row:
     valid = [g for g in _within(gradings, limit if row.kind is Kind.STUDENT else None) if not g.regraded]
     counts = valid[-1]
     if rule is Counting.BEST and row.kind is Kind.STUDENT:
         scored = [g for g in valid if g.verdict.ranked and g.accuracy is not None]
-        counts = max(scored, key=lambda g: (g.accuracy or 0.0, -g.number), default=counts)
+        counts = max(scored, key=lambda g: (points_of(g, by), -g.number), default=counts)
     fields = {name: getattr(counts, name) for name in Graded.model_fields}
     others = tuple(g for g in gradings if g is not counts)
     return Row.model_construct(**fields, id=row.id, kind=row.kind, rank=row.rank, history=others)

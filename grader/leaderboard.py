@@ -68,9 +68,11 @@ def ranked(rows: Iterable[Row], by: RankBy = RankBy.ACCURACY) -> tuple[Row, ...]
 
     def comparable(row: Row) -> float:
         """The score without the last bits of its summation, so that equal scores are equal."""
-        if by is RankBy.CONTRIBUTION:
-            return -2.0 if row.constant is None else round((row.accuracy or 0.0) - row.constant, 12)
-        return round(row.accuracy or 0.0, 12)
+        return round(history.points_of(row, by), 12)
+
+    def placed(row: Row, rank: int | None) -> Row:
+        """With its rank; what other rows decide as well is for `settled`."""
+        return row.model_copy(update={**standing.BLANK, "rank": rank})
 
     scored: list[Row] = []
     unscored: list[Row] = []
@@ -81,14 +83,14 @@ def ranked(rows: Iterable[Row], by: RankBy = RankBy.ACCURACY) -> tuple[Row, ...]
     students, rank, last = 0, 0, math.inf
     for row in scored:
         if row.kind is not Kind.STUDENT:
-            result.append(row.model_copy(update={"rank": None}))
+            result.append(placed(row, None))
             continue
         students += 1
         if comparable(row) != last:
             rank, last = students, comparable(row)
-        result.append(row.model_copy(update={"rank": rank}))
+        result.append(placed(row, rank))
     unscored.sort(key=lambda r: (r.kind is not Kind.STUDENT, r.id))
-    return (*result, *(row.model_copy(update={"rank": None}) for row in unscored))
+    return (*result, *(placed(row, None) for row in unscored))
 
 
 def settled(board: Leaderboard) -> Leaderboard:
@@ -131,6 +133,8 @@ def check_fits(path: Path, empty: Leaderboard) -> None:
     if there is not None and _other(there, empty):
         names = ("name", "model_hash", "data_hash", "seeds")
         changed = [n.removesuffix("_hash") for n in names if getattr(there.task, n) != getattr(empty.task, n)]
+        if there.task.ranking.public_share != empty.task.ranking.public_share:
+            changed.append("public_share")
         raise UsageError(
             f"{path} holds scores of another task (its {' and '.join(changed)} differ): move it away, or name another "
             f"file with --leaderboard {path.with_name(empty.task.name + '.json')}"
@@ -139,7 +143,8 @@ def check_fits(path: Path, empty: Leaderboard) -> None:
 
 def _other(a: Leaderboard, b: Leaderboard) -> bool:
     def identity(board: Leaderboard) -> tuple[object, ...]:
-        return board.task.name, board.task.model_hash, board.task.data_hash, board.task.seeds
+        task = board.task
+        return task.name, task.model_hash, task.data_hash, task.seeds, task.ranking.public_share
 
     return identity(a) != identity(b)
 
@@ -190,12 +195,12 @@ def update(path: Path, empty: Leaderboard, rows: Iterable[Row]) -> tuple[Leaderb
             aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
             path.rename(aside)
             there, remark = None, f"{error}; it is kept as {aside.name} and a new one begun"
-        rule, limit = empty.task.counts, empty.task.ranking.max_gradings
+        rule, limit, by = empty.task.counts, empty.task.ranking.max_gradings, empty.task.ranking.by
         former = there.rows if there and not _other(there, empty) else ()
-        merged = {(r.kind, r.id): history.recounted(r, rule, limit) for r in former}
+        merged = {(r.kind, r.id): history.recounted(r, rule, limit, by) for r in former}
         for row in rows:
             key = (row.kind, row.id)
-            merged[key] = history.merged(merged.get(key), row, rule, limit)
-        board = empty.model_copy(update={"rows": ranked(merged.values(), empty.task.ranking.by), "updated": now()})
+            merged[key] = history.merged(merged.get(key), row, rule, limit, by)
+        board = empty.model_copy(update={"rows": ranked(merged.values(), by), "updated": now()})
         write_atomically(path, _text(board))
         return board, remark

@@ -30,7 +30,7 @@ class Final(Frozen):
 
 
 class Finals(Frozen):
-    """`finals.json`: the withheld scores of everything a student handed in, by the hash of the files."""
+    """The withheld scores of everything a student handed in, by the hash of the files."""
 
     gradings: dict[str, tuple[Final, ...]]
 
@@ -46,25 +46,44 @@ def write_log(
     """Write `log.json` for machines and `log.txt` for people; the folder they lie in."""
     folder = folder_of(results, row.kind, row.id)
     order = [score.seed for score in row.seeds]
-    kept = tuple(sorted(runs, key=lambda run: order.index(run.seed)))
-    log = Log(row=row, compiled=compiled, runs=kept, constants=tuple(constants[s] for s in order if s in constants))
+    runs = sorted(runs, key=lambda run: order.index(run.seed))
+    still = (constants[seed] for seed in order if seed in constants)
+    log = Log(
+        row=row,
+        compiled=compiled,
+        runs=tuple(run.model_copy(update={"final": None}) for run in runs),
+        constants=tuple(run.model_copy(update={"final": None}) for run in still),
+    )
     write_atomically(folder / "log.json", log.model_dump_json(indent=1) + "\n")
     write_atomically(folder / "log.txt", describe(log))
-    finals = tuple(
-        Final(seed=run.seed, accuracy=run.final, constant=constants[run.seed].final if run.seed in constants else None)
-        for run in log.runs
-        if run.final is not None
-    )
-    if finals:
-        known = read_finals(results, row.kind, row.id)
-        gradings = {**(known.gradings if known else {}), row.submission: finals}
-        write_atomically(folder / "finals.json", Finals(gradings=gradings).model_dump_json(indent=1) + "\n")
+    _keep_finals(results, row, {run.seed: run for run in runs}, constants)
     return folder
+
+
+def _keep_finals(results: Path, row: Row, runs: Mapping[int, SeedRun], constants: Mapping[int, SeedRun]) -> None:
+    """Add to what is withheld; seeds of an earlier run with more of them stay."""
+    new = {
+        seed: Final(seed=seed, accuracy=run.final, constant=constants[seed].final if seed in constants else None)
+        for seed, run in runs.items()
+        if run.final is not None
+    }
+    if new:
+        known = read_finals(results, row.kind, row.id)
+        gradings = dict(known.gradings) if known else {}
+        merged = {final.seed: final for final in gradings.get(row.submission, ())} | new
+        gradings[row.submission] = tuple(merged.values())
+        text = Finals(gradings=gradings).model_dump_json(indent=1) + "\n"
+        write_atomically(_finals_path(results, row.kind, row.id), text)
+
+
+def _finals_path(results: Path, kind: Kind, identity: str) -> Path:
+    """Apart from the logs, which students may ask for."""
+    return results / "finals" / kind.value / f"{identity}.json"
 
 
 def read_finals(results: Path, kind: Kind, identity: str) -> Finals | None:
     """The withheld scores of a submission; None where there are none."""
-    return _read(folder_of(results, kind, identity) / "finals.json", Finals)
+    return _read(_finals_path(results, kind, identity), Finals)
 
 
 def read_log(results: Path, kind: Kind, identity: str) -> Log | None:

@@ -143,12 +143,15 @@ def run_class(
                 _say(console, f"site: {publication.site.folder / 'index.html'}")
             rows = ready.grading(board_path, Observers(observers), force=force).grade(entries)
             final = settle(board_path)
-            while adaptive and final is not None and (rows_wanting := _wanting(final, entries)):
-                keys = {(row.kind, row.id): seeds_of(ready.task.seeds, len(row.seeds) + 1) for row in rows_wanting}
+            stuck: set[str] = set()  # recipes that another seed was tried for and did not stick
+            while adaptive and final is not None and (wanted := _wanting(final, entries, stuck)):
+                keys = {key: seeds_of(ready.task.seeds, count + 1) for key, (_, count) in wanted.items()}
                 again = [entry for entry in entries if (entry.kind, entry.submission.id) in keys]
                 _say(console, f"another seed for {len(again)} that a neighbour on the board cannot be told from")
-                ready.grading(board_path, Quiet(observers), seeds=keys).grade(again)
+                rows += ready.grading(board_path, Quiet(observers), seeds=keys).grade(again)
                 final = settle(board_path)
+                there = {(row.kind, row.id): len(row.seeds) for row in final.rows} if final is not None else {}
+                stuck |= {recipe for key, (recipe, count) in wanted.items() if there.get(key, 0) <= count}
             if publication is not None and final is not None:
                 page.settle(final)
     if final is not None:
@@ -164,10 +167,18 @@ def run_class(
     _raise_for(rows)
 
 
-def _wanting(board: Leaderboard, entries: list[Entry]) -> list[Row]:
-    """The rows that want a seed more, of those that are graded here, in the version that is."""
+def _wanting(board: Leaderboard, entries: list[Entry], stuck: set[str]) -> dict[tuple[Kind, str], tuple[str, int]]:
+    """Recipe and number of seeds of the rows that want another; equal recipes go together.
+
+    Of those that are graded here, in the version that is.
+    """
     here = {(entry.kind, entry.submission.id): entry.submission.content_key for entry in entries}
-    return [row for row in wanting(board) if here.get((row.kind, row.id)) == row.submission]
+    recipes = {row.recipe for row in wanting(board)} - stuck
+    return {
+        (row.kind, row.id): (row.recipe, len(row.seeds))
+        for row in board.rows
+        if row.recipe is not None and row.recipe in recipes and here.get((row.kind, row.id)) == row.submission
+    }
 
 
 def _before(path: Path, empty: Leaderboard) -> Leaderboard:
@@ -179,7 +190,7 @@ def _before(path: Path, empty: Leaderboard) -> Leaderboard:
 
 
 def _raise_for(rows: list[Row]) -> None:
-    ours = [row.id for row in rows if row.verdict is Verdict.INTERNAL]
+    ours = sorted({row.id for row in rows if row.verdict is Verdict.INTERNAL})
     if ours:
         raise InternalError(f"not graded, by no fault of theirs: {', '.join(ours)}; run again to retry")
 
@@ -222,7 +233,7 @@ def run_gradescope(
         board = settle(board_path)
     _raise_for(rows)
     assert board is not None
-    row = next(row for row in rows if row.kind is Kind.STUDENT)
+    row = next(row for row in board.rows if row.kind is Kind.STUDENT)
     log = read_log(ready.store.folder, row.kind, row.id)
     assert log is not None
     text = gradescope.results(row, awards(row, board), log.compiled.violations, log.compiled.output)

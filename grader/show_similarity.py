@@ -26,7 +26,7 @@ def run_similarity(
     """Write `out`/report.html and report.json. Raises GraderError."""
     console = Console()
     found = [(submission, Origin.CLASS, "") for submission in discover(submissions)[0]]
-    for folder in former:
+    for folder in dict.fromkeys(path.resolve() for path in former):
         found += [(submission, Origin.FORMER, str(folder)) for submission in discover(folder)[0]]
     with ready_to_grade(console, task_name, sandbox_name, "cpu", 0, results) as ready:
         found += [(entry.submission, Origin.REFERENCE, "") for entry in references_for(None, ready.facts)]

@@ -5,7 +5,7 @@ block design (Fisher, The Design of Experiments, 1935). What a seed does to all 
 noise that is left is taken to be alike for all rows, and pooled over them: with three seeds a row's own spread says
 next to nothing, that of thirty rows much. A row that scatters far beyond the others (beyond what one in ten
 thousand would; half-trained ones do) is left out of the pool and compared by its own seeds alone, each pair at
-95 % (Student's paired t).
+95 % (Student's paired t), and in no tie: else noise would buy one.
 
 The intervals. Of one difference: 95 % by Student's t with the pool's degrees of freedom. For ties all pairs are
 judged at once: the chance that any two equal rows are told apart is at most 5 % (Tukey's studentized range; Kramer,
@@ -25,7 +25,8 @@ from grader.intervals import CONFIDENCE, Difference, paired_difference
 from grader.task import RankBy
 
 _OUTLIER = 1e-4
-_DERIVED = ("contribution", "to_default", "to_next", "beats_default", "tie")
+#: What a row has before it is settled.
+BLANK: dict[str, object] = dict.fromkeys(("contribution", "to_default", "to_next", "beats_default", "tie"))
 Scores = Mapping[int, float]  # accuracy by seed
 
 
@@ -38,13 +39,12 @@ class Noise:
     pooled: frozenset[str]  # the rows it holds for, by key
 
     @staticmethod
-    def of(table: Mapping[str, Scores]) -> "Noise":
-        """Fitted to the seeds that all rows share. Without at least two rows and two seeds it says nothing (df 0)."""
-        shared = set.intersection(*(set(s) for s in table.values())) if table else set()
-        seeds = sorted(shared)
-        if len(table) < 2 or len(seeds) < 2:
+    def of(table: Mapping[str, Scores], seeds: Sequence[int]) -> "Noise":
+        """Fitted to the rows that have all of `seeds`. Without at least two of both it says nothing (df 0)."""
+        whole = {key: scores for key, scores in table.items() if all(seed in scores for seed in seeds)}
+        if len(whole) < 2 or len(seeds) < 2:
             return Noise(0.0, 0, frozenset())
-        rows = _alike(table, seeds)
+        rows = _alike(whole, seeds)
         df = (len(rows) - 1) * (len(seeds) - 1)
         total = math.fsum(_squares(rows, seeds, fmean).values())
         return Noise(total / df, df, frozenset(rows)) if df else Noise(0.0, 0, frozenset())
@@ -92,14 +92,19 @@ class Comparison:
     """Compares rows of one board, all of which have a score."""
 
     def __init__(self, rows: Iterable[Row], task: BoardTask, by: RankBy = RankBy.ACCURACY) -> None:
+        rows = list(rows)
         self._scores: dict[str, Scores] = {}
         for row in rows:
             scores = _scores(row, by)
+            if not scores:
+                continue
             if len(scores) > len(self._scores.get(_key(row), ())):
                 self._scores[_key(row)] = scores
         base, cap = task.seeds, task.ranking.max_seeds
         self._distinct = len(self._scores)
-        self._noise = Noise.of(self._scores)
+        still = {_still_key(row): _constants(row) for row in rows} if by is RankBy.ACCURACY else {}
+        still = {key: scores for key, scores in still.items() if scores and scores not in self._scores.values()}
+        self._noise = Noise.of({**self._scores, **still}, base)
         more = any(len(scores) > len(base) for scores in self._scores.values())
         self._looks = max(1, cap - len(base) + 1) if more else 1
 
@@ -129,7 +134,9 @@ class Comparison:
             return None
         if all(own == still for own, still in pairs):
             return Difference(mean=0.0, low=0.0, high=0.0, pairs=len(pairs))
-        if not (self._noise.df and _key(row) in self._noise.pooled):
+        still = _constants(row)
+        calm = still in self._scores.values() or _still_key(row) in self._noise.pooled
+        if not (self._noise.df and _key(row) in self._noise.pooled and calm):
             level = 1 - (1 - CONFIDENCE) / self._looks
             return paired_difference([own for own, _ in pairs], [still for _, still in pairs], level)
         mean = fmean(own - still for own, still in pairs)
@@ -137,8 +144,16 @@ class Comparison:
         return Difference(mean=mean, low=mean - half, high=mean + half, pairs=len(pairs))
 
     def told_apart(self, a: Row, b: Row) -> bool:
-        """Whether two rows differ, judged together with all other pairs of the board."""
-        return self._compare(a, b, self._distinct).told_apart
+        """Whether two rows differ, judged together with all other pairs of the board.
+
+        Where no noise is known (one seed) or seen, different means are different: a tie would be no more than a guess.
+        """
+        gap = self._compare(a, b, self._distinct)
+        return gap.told_apart if gap.low is not None and gap.low != gap.high else gap.mean != 0.0
+
+    def steady(self, row: Row) -> bool:
+        """Whether the row scatters as the others do, so that its noise is known."""
+        return not self._noise.df or _key(row) in self._noise.pooled
 
     def _compare(self, a: Row, b: Row, among: int | None) -> Difference:
         if _key(a) == _key(b):  # the same training: no chance is in it
@@ -160,9 +175,21 @@ def _key(row: Row) -> str:
     return row.recipe or f"{row.kind} {row.id}"
 
 
+def _still_key(row: Row) -> str:
+    """Equal trainings at a constant rate are one, whoever's they are."""
+    return f"constant {sorted(_constants(row).items())}"
+
+
+def _constants(row: Row) -> dict[int, float]:
+    return {s.seed: s.constant for s in row.seeds if s.constant is not None}
+
+
 def _scores(row: Row, by: RankBy) -> dict[int, float]:
     if by is RankBy.CONTRIBUTION:
-        return {s.seed: s.accuracy - s.constant for s in row.seeds if s.accuracy is not None and s.constant is not None}
+        found = {
+            s.seed: s.accuracy - s.constant for s in row.seeds if s.accuracy is not None and s.constant is not None
+        }
+        return found if len(found) == len(row.seeds) else {}
     return {s.seed: s.accuracy for s in row.seeds if s.accuracy is not None}
 
 
@@ -178,7 +205,7 @@ def settled(rows: Sequence[Row], task: BoardTask) -> tuple[Row, ...]:
     result = []
     for row in rows:
         own = row.kind is Kind.STUDENT
-        facts: dict[str, object] = dict.fromkeys(_DERIVED)
+        facts: dict[str, object] = dict(BLANK)
         if row.accuracy is not None and row.verdict.ranked:
             facts["contribution"] = comparison.contribution(row)
         if row.accuracy is not None and row.verdict.ranked and row is not default and default is not None:
@@ -202,7 +229,7 @@ def _beats(difference: Difference) -> Beats:
 def _ties(students: Sequence[Row], comparison: Comparison) -> dict[str, tuple[int, int]]:
     """First and last rank of each student's tie group: who cannot be told apart from the group's first row."""
     groups: list[list[Row]] = []
-    for row in students:
+    for row in filter(comparison.steady, students):
         if groups and not comparison.told_apart(groups[-1][0], row):
             groups[-1].append(row)
         else:

@@ -111,3 +111,24 @@ def test_every_row_has_a_line_of_its_own(tmp_path: Path, empty: Leaderboard) -> 
     changed = [new for old, new in zip(before, after, strict=True) if old != new and '"updated"' not in old]
     assert len(changed) == 1
     assert '"bo"' in changed[0]
+
+
+def seeded(row: Row, *scores: tuple[float | None, Verdict]) -> Row:
+    seeds = tuple(SeedScore(seed=s, verdict=v, accuracy=a, seconds=1) for s, (a, v) in enumerate(scores))
+    bad = next((v for _, v in scores if not v.ranked), Verdict.DIVERGED)
+    worst = next((v for _, v in scores if v is not Verdict.OK), Verdict.OK)
+    return row.model_copy(update={"seeds": seeds, "verdict": bad if not bad.ranked else worst})
+
+
+def test_a_seed_more_is_no_other_grading_and_never_costs_the_score() -> None:
+    from grader.history import merged
+
+    ok, diverged, timeout = Verdict.OK, Verdict.DIVERGED, Verdict.TIMEOUT
+    two = seeded(graded("a", 0.8, 1), (0.8, ok), (0.8, ok))
+    three = seeded(graded("a", 0.7, 2), (0.8, ok), (0.8, ok), (0.5, diverged))
+    failed_ = seeded(graded("a", None, 3, timeout), (0.8, ok), (0.8, ok), (None, timeout))
+    for rule in Counting:
+        assert merged(two, failed_, rule).seeds == two.seeds
+        more = merged(two, three, rule)
+        assert (more.seeds, more.history, more.number) == (three.seeds, (), 1)
+        assert merged(more, two, rule) == more

@@ -45,6 +45,17 @@ def test_a_constant_rate_that_the_schedule_never_uses_is_brought_into_its_range(
     assert constant_of(recipe, []).groups[0].lr.values == (rates[0],)
 
 
+@pytest.mark.parametrize(("once", "bound"), [("1e-9", 0.25), ("0.9", 4.0)])
+def test_a_rate_of_one_step_is_no_yardstick(compiled: Compile, once: str, bound: float) -> None:
+    """Else a constant rate at which nothing is learned would make any schedule shine."""
+    cunning = SCHEDULER.replace("base_lr * 0.99**self.last_epoch", f"{once} if self.last_epoch == 0 else 0.03")
+    result = compiled(make(scheduler=cunning, config=QUICK.replace("lr=0.05", f"lr={once}")))
+    assert result.recipe is not None
+    (rate,) = constant_of(result.recipe, result.base_rates).groups[0].lr.values
+    rates = list(result.recipe.groups[0].lr.expand())
+    assert rate == pytest.approx(bound * sum(rates) / len(rates))
+
+
 def test_the_optimizer_s_own_rate_is_known_even_where_the_schedule_starts_elsewhere(compiled: Compile) -> None:
     warm = SCHEDULER.replace("0.99**self.last_epoch", "min(1, (self.last_epoch + 1) / 10)")
     result = compiled(make(scheduler=warm))
@@ -78,10 +89,17 @@ def test_the_contribution_stands_beside_the_accuracy(where: Path) -> None:
     assert len(list((where / "results/mine/runs").rglob("*.json"))) == 10
 
 
+def finals(where: Path, name: str) -> list[float]:
+    known = json.loads((where / f"results/mine/finals/student/{name}.json").read_text())
+    (gradings,) = known["gradings"].values()
+    return [final["accuracy"] for final in gradings]
+
+
 def test_withheld_scores_stay_in_the_results(where: Path, tmp_path: Path) -> None:
-    log = json.loads((where / "results/mine/submissions/student/student00/log.json").read_text())
-    finals = [r["final"] for r in log["runs"]]
-    assert all(0 <= value <= 1 for value in finals)
+    text = (where / "results/mine/submissions/student/student00/log.json").read_text()
+    log = json.loads(text)
+    assert {r["final"] for r in log["runs"]} == {None}  # students may ask for their log
+    assert all(0 <= value <= 1 for value in finals(where, "student00"))
     shown = [r["accuracy"] for r in log["runs"]]
     assert [s["accuracy"] for s in rows(where)["student", "student00"]["seeds"]] == shown
     published = (where / "leaderboard/leaderboard.json").read_text()
@@ -98,8 +116,7 @@ def test_the_final_ranking_is_by_the_withheld_images(where: Path, tmp_path: Path
     text = (tmp_path / "site/index.html").read_text()
     assert "Final leaderboard" in text
     assert "179 held-out images" in text
-    log = json.loads((where / "results/mine/submissions/student/student00/log.json").read_text())
-    final = sum(r["final"] for r in log["runs"]) / 2
+    final = sum(finals(where, "student00")) / 2
     assert f"{100 * final:.2f} %" in text
     elsewhere = call(where, "publish", "--final", "--results", "nowhere", "--out", str(tmp_path / "other"))
     assert elsewhere.returncode == 2
@@ -125,12 +142,16 @@ def test_adaptive_seeds_are_added_and_never_lost(where: Path, tmp_path: Path) ->
     assert max(counts.values()) == 3  # these schedules differ by a hair: more seeds were wanted
     assert counts["reference", "cosine"] == 2
     assert all(row["history"] == [] for row in rows(here).values())  # no grading of its own
+    published = call(here, "publish", "--final", "--out", "after")
+    assert published.returncode == 0, published.stderr
     before = board(here)["rows"]
     assert run(here / "class", *arguments, where=here).returncode == 0
     strip = ("seconds",)
     assert [{k: v for k, v in r.items() if k not in strip} for r in board(here)["rows"]] == [
         {k: v for k, v in r.items() if k not in strip} for r in before
     ]
+    published = call(here, "publish", "--final", "--out", "after")  # the further seeds' withheld scores are still there
+    assert published.returncode == 0, published.stderr
 
 
 def test_a_row_is_explained(where: Path) -> None:

@@ -95,14 +95,14 @@ def show(
     from rich.console import Console
 
     from grader.display import print_board
-    from grader.leaderboard import read
+    from grader.leaderboard import read, settled
     from grader.publish.github import only_text
 
     board = read(leaderboard)
     if board is None:
         raise UsageError(f"there is no leaderboard at {leaderboard}: grader run makes one")
     with only_text():
-        print_board(Console(), board)
+        print_board(Console(), settled(board))
 
 
 @app.command()

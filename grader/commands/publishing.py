@@ -60,7 +60,8 @@ def export(
     submissions: Annotated[str, typer.Option(help="annotations: the submissions' folder in the repository.")] = (
         "submissions"
     ),
-    results: Annotated[Path, typer.Option(help="gradescope: where grader run keeps the logs.")] = Path("results"),
+    results: Annotated[Path, typer.Option(help="Where grader run keeps its results.")] = Path("results"),
+    final: Annotated[bool, typer.Option("--final", help="By the held-out images that the board did not show.")] = False,
 ) -> None:
     """Write the leaderboard, or one submission of it, as another program reads it.
 
@@ -68,13 +69,15 @@ def export(
     Of one submission (--id): gradescope, codabench, classroom, badge.
     """
     from grader.exporting import FORMATS, Request
+    from grader.final import final_board
 
     if form not in FORMATS:
         raise UsageError(f"there is no format {form!r}: use {', '.join(FORMATS)}")
     from grader.publish.names import parse
 
+    board = _read(leaderboard)
     request = Request(
-        board=_read(leaderboard),
+        board=final_board(board, results) if final else board,
         names=parse(names, key_file),
         identity=identity,
         roster=roster,

@@ -9,7 +9,7 @@ from . import optimizer, skeleton, transforms
 from .modules import SubmissionImporter
 from .report import Report
 from .torch_schedulers import Watch
-from .trace import MAX_RATE, Player, explain_get_lr
+from .trace import Player, explain_get_lr
 
 _LISTENED = 30  # steps in which every call is looked at
 _SHORT_RUN = 50  # steps that are still played where the configuration does not say how many
@@ -41,7 +41,7 @@ class Compiler:
         built = self._optimizer(config)
         if built is not None and scheduler_class is not None and kwargs is not None:
             name, groups, frozen, made = built
-            self.base_rates = base_rates(made)
+            self.base_rates = optimizer.base_rates(made)
             player = self._play(scheduler_class, kwargs, made, batch_size, epochs, watch)
             if player is not None and batch_size is not None and epochs is not None:
                 recipe = {
@@ -344,12 +344,3 @@ def _instances(kind: Any) -> list[Any]:
     import gc
 
     return [thing for thing in gc.get_objects() if type(thing) is kind]
-
-
-def base_rates(optimizer: Any) -> list[float]:
-    """The groups' learning rates as the optimizer was made; none where one is no plain number (said elsewhere)."""
-    try:
-        rates = [float(group["lr"]) for group in optimizer.param_groups]
-    except Exception:
-        return []
-    return rates if all(0.0 <= rate <= MAX_RATE for rate in rates) else []

@@ -8,6 +8,7 @@ from torch import nn
 
 from .report import Report
 
+MAX_RATE = 1e15  # beyond it nothing trains; the host holds the same bound
 #: How an update is computed, not what it computes: the trainer chooses these itself.
 IMPLEMENTATION = frozenset({"foreach", "fused", "capturable", "differentiable"})
 _UNUSABLE = {
@@ -109,3 +110,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)) and len(value) <= 8:
         return [plain(v) for v in value]
     raise NotPlain(f"a {type(value).__name__}")
+
+
+def base_rates(optimizer: Any) -> list[float]:
+    """The groups' learning rates as the optimizer was made; none where one is no plain number (said elsewhere)."""
+    try:
+        rates = [float(group["lr"]) for group in optimizer.param_groups]
+    except Exception:
+        return []
+    return rates if all(0.0 <= rate <= MAX_RATE for rate in rates) else []

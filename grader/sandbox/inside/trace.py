@@ -11,13 +11,10 @@ from typing import Any
 
 import torch
 
-from .optimizer import NotPlain, hyperparameters, plain
+from .optimizer import MAX_RATE, NotPlain, hyperparameters, plain
 from .report import Report, describe, explain, locate
 
 _TIMED = 200
-
-
-MAX_RATE = 1e15  # beyond it nothing trains; the host holds the same bound
 
 
 class Runs:
