@@ -242,7 +242,7 @@ def test_equal_submissions_are_trained_once(tmp_path: Path) -> None:
     found = rows(tmp_path)
     assert found["student", "copy"]["recipe"] == found["student", "student00"]["recipe"]
     assert found["student", "copy"]["rank"] == found["student", "student00"]["rank"] == 1
-    # Three seeds of: the submission, its configuration at the constant rate, and both references, whose own is `constant`.
+    # Three seeds each: the submission, its configuration at the constant rate, and both references (one is constant).
     assert len(list((tmp_path / "results/digits/runs").rglob("*.json"))) == 3 * 4
 
 
