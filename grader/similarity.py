@@ -23,8 +23,8 @@ SAME_BEHAVIOUR = 0.002  # mean distance of two shapes, of 1: rounding and a step
 SAME_CODE = 0.4  # share of what is a submission's own
 MIN_OVERLAP = 60  # characters of the token stream: about three lines
 _GRAM, _WINDOW = 16, 6  # characters: shorter than copydetect's usual, for files of thirty lines
-_COMMON = 0.4  # share of the class from which on a fingerprint is nobody's own
-_COMMON_AT_LEAST = 6
+_COMMON = 0.3  # share of the class from which on a fingerprint is nobody's own
+_COMMON_AT_LEAST = 4
 
 
 class Origin(StrEnum):
