@@ -78,6 +78,11 @@ class Graded(Frozen):
     submission: str = ""  # SHA-256 of the files that were graded
     number: int = 1  # counts a student's gradings, from 1
 
+    @property
+    def scored(self) -> bool:
+        """Whether there is a score that counts in a ranking."""
+        return self.accuracy is not None and self.verdict.ranked
+
 
 class Past(Graded):
     """A grading that does not count, kept for the record."""

@@ -15,7 +15,7 @@ def explain(row: Row, board: Leaderboard, board_path: str) -> list[str]:
     if row.detail:
         lines.append(f"  {row.detail.splitlines()[-1]}")
     lines += _recipe(row)
-    if row.accuracy is not None and row.verdict.ranked:
+    if row.scored:
         lines += [*_score(row), *_rank(row, board), *_default(row, board), *_contribution(row)]
     lines += _history(row, board)
     versions = board.versions
@@ -80,7 +80,7 @@ def _rank(row: Row, board: Leaderboard) -> list[str]:
         lines.append("It is in no tie.")
     if row.to_next is not None:
         lines.append(f"To the next student: {points(row.to_next)}.")
-    scored = [r for r in board.rows if r.accuracy is not None and r.verdict.ranked]
+    scored = [r for r in board.rows if r.scored]
     lines.append(Comparison(scored, board.task, by).about(row))
     return lines
 

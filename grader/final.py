@@ -27,7 +27,7 @@ def final_board(board: Leaderboard, results: Path) -> Leaderboard:
 
 
 def _row(row: Row, results: Path, missing: list[str]) -> Row:
-    if row.accuracy is None or not row.verdict.ranked:
+    if not row.scored:
         return row
     known = read_finals(results, row.kind, row.id)
     finals = {final.seed: final for final in known.gradings.get(row.submission, ())} if known else {}

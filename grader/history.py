@@ -76,7 +76,7 @@ def _counted(row: Row, gradings: Sequence[Past], rule: Counting, limit: int | No
     valid = [g for g in _within(gradings, limit if row.kind is Kind.STUDENT else None) if not g.regraded]
     counts = valid[-1]
     if rule is Counting.BEST and row.kind is Kind.STUDENT:
-        scored = [g for g in valid if g.verdict.ranked and g.accuracy is not None]
+        scored = [g for g in valid if g.scored]
         counts = max(scored, key=lambda g: (points_of(g, by), -g.number), default=counts)
     fields = {name: getattr(counts, name) for name in Graded.model_fields}
     others = tuple(g for g in gradings if g is not counts)

@@ -77,7 +77,7 @@ def ranked(rows: Iterable[Row], by: RankBy = RankBy.ACCURACY) -> tuple[Row, ...]
     scored: list[Row] = []
     unscored: list[Row] = []
     for row in rows:
-        (scored if row.verdict.ranked and row.accuracy is not None else unscored).append(row)
+        (scored if row.scored else unscored).append(row)
     scored.sort(key=lambda r: (-comparable(r), r.kind is not Kind.STUDENT, r.graded, r.id))
     result: list[Row] = []
     students, rank, last = 0, 0, math.inf
@@ -122,6 +122,14 @@ def read(path: Path) -> Leaderboard | None:
         return Leaderboard.model_validate_json(data)
     except (strict_json.JsonError, ValidationError) as error:
         raise SetupError(f"{path} is not a leaderboard of this version: {str(error).splitlines()[0]}") from None
+
+
+def board_at(path: Path) -> Leaderboard:
+    """The settled board at `path`, for showing. Raises UsageError where there is none, else as `read` does."""
+    board = read(path)
+    if board is None:
+        raise UsageError(f"there is no leaderboard at {path}: grader run makes one")
+    return settled(board)
 
 
 def check_fits(path: Path, empty: Leaderboard) -> None:

@@ -25,7 +25,7 @@ def awards(row: Row, board: Leaderboard) -> tuple[Award, ...]:
     Raises UsageError where the default scheduler, which some points hang on, has no score itself.
     """
     points = board.task.points
-    scored = row.verdict.ranked and row.accuracy is not None
+    scored = row.scored
     result = [
         Award(
             name="Accepted and trained",

@@ -16,6 +16,7 @@ from grader.recipe import Frozen
 from grader.result import EpochRecord
 from grader.study import FigureKind
 from grader.studying import Outcome, Trial
+from grader.templating import environment
 
 _NOTES = {
     FigureKind.CURVES: "Lines are means over the seeds, bands run from the lowest to the highest seed; the rate is "
@@ -61,7 +62,8 @@ def write(outcomes: Sequence[Outcome], folder: Path, command: str) -> Path:
     first = outcomes[0]
     summary = _summary(outcomes, folder) if several else None
     title = "Learning-rate schedules" if several else first.study.title
-    page = _template().render(
+    template = environment(Path(__file__).parent / "templates").get_template("study.html")
+    page = template.render(
         title=f"{title} on {first.task.name}",
         setting=f"{first.task.description}. {len(first.task.seeds)} seeds per schedule, "
         f"{first.study.setup.epochs} epochs, trained on {first.trainer.device}.",
@@ -77,13 +79,6 @@ def write(outcomes: Sequence[Outcome], folder: Path, command: str) -> Path:
     path = folder / "report.html"
     write_atomically(path, page)
     return path
-
-
-def _template() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    loader = FileSystemLoader(Path(__file__).parent / "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template("study.html")
 
 
 def _picture(svg: str, path: Path) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup, escape
 from rich.console import Console
@@ -17,6 +16,7 @@ from grader.sandbox.compiling import compile_submission
 from grader.scaffolding import kit_file
 from grader.similarity import Candidate, Findings, Origin
 from grader.submission import Submission, discover
+from grader.templating import environment
 from grader.text import clean
 
 
@@ -71,12 +71,9 @@ def _one_line(text: str) -> str:
 
 def page(findings: Findings, title: str, compared: Sequence[Candidate]) -> str:
     """The report as HTML; all of it is escaped, and no script runs."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    loader = FileSystemLoader(Path(__file__).parent / "templates")
-    environment: Any = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    template = environment(Path(__file__).parent / "templates").get_template("similarity.html")
     return str(
-        environment.get_template("similarity.html").render(
+        template.render(
             title=title,
             found=findings,
             compared=len(compared),

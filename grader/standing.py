@@ -136,12 +136,7 @@ class Comparison:
             return Difference(mean=0.0, low=0.0, high=0.0, pairs=len(pairs))
         still = _constants(row)
         calm = still in self._scores.values() or _still_key(row) in self._noise.pooled
-        if not (self._noise.df and _key(row) in self._noise.pooled and calm):
-            level = 1 - (1 - CONFIDENCE) / self._looks
-            return paired_difference([own for own, _ in pairs], [still for _, still in pairs], level)
-        mean = fmean(own - still for own, still in pairs)
-        half = _single(self._noise.df, self._looks) * math.sqrt(2 * self._noise.variance / len(pairs))
-        return Difference(mean=mean, low=mean - half, high=mean + half, pairs=len(pairs))
+        return self._gap(pairs, calm=calm and _key(row) in self._noise.pooled)
 
     def told_apart(self, a: Row, b: Row) -> bool:
         """Whether two rows differ, judged together with all other pairs of the board.
@@ -160,14 +155,19 @@ class Comparison:
             return Difference(mean=0.0, low=0.0, high=0.0, pairs=len(a.seeds))
         x, y = self._scores[_key(a)], self._scores[_key(b)]
         seeds = [s for s in x if s in y]
+        calm = {_key(a), _key(b)} <= self._noise.pooled
+        return self._gap([(x[s], y[s]) for s in seeds], calm=calm, among=among)
+
+    def _gap(self, pairs: Sequence[tuple[float, float]], *, calm: bool, among: int | None = None) -> Difference:
+        """Mean difference of pairs, with the pooled noise where both sides are `calm`; judged `among` so many rows."""
         noise = self._noise
-        if not (noise.df and {_key(a), _key(b)} <= noise.pooled):
+        if not (noise.df and calm):
             level = 1 - (1 - CONFIDENCE) / self._looks
-            return paired_difference([x[s] for s in seeds], [y[s] for s in seeds], level)
-        mean = fmean(x[s] - y[s] for s in seeds)
+            return paired_difference([x for x, _ in pairs], [y for _, y in pairs], level)
+        mean = fmean(x - y for x, y in pairs)
         factor = _single(noise.df, self._looks) if among is None else _among(among, noise.df, self._looks)
-        half = factor * math.sqrt(2 * noise.variance / len(seeds))
-        return Difference(mean=mean, low=mean - half, high=mean + half, pairs=len(seeds))
+        half = factor * math.sqrt(2 * noise.variance / len(pairs))
+        return Difference(mean=mean, low=mean - half, high=mean + half, pairs=len(pairs))
 
 
 def _key(row: Row) -> str:
@@ -195,9 +195,10 @@ def _scores(row: Row, by: RankBy) -> dict[int, float]:
 
 def settled(rows: Sequence[Row], task: BoardTask) -> tuple[Row, ...]:
     """Rows in their order, with differences, ties and whether they beat the default. Ranks are not touched."""
-    scored = [row for row in rows if row.accuracy is not None and row.verdict.ranked]
+    scored = [row for row in rows if row.scored]
     comparison = Comparison(scored, task)
-    order = Comparison(scored, task, task.ranking.by)
+    by = task.ranking.by
+    order = comparison if by is RankBy.ACCURACY else Comparison(scored, task, by)
     default = next((row for row in scored if row.kind is Kind.DEFAULT), None)
     students = [row for row in scored if row.kind is Kind.STUDENT and order.knows(row)]
     following = {row.id: after for row, after in pairwise(students)}
@@ -206,9 +207,9 @@ def settled(rows: Sequence[Row], task: BoardTask) -> tuple[Row, ...]:
     for row in rows:
         own = row.kind is Kind.STUDENT
         facts: dict[str, object] = dict(BLANK)
-        if row.accuracy is not None and row.verdict.ranked:
+        if row.scored:
             facts["contribution"] = comparison.contribution(row)
-        if row.accuracy is not None and row.verdict.ranked and row is not default and default is not None:
+        if row.scored and row is not default and default is not None:
             difference = comparison.difference(row, default)
             facts["to_default"], facts["beats_default"] = difference, _beats(difference)
         if own and row.id in following:

@@ -95,14 +95,12 @@ def show(
     from rich.console import Console
 
     from grader.display import print_board
-    from grader.leaderboard import read, settled
+    from grader.leaderboard import board_at
     from grader.publish.github import only_text
 
-    board = read(leaderboard)
-    if board is None:
-        raise UsageError(f"there is no leaderboard at {leaderboard}: grader run makes one")
+    board = board_at(leaderboard)
     with only_text():
-        print_board(Console(), settled(board))
+        print_board(Console(), board)
 
 
 @app.command()
@@ -113,14 +111,11 @@ def explain(
     """Say in words why a row stands where it stands: recipe, seeds, score, ties, contribution, history, versions."""
     from grader.explaining import explain as paragraphs
     from grader.exporting import find_row
-    from grader.leaderboard import read, settled
+    from grader.leaderboard import board_at
     from grader.publish.github import only_text
     from grader.text import clean
 
-    board = read(leaderboard)
-    if board is None:
-        raise UsageError(f"there is no leaderboard at {leaderboard}: grader run makes one")
-    board = settled(board)
+    board = board_at(leaderboard)
     with only_text():
         for line in paragraphs(find_row(board, identity), board, str(leaderboard)):
             print(clean(line))

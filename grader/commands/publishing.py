@@ -2,16 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from grader.commands.app import BOARD, app
 from grader.errors import UsageError
 from grader.text import no_command
-
-if TYPE_CHECKING:
-    from grader.board import Leaderboard
 
 Board = Annotated[Path, typer.Argument(help="A JSON leaderboard.")]
 NamesOption = Annotated[
@@ -35,12 +32,13 @@ def publish(
 ) -> None:
     """Write the leaderboard as a static web site: works from a file or GitHub Pages, needs no network."""
     from grader.final import final_board
+    from grader.leaderboard import board_at
     from grader.publish.names import parse
     from grader.publish.public import public
     from grader.publish.site import Site
 
     chosen = parse(names, key_file)
-    board = _read(leaderboard)
+    board = board_at(leaderboard)
     if final:
         board = final_board(board, results)
     index = Site(out).write(public(board, chosen, final=final))
@@ -70,12 +68,13 @@ def export(
     """
     from grader.exporting import FORMATS, Request
     from grader.final import final_board
+    from grader.leaderboard import board_at
 
     if form not in FORMATS:
         raise UsageError(f"there is no format {form!r}: use {', '.join(FORMATS)}")
     from grader.publish.names import parse
 
-    board = _read(leaderboard)
+    board = board_at(leaderboard)
     request = Request(
         board=final_board(board, results) if final else board,
         names=parse(names, key_file),
@@ -100,20 +99,12 @@ def export(
 @app.command()
 def pseudonyms(leaderboard: Board = BOARD, key_file: KeyFile = None) -> None:
     """Print whose pseudonym is whose, as CSV: for the instructor alone."""
+    from grader.leaderboard import board_at
     from grader.publish.names import parse, shown
     from grader.publish.tables import written
 
-    board = _read(leaderboard)
+    board = board_at(leaderboard)
     chosen = parse("pseudonyms", key_file)
     found = shown(board, chosen)
     rows = [(r.id, ", ".join(r.team), found[r.kind, r.id].name) for r in board.rows if r.kind == "student"]
     sys.stdout.write(written([("id", "team", "pseudonym"), *rows]))
-
-
-def _read(path: Path) -> "Leaderboard":
-    from grader.leaderboard import read, settled
-
-    board = read(path)
-    if board is None:
-        raise UsageError(f"there is no leaderboard at {path}: grader run makes one")
-    return settled(board)

@@ -44,7 +44,7 @@ def results(row: Row, awards: Sequence[Award], violations: Sequence[Violation], 
         "tests": tests,
         "extra_data": {"recipe": row.recipe, "seeds": [s.model_dump(mode="json") for s in row.seeds]},
     }
-    if row.accuracy is not None and row.verdict.ranked:
+    if row.scored:
         document["leaderboard"] = [
             {"name": "Accuracy", "value": row.accuracy},
             {"name": "Time", "value": row.seconds, "order": "asc"},
@@ -58,6 +58,6 @@ def _lines(text: str) -> list[str]:
 
 def codabench(row: Row) -> str:
     """`scores.json` for one submission: a flat object of numbers. Raises UsageError where there is no score."""
-    if row.accuracy is None or not row.verdict.ranked:
+    if not row.scored:
         raise UsageError(f"{clean(row.id)} has no score ({row.verdict}): Codabench takes numbers only")
     return json.dumps({"accuracy": row.accuracy, "duration": row.seconds}) + "\n"

@@ -22,6 +22,7 @@ from grader.publish.drawing import chart, small_curve, small_interval
 from grader.publish.public import Grading, PublicBoard, PublicRow
 from grader.publish.tables import board_csv
 from grader.result import MEANINGS, Verdict
+from grader.templating import environment
 
 _GENERATOR = f"grader {__version__}"
 _MARK = '<meta name="generator" content="grader '
@@ -101,23 +102,19 @@ def _part(name: str) -> tuple[Markup, str]:
 
 @lru_cache
 def _environment() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
+    made = environment(_TEMPLATES, trim_blocks=True)
     style, style_hash = _part("site.css")
     script, script_hash = _part("site.js")
-    environment.globals.update(
+    made.globals.update(
         generator=_GENERATOR, style=style, style_hash=style_hash, script=script, script_hash=script_hash
     )
-    return environment
+    return made
 
 
 def _render(board: PublicBoard) -> dict[str, str]:
     """Every file of the site by its name; the board's page last, when all that it leads to is there."""
-    environment = _environment()
-    submission = environment.get_template("submission.html")
+    templates = _environment()
+    submission = templates.get_template("submission.html")
     default = next((row for row in board.rows if row.kind is Kind.DEFAULT), None)
     pages = {
         f"{_PAGES}/{row.slug}.html": submission.render(
@@ -125,7 +122,7 @@ def _render(board: PublicBoard) -> dict[str, str]:
         )
         for row in board.rows
     }
-    pages["ranking.html"] = environment.get_template("ranking.html").render(board=board, meanings=MEANINGS.items())
+    pages["ranking.html"] = templates.get_template("ranking.html").render(board=board, meanings=MEANINGS.items())
     pages["leaderboard.csv"] = board_csv(board)
     pages["badge.svg"] = board_badge(board)
     pages["badge.json"] = shields(board)
@@ -136,7 +133,7 @@ def _render(board: PublicBoard) -> dict[str, str]:
         assert grading.accuracy is not None
         return small_interval(grading.accuracy, grading.low, grading.high, scale)
 
-    pages["index.html"] = environment.get_template("board.html").render(
+    pages["index.html"] = templates.get_template("board.html").render(
         board=board,
         students=sum(row.kind is Kind.STUDENT for row in board.rows),
         verdicts=[v for v in Verdict if any(row.counting.verdict is v for row in board.rows)],

@@ -1,0 +1,12 @@
+"""HTML from templates: everything that is put in is escaped, and what is missing is an error."""
+
+from pathlib import Path
+from typing import Any
+
+
+def environment(folder: Path, *, trim_blocks: bool = False) -> Any:
+    """A Jinja environment for the templates in `folder`; `trim_blocks` drops the line break after a tag."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(folder)
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=trim_blocks)
