@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from grader.explaining import points
-from grader.leaderboard import read
+from grader.ledger import read
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 

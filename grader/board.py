@@ -147,6 +147,7 @@ class Leaderboard(Frozen):
     hardware: Hardware
     versions: Versions
     updated: str  # ISO 8601, UTC
+    generation: int = 0  # counts the versions of this file: see `grader.ledger`
     rows: tuple[Row, ...] = Field(default=())
 
 

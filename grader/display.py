@@ -61,7 +61,7 @@ class Display:
         """Move the second bar."""
         self._progress.update(self._training, advance=1)
 
-    def graded(self, entry: Entry, row: Row, board: Leaderboard) -> None:
+    def graded(self, entry: Entry, row: Row) -> None:
         """One line per submission."""
         with self._lock:
             self._graded += 1

@@ -1,6 +1,6 @@
 """The log of one submission: all that is known of its grading, for the instructor."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ class Log(Frozen):
     """`log.json`: the row, what the sandbox said (with the recipe and captured output), every training's curves."""
 
     row: Row
+    task: str = ""  # SHA-256 of what the board's scores have in common: `grader.leaderboard.identity`
     compiled: Compiled
     runs: tuple[SeedRun, ...]
     constants: tuple[SeedRun, ...] = ()  # the same configuration at its constant rate
@@ -41,7 +42,7 @@ def folder_of(results: Path, kind: Kind, identity: str) -> Path:
 
 
 def write_log(
-    results: Path, row: Row, compiled: Compiled, runs: Iterable[SeedRun], constants: Mapping[int, SeedRun]
+    results: Path, row: Row, compiled: Compiled, runs: Iterable[SeedRun], constants: Mapping[int, SeedRun], task: str
 ) -> Path:
     """Write `log.json` for machines and `log.txt` for people; the folder they lie in."""
     folder = folder_of(results, row.kind, row.id)
@@ -50,6 +51,7 @@ def write_log(
     still = (constants[seed] for seed in order if seed in constants)
     log = Log(
         row=row,
+        task=task,
         compiled=compiled,
         runs=tuple(run.model_copy(update={"final": None}) for run in runs),
         constants=tuple(run.model_copy(update={"final": None}) for run in still),
@@ -89,6 +91,14 @@ def read_finals(results: Path, kind: Kind, identity: str) -> Finals | None:
 def read_log(results: Path, kind: Kind, identity: str) -> Log | None:
     """The log of a submission; None where there is none, or none of this version."""
     return _read(folder_of(results, kind, identity) / "log.json", Log)
+
+
+def logged_rows(results: Path, task: str) -> Iterator[Row]:
+    """The last grading of everything that was graded on that very task."""
+    for path in sorted((results / "submissions").glob("*/*/log.json")):
+        log = _read(path, Log)
+        if log is not None and log.task == task:
+            yield log.row
 
 
 def _read(path: Path, kind: type[F]) -> F | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from grader.board import Leaderboard, Row
+from grader.board import Row
 from grader.entry import Entry
 from grader.result import Compiled, EpochRecord, SeedRun
 
@@ -20,8 +20,8 @@ class Observer(Protocol):
     def trained(self, entry: Entry, run: SeedRun, stored: bool) -> None:
         """A training ended."""
 
-    def graded(self, entry: Entry, row: Row, board: Leaderboard) -> None:
-        """A submission was graded; `board` is the leaderboard since then."""
+    def graded(self, entry: Entry, row: Row) -> None:
+        """A submission was graded, and is on the board."""
 
     def remark(self, text: str) -> None:
         """Something the user should know."""
@@ -48,10 +48,10 @@ class Observers:
         for observer in self._observers:
             observer.trained(entry, run, stored)
 
-    def graded(self, entry: Entry, row: Row, board: Leaderboard) -> None:
+    def graded(self, entry: Entry, row: Row) -> None:
         """Tell all."""
         for observer in self._observers:
-            observer.graded(entry, row, board)
+            observer.graded(entry, row)
 
     def remark(self, text: str) -> None:
         """Tell all."""
@@ -68,5 +68,5 @@ class Quiet(Observers):
     def trained(self, entry: Entry, run: SeedRun, stored: bool) -> None:
         """Nothing to tell."""
 
-    def graded(self, entry: Entry, row: Row, board: Leaderboard) -> None:
+    def graded(self, entry: Entry, row: Row) -> None:
         """Nothing to tell."""

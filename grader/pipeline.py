@@ -9,16 +9,15 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import fmean
 
-from grader.board import Curves, Kind, Leaderboard, Row, SeedScore, now
+from grader.board import Curves, Kind, Row, SeedScore, now
 from grader.constant import constant_of
 from grader.contract import read_manifest
 from grader.entry import Entry
 from grader.errors import InternalError
 from grader.intervals import score
-from grader.leaderboard import update
+from grader.ledger import Ledger
 from grader.log import write_log
 from grader.observing import Observer
 from grader.recipe import Recipe
@@ -62,18 +61,18 @@ class Grading:
         sandbox: Sandbox,
         trainers: TrainerPool,
         store: Store,
-        board: Leaderboard,
-        board_path: Path,
+        ledger: Ledger,
+        device: str,
         observer: Observer,
         *,
         jobs: int,
         force: bool = False,
         seeds: Mapping[tuple[Kind, str], Sequence[int]] | None = None,
     ) -> None:
-        """`seeds` are those of the entries that have others than the task's."""
-        self._device = board.hardware.device
+        """`device` is its kind; `seeds` are those of the entries that have others than the task's."""
+        self._device = device
         self._task, self._facts, self._sandbox, self._trainers = task, facts, sandbox, trainers
-        self._store, self._board, self._board_path, self._observer = store, board, board_path, observer
+        self._store, self._ledger, self._observer = store, ledger, observer
         self._force = force
         self._seeds = seeds or {}
         self._compilers = ThreadPoolExecutor(jobs, "compile")
@@ -222,12 +221,13 @@ class Grading:
         assert grading.compiled is not None
         row = row_of(grading, self._seeds_of(grading.entry), self._task, self._device)
         with self._writing:
-            write_log(self._store.folder, row, grading.compiled, grading.runs.values(), grading.still())
-            board, remark = update(self._board_path, self._board, [row])
+            runs_, still, task = grading.runs.values(), grading.still(), self._ledger.identity
+            write_log(self._store.folder, row, grading.compiled, runs_, still, task)
+            remarks = self._ledger.add(row)
             self.rows.append(row)
-            if remark:
+            for remark in remarks:
                 self._observer.remark(remark)
-            self._observer.graded(grading.entry, row, board)
+            self._observer.graded(grading.entry, row)
         with self._lock:
             self._left -= 1
             if self._left == 0:

@@ -17,8 +17,9 @@ from grader.display import Display, print_board
 from grader.entry import Entry
 from grader.errors import InternalError, SetupError, UsageError
 from grader.files import write_atomically
-from grader.leaderboard import check_fits, header, read, settle
-from grader.log import read_log
+from grader.leaderboard import header, identity
+from grader.ledger import Ledger
+from grader.log import logged_rows, read_log
 from grader.observing import Observer, Observers, Quiet
 from grader.pipeline import Grading
 from grader.points import awards
@@ -56,17 +57,21 @@ class Ready:
     board: Leaderboard  # without rows
     workers: int
 
+    def ledger(self, path: Path) -> Ledger:
+        """The board at `path`. Raises UsageError where it is another task's, SetupError where it cannot be written."""
+        return Ledger(path, self.board, lambda: logged_rows(self.store.folder, identity(self.board.task)))
+
     def grading(
         self,
-        board_path: Path,
+        ledger: Ledger,
         observer: Observer,
         *,
         force: bool = False,
         seeds: Mapping[tuple[Kind, str], Sequence[int]] | None = None,
     ) -> Grading:
         return Grading(
-            self.task, self.facts, self.sandbox, self.trainers, self.store, self.board, board_path, observer,
-            jobs=self.workers, force=force, seeds=seeds,
+            self.task, self.facts, self.sandbox, self.trainers, self.store, ledger,
+            self.board.hardware.device, observer, jobs=self.workers, force=force, seeds=seeds,
         )  # fmt: skip
 
 
@@ -124,7 +129,7 @@ def run_class(
         if publication is not None and publication.names.mode is NameMode.PSEUDONYMS:
             random.shuffle(students)  # the order in which rows appear would be that of the names
         entries = [*references_for(references, ready.facts), *students]
-        check_fits(board_path, ready.board)
+        ledger = ready.ledger(board_path)
         live = console.is_terminal and not os.environ.get("CI")
         display = Display(console, len(entries), len(ready.task.seeds), live=live)
         console.print(
@@ -135,32 +140,31 @@ def run_class(
             soft_wrap=True,
         )
         with contextlib.ExitStack() as stack:
+            stack.callback(ledger.close)
             observers: list[Observer] = [stack.enter_context(display)]
             if publication is not None:
-                before = _before(board_path, ready.board)
-                page = LiveSite(publication.site, publication.names, before, entries)
+                page = LiveSite(publication.site, publication.names, ledger.board, entries)
                 observers.append(stack.enter_context(page))
                 _say(console, f"site: {publication.site.folder / 'index.html'}")
-            rows = ready.grading(board_path, Observers(observers), force=force).grade(entries)
-            final = settle(board_path)
+            rows = ready.grading(ledger, Observers(observers), force=force).grade(entries)
+            final = ledger.settle()
             stuck: set[str] = set()  # recipes that another seed was tried for and did not stick
-            while adaptive and final is not None and (wanted := _wanting(final, entries, stuck)):
+            while adaptive and (wanted := _wanting(final, entries, stuck)):
                 keys = {key: seeds_of(ready.task.seeds, count + 1) for key, (_, count) in wanted.items()}
                 again = [entry for entry in entries if (entry.kind, entry.submission.id) in keys]
                 _say(console, f"another seed for {len(again)} that a neighbour on the board cannot be told from")
-                rows += ready.grading(board_path, Quiet(observers), seeds=keys).grade(again)
-                final = settle(board_path)
-                there = {(row.kind, row.id): len(row.seeds) for row in final.rows} if final is not None else {}
+                rows += ready.grading(ledger, Quiet(observers), seeds=keys).grade(again)
+                final = ledger.settle()
+                there = {(row.kind, row.id): len(row.seeds) for row in final.rows}
                 stuck |= {recipe for key, (recipe, count) in wanted.items() if there.get(key, 0) <= count}
-            if publication is not None and final is not None:
+            if publication is not None:
                 page.settle(final)
-    if final is not None:
-        print_board(console, final)
-        mine = {entry.submission.id for entry in students}
-        others = [row.id for row in final.rows if row.kind is Kind.STUDENT and row.id not in mine]
-        if others:
-            named = ", ".join(others[:10]) + (" …" if len(others) > 10 else "")
-            _say(console, f"on the board, but not in {submissions}: {named} (grader remove ID takes a row off)")
+    print_board(console, final)
+    mine = {entry.submission.id for entry in students}
+    others = [row.id for row in final.rows if row.kind is Kind.STUDENT and row.id not in mine]
+    if others:
+        named = ", ".join(others[:10]) + (" …" if len(others) > 10 else "")
+        _say(console, f"on the board, but not in {submissions}: {named} (grader remove ID takes a row off)")
     _say(console, f"leaderboard: {board_path}   logs: {ready.store.folder / 'submissions'}")
     if publication is not None and page.problem is not None:
         _say(console, f"the site is not up to date: {page.problem}")
@@ -179,14 +183,6 @@ def _wanting(board: Leaderboard, entries: list[Entry], stuck: set[str]) -> dict[
         for row in board.rows
         if row.recipe is not None and row.recipe in recipes and here.get((row.kind, row.id)) == row.submission
     }
-
-
-def _before(path: Path, empty: Leaderboard) -> Leaderboard:
-    """What the site shows until the first result."""
-    try:
-        return read(path) or empty
-    except Exception:  # a damaged board is kept aside when it is next written, and said then
-        return empty
 
 
 def _raise_for(rows: list[Row]) -> None:
@@ -227,12 +223,11 @@ def run_gradescope(
     ):
         default = [e for e in references_for(None, ready.facts) if e.submission.id == DEFAULT]
         entries = [*default, Entry(submission, Kind.STUDENT)]
-        board_path = Path(folder) / "leaderboard.json"
+        ledger = ready.ledger(Path(folder) / "leaderboard.json")
         with Display(console, len(entries), len(ready.task.seeds), live=False) as display:
-            rows = ready.grading(board_path, display).grade(entries)
-        board = settle(board_path)
+            rows = ready.grading(ledger, display).grade(entries)
+        board = ledger.settle()
     _raise_for(rows)
-    assert board is not None
     row = next(row for row in board.rows if row.kind is Kind.STUDENT)
     log = read_log(ready.store.folder, row.kind, row.id)
     assert log is not None

@@ -84,7 +84,7 @@ LAYERS = [
     {"errors", "strict_json", "files", "text", "templating"},
     {"recipe", "task", "result", "submission"},
     {"contract", "formulas", "advice", "intervals", "study", "board", "history", "standing", "constant", "adaptive"},
-    {"sandbox", "training", "leaderboard", "log", "store", "entry", "plots", "scaffolding", "points"},
+    {"sandbox", "training", "leaderboard", "ledger", "log", "store", "entry", "plots", "scaffolding", "points"},
     {"observing", "publish"},
     {
         "pipeline",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_leaderboard import TRAINER
+from test_leaderboard import TRAINER, keep
 
 from grader.board import Kind, Leaderboard, Row, SeedScore
-from grader.leaderboard import header, update
+from grader.leaderboard import header
+from grader.ledger import Ledger
 from grader.result import Verdict
 from grader.task import Counting, Task, TaskFacts
 
@@ -32,9 +33,9 @@ def under(board: Leaderboard, rule: Counting) -> Leaderboard:
 
 def play(path: Path, empty: Leaderboard, rule: Counting, *gradings: Row) -> Row:
     for grading in gradings:
-        board, remark = update(path, under(empty, rule), [grading])
-        assert remark is None
-    return board.rows[0]
+        ledger = Ledger(path, under(empty, rule))
+        assert ledger.add(grading) == []
+    return ledger.settle().rows[0]
 
 
 def test_the_latest_counts_and_the_others_are_kept(tmp_path: Path, empty: Leaderboard) -> None:
@@ -96,19 +97,20 @@ def test_our_fault_leaves_no_trace_once_graded(tmp_path: Path, empty: Leaderboar
 def test_a_changed_rule_counts_anew(tmp_path: Path, empty: Leaderboard) -> None:
     path = tmp_path / "b.json"
     play(path, empty, Counting.LATEST, graded("a", 0.9, 1), graded("b", 0.8, 2))
-    board, _ = update(path, under(empty, Counting.BEST), [])
+    board = Ledger(path, under(empty, Counting.BEST)).settle()
     assert (board.rows[0].accuracy, board.rows[0].number) == (0.9, 1)
-    board, _ = update(path, under(empty, Counting.LATEST), [])
+    board = Ledger(path, under(empty, Counting.LATEST)).settle()
     assert (board.rows[0].accuracy, board.rows[0].number) == (0.8, 2)
 
 
 def test_every_row_has_a_line_of_its_own(tmp_path: Path, empty: Leaderboard) -> None:
     path = tmp_path / "b.json"
-    update(path, empty, [graded("a", 0.9, 1), graded("b", 0.8, 2, name="bo")])
+    keep(path, empty, graded("a", 0.9, 1), graded("b", 0.8, 2, name="bo"))
     before = path.read_text().splitlines()
-    update(path, empty, [graded("c", 0.7, 3, name="bo")])
+    keep(path, empty, graded("c", 0.8, 3, name="bo"))
     after = path.read_text().splitlines()
-    changed = [new for old, new in zip(before, after, strict=True) if old != new and '"updated"' not in old]
+    head = ' "updated"', ' "generation"'
+    changed = [new for old, new in zip(before, after, strict=True) if old != new and not old.startswith(head)]
     assert len(changed) == 1
     assert '"bo"' in changed[0]
 

@@ -12,7 +12,8 @@ from jsonschema import validate
 from grader.board import Kind, Leaderboard, Row
 from grader.errors import UsageError
 from grader.intervals import score
-from grader.leaderboard import check_fits, header, ranked, read, update
+from grader.leaderboard import header, ranked
+from grader.ledger import Ledger, read
 from grader.result import Verdict
 from grader.task import Task, TaskFacts
 from grader.training import TrainerInfo
@@ -27,6 +28,13 @@ def row(name: str, accuracy: float | None = 0.5, verdict: Verdict = Verdict.OK, 
 @pytest.fixture
 def empty(task: Task, facts: TaskFacts) -> Leaderboard:
     return header(task, facts, TRAINER)
+
+
+def keep(path: Path, empty: Leaderboard, *rows: Row) -> tuple[Leaderboard, list[str]]:
+    """The board after one run that graded `rows`, and what was remarked."""
+    ledger = Ledger(path, empty)
+    remarks = [remark for row in rows for remark in ledger.add(row)]
+    return ledger.settle(), remarks
 
 
 def test_ranks_are_shared_and_count_everybody_above() -> None:
@@ -65,20 +73,20 @@ def test_mean_and_standard_error() -> None:
 
 
 def test_a_student_may_bear_a_reference_s_name(tmp_path: Path, empty: Leaderboard) -> None:
-    update(tmp_path / "b.json", empty, [row("cosine", 0.5, kind=Kind.REFERENCE)])
-    board, _ = update(tmp_path / "b.json", empty, [row("cosine", 0.6)])
+    keep(tmp_path / "b.json", empty, row("cosine", 0.5, kind=Kind.REFERENCE))
+    board, _ = keep(tmp_path / "b.json", empty, row("cosine", 0.6))
     assert len(board.rows) == 2
 
 
 def test_our_own_failure_replaces_nobodys_row(tmp_path: Path, empty: Leaderboard) -> None:
     path = tmp_path / "b.json"
-    update(path, empty, [row("a", 0.8)])
-    board, _ = update(path, empty, [row("a", None, Verdict.INTERNAL), row("b", None, Verdict.INTERNAL)])
+    keep(path, empty, row("a", 0.8))
+    board, _ = keep(path, empty, row("a", None, Verdict.INTERNAL), row("b", None, Verdict.INTERNAL))
     assert [(r.id, r.verdict) for r in board.rows] == [("a", Verdict.OK), ("b", Verdict.INTERNAL)]
 
 
 def test_the_file_fits_its_printed_schema(tmp_path: Path, empty: Leaderboard) -> None:
-    update(tmp_path / "b.json", empty, [row("a"), row("b", None, Verdict.CRASH)])
+    keep(tmp_path / "b.json", empty, row("a"), row("b", None, Verdict.CRASH))
     data = json.loads((tmp_path / "b.json").read_text())
     validate(data, Leaderboard.model_json_schema(mode="serialization"))
     assert data["schema_version"] == 1
@@ -88,7 +96,7 @@ def test_the_file_fits_its_printed_schema(tmp_path: Path, empty: Leaderboard) ->
 def _add(path: str, board_json: str, start: int) -> None:
     board = Leaderboard.model_validate_json(board_json)
     for n in range(start, start + 15):
-        update(Path(path), board, [row(f"s{n}", n / 1000)])
+        Ledger(Path(path), board).add(row(f"s{n}", n / 1000))
 
 
 def test_runs_at_the_same_time_lose_nothing(tmp_path: Path, empty: Leaderboard) -> None:
@@ -108,18 +116,16 @@ def test_runs_at_the_same_time_lose_nothing(tmp_path: Path, empty: Leaderboard) 
 def test_a_damaged_board_is_kept_aside_and_said(tmp_path: Path, empty: Leaderboard, damage: str) -> None:
     path = tmp_path / "b.json"
     path.write_text(damage)
-    check_fits(path, empty)
-    board, remark = update(path, empty, [row("a")])
+    board, remarks = keep(path, empty, row("a"))
     assert [r.id for r in board.rows] == ["a"]
-    assert remark is not None
     (aside,) = tmp_path.glob("b.json.damaged-*")
-    assert aside.name in remark
+    assert aside.name in remarks[0]
     assert aside.read_text() == damage
 
 
 def test_scores_of_another_task_are_not_mixed(tmp_path: Path, empty: Leaderboard) -> None:
     path = tmp_path / "b.json"
-    update(path, empty, [row("a")])
+    keep(path, empty, row("a"))
     other = empty.model_copy(update={"task": empty.task.model_copy(update={"name": "other"})})
     with pytest.raises(UsageError, match=r"--leaderboard .*other\.json"):
-        check_fits(path, other)
+        Ledger(path, other)

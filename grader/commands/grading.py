@@ -62,7 +62,7 @@ def run(
 def _board_of(task: str) -> Path:
     """The usual file; where that holds another task's scores, one with the task's name beside it."""
     from grader.errors import SetupError as Unreadable
-    from grader.leaderboard import read
+    from grader.ledger import read
     from grader.task import load
 
     name = load(task).name
@@ -79,7 +79,7 @@ def remove(
     leaderboard: Annotated[Path, typer.Option(help="The JSON leaderboard.")] = BOARD,
 ) -> None:
     """Take students' rows off a leaderboard: a run never does, since it cannot know who has left."""
-    from grader.leaderboard import remove as remove_rows
+    from grader.ledger import remove as remove_rows
 
     gone = remove_rows(leaderboard, ids)
     missing = sorted(set(ids) - set(gone))
@@ -95,7 +95,7 @@ def show(
     from rich.console import Console
 
     from grader.display import print_board
-    from grader.leaderboard import board_at
+    from grader.ledger import board_at
     from grader.publish.github import only_text
 
     board = board_at(leaderboard)
@@ -111,7 +111,7 @@ def explain(
     """Say in words why a row stands where it stands: recipe, seeds, score, ties, contribution, history, versions."""
     from grader.explaining import explain as paragraphs
     from grader.exporting import find_row
-    from grader.leaderboard import board_at
+    from grader.ledger import board_at
     from grader.publish.github import only_text
     from grader.text import clean
 

@@ -32,7 +32,7 @@ def publish(
 ) -> None:
     """Write the leaderboard as a static web site: works from a file or GitHub Pages, needs no network."""
     from grader.final import final_board
-    from grader.leaderboard import board_at
+    from grader.ledger import board_at
     from grader.publish.names import parse
     from grader.publish.public import public
     from grader.publish.site import Site
@@ -68,7 +68,7 @@ def export(
     """
     from grader.exporting import FORMATS, Request
     from grader.final import final_board
-    from grader.leaderboard import board_at
+    from grader.ledger import board_at
 
     if form not in FORMATS:
         raise UsageError(f"there is no format {form!r}: use {', '.join(FORMATS)}")
@@ -99,7 +99,7 @@ def export(
 @app.command()
 def pseudonyms(leaderboard: Board = BOARD, key_file: KeyFile = None) -> None:
     """Print whose pseudonym is whose, as CSV: for the instructor alone."""
-    from grader.leaderboard import board_at
+    from grader.ledger import board_at
     from grader.publish.names import parse, shown
     from grader.publish.tables import written
 

@@ -1,7 +1,7 @@
 """The site while a run is going on: rewritten as results come in, by a thread of its own."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -20,8 +20,8 @@ _SECONDS = 2.0  # at least, between two versions
 class LiveSite:
     """An observer that publishes. A site that cannot be written is said once at the end, and loses no result."""
 
-    def __init__(self, site: Site, names: Names, board: Leaderboard, entries: Sequence[Entry]) -> None:
-        """`board` is the leaderboard as it is before the run, `entries` are what will be graded."""
+    def __init__(self, site: Site, names: Names, board: Callable[[], Leaderboard], entries: Sequence[Entry]) -> None:
+        """`board` gives the leaderboard as it is when it is called, `entries` are what will be graded."""
         self._site, self._names, self._board = site, names, board
         self._left = {(entry.kind, entry.submission.id): entry for entry in entries}
         self._total = len(self._left)
@@ -51,7 +51,7 @@ class LiveSite:
 
     def _publish(self, *, running: bool) -> None:
         with self._lock:
-            board, left = self._board, dict(self._left)
+            board, left = self._board(), dict(self._left)
         progress = Progress(done=self._total - len(left), total=self._total) if running else None
         there = {(row.kind, row.id): all_of(row)[-1].submission for row in board.rows}
         waiting = {key for key, entry in left.items() if key in there and there[key] != entry.submission.content_key}
@@ -72,17 +72,16 @@ class LiveSite:
     def trained(self, entry: Entry, run: SeedRun, stored: bool) -> None:
         """Nothing to see yet."""
 
-    def graded(self, entry: Entry, row: Row, board: Leaderboard) -> None:
+    def graded(self, entry: Entry, row: Row) -> None:
         """A new row to show."""
         with self._lock:
-            self._board = board
             self._left.pop((entry.kind, entry.submission.id), None)
         self._news.set()
 
     def settle(self, board: Leaderboard) -> None:
         """The final board, with what only all rows together can tell."""
         with self._lock:
-            self._board = board
+            self._board = lambda: board
 
     def remark(self, text: str) -> None:
         """Not for the public."""
