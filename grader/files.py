@@ -21,6 +21,13 @@ def write_atomically(path: Path, text: str, *, durable: bool = True) -> None:
         raise SetupError(f"{path} cannot be written: {error.strerror}") from error
 
 
+def check_writable(folder: Path) -> None:
+    """Make `folder` and a file in it, so that a full or read-only disk shows early. Raises SetupError."""
+    probe = folder / ".probe"
+    write_atomically(probe, "")
+    probe.unlink(missing_ok=True)
+
+
 def _write(path: Path, text: str, durable: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial")

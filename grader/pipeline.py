@@ -29,6 +29,7 @@ from grader.task import Task, TaskFacts
 from grader.training.pool import TrainerPool
 
 _INTERNAL_RETRIES = 2
+_AHEAD = 4  # submissions under way per job: sandboxes do not run further ahead of the trainings
 
 
 @dataclass
@@ -77,6 +78,7 @@ class Grading:
         self._seeds = seeds or {}
         self._compilers = ThreadPoolExecutor(jobs, "compile")
         self._trainings = ThreadPoolExecutor(jobs, "train")
+        self._slots = threading.Semaphore(_AHEAD * jobs)
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._under_way: dict[tuple[str, int], Future[SeedRun]] = {}
@@ -96,7 +98,7 @@ class Grading:
         if not entries:
             return []
         for entry in entries:
-            self._compilers.submit(self._guarded, self._compile, _Grading(entry))
+            self._compilers.submit(self._guarded, self._begin, entry)
         try:
             while not self._done.wait(0.2):
                 pass
@@ -112,16 +114,22 @@ class Grading:
             raise self._error
         return self.rows
 
-    def _guarded(self, step: Callable[..., None], grading: _Grading, *rest: int) -> None:
+    def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
         """Run one step in a pool's thread. What it raises ends the run, unless it is the submission's own."""
         try:
             if not self._stopping.is_set():
-                step(grading, *rest)
+                step(*arguments)
         except BaseException as error:
             with self._lock:
                 self._error = self._error or error
             self._stopping.set()
             self._done.set()
+
+    def _begin(self, entry: Entry) -> None:
+        while not self._slots.acquire(timeout=0.2):
+            if self._stopping.is_set():
+                return
+        self._compile(_Grading(entry))
 
     def _compile(self, grading: _Grading) -> None:
         submission, version = grading.entry.submission, self._sandbox.version
@@ -224,10 +232,12 @@ class Grading:
             runs_, still, task = grading.runs.values(), grading.still(), self._ledger.identity
             write_log(self._store.folder, row, grading.compiled, runs_, still, task)
             remarks = self._ledger.add(row)
+            remarks += [f"{path} could not be read and was made again" for path in self._store.damaged()]
             self.rows.append(row)
             for remark in remarks:
                 self._observer.remark(remark)
             self._observer.graded(grading.entry, row)
+        self._slots.release()
         with self._lock:
             self._left -= 1
             if self._left == 0:

@@ -16,7 +16,7 @@ from grader.board import Kind, Leaderboard, Row
 from grader.display import Display, print_board
 from grader.entry import Entry
 from grader.errors import InternalError, SetupError, UsageError
-from grader.files import write_atomically
+from grader.files import check_writable, write_atomically
 from grader.leaderboard import header, identity
 from grader.ledger import Ledger
 from grader.log import logged_rows, read_log
@@ -30,7 +30,7 @@ from grader.publish.site import Site
 from grader.references import DEFAULT, references_for
 from grader.result import Verdict
 from grader.sandbox.base import Sandbox, SandboxName
-from grader.sandbox.choosing import choose
+from grader.sandbox.choosing import choose, prove
 from grader.store import Store
 from grader.submission import Passed, Submission, discover
 from grader.task import Task, TaskFacts
@@ -83,6 +83,7 @@ def ready_to_grade(
     task = tasks.load(task_name)
     chosen = choose_device(device)
     workers = jobs or default_workers(chosen)
+    check_writable(results / task.name)
     with contextlib.ExitStack() as stack:
         trainers = TrainerPool(task, chosen, workers)
         stack.callback(trainers.close)
@@ -92,6 +93,7 @@ def ready_to_grade(
             console.print("--sandbox none: the submissions' code runs unprotected, as you", style="bold red")
         stack.callback(sandbox.close)
         sandbox.open(lambda text: _say(console, text))
+        prove(sandbox)
         facts, trainer = trainers.facts()
         store = Store(results / task.name, task, facts, trainer)
         yield Ready(task, facts, trainers, sandbox, store, header(task, facts, trainer), workers)
@@ -125,6 +127,7 @@ def run_class(
         _say(console, f"{submissions} is one submission: give the folder above it to grade a class")
     for one in passed:
         _say(console, f"passed over {one.name!r}: {one.reason}")
+    check_writable(board_path.parent)
     with ready_to_grade(console, task_name, sandbox_name, device, jobs, results) as ready:
         if publication is not None and publication.names.mode is NameMode.PSEUDONYMS:
             random.shuffle(students)  # the order in which rows appear would be that of the names

@@ -1,9 +1,10 @@
 """Finished work, kept so that it is never done twice: compilations and trainings by complete keys.
 
 A key is the hash of everything that decides the outcome. What cannot be read back (an older
-version's file, a damaged one) is as good as missing: it is made again.
+version's file, a damaged one) is kept aside and made again.
 """
 
+import contextlib
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +28,25 @@ class Store:
 
     def __init__(self, folder: Path, task: Task, facts: TaskFacts, trainer: TrainerInfo) -> None:
         self.folder = folder
+        self._damaged: list[Path] = []
         self._task, self._facts, self._trainer = task, facts, trainer
+
+    def damaged(self) -> list[Path]:
+        """Files that could not be read since the last call, under the names that they are kept by."""
+        found, self._damaged = self._damaged, []
+        return found
+
+    def _read(self, path: Path, kind: type[F]) -> F | None:
+        try:
+            return kind.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError):
+            aside = path.with_name(f"{path.name}.damaged")
+            with contextlib.suppress(OSError):
+                path.replace(aside)
+                self._damaged.append(aside)
+            return None
 
     def _path(self, kind: str, parts: dict[str, object]) -> Path:
         key = hashlib.sha256(canonical(parts).encode()).hexdigest()
@@ -50,7 +69,7 @@ class Store:
 
     def run(self, recipe: Recipe, seed: int, budget_s: float) -> SeedRun | None:
         """The stored training; a timeout counts only where no more time is on offer now."""
-        found = _read(self._run_path(recipe, seed), SeedRun)
+        found = self._read(self._run_path(recipe, seed), SeedRun)
         if found is not None and found.verdict is Verdict.TIMEOUT and found.seconds < 0.95 * budget_s:
             return None
         return found
@@ -79,19 +98,12 @@ class Store:
 
     def compiled(self, submission: Submission, sandbox: str) -> Compiled | None:
         """The stored compilation by that sandbox."""
-        return _read(self._compiled_path(submission, sandbox), Compiled)
+        return self._read(self._compiled_path(submission, sandbox), Compiled)
 
     def keep_compiled(self, submission: Submission, sandbox: str, compiled: Compiled) -> None:
         """Store a compilation; not one that failed on our side, nor one that a busy machine may have timed out."""
         if compiled.verdict not in (Verdict.INTERNAL, Verdict.TIMEOUT):
             write_atomically(self._compiled_path(submission, sandbox), compiled.model_dump_json())
-
-
-def _read(path: Path, kind: type[F]) -> F | None:
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None
 
 
 def probe_hash() -> str:

@@ -1,7 +1,8 @@
 """`--sandbox auto`: Docker where an engine answers, then sandlock, otherwise say what to install."""
 
 from grader.errors import SetupError, UsageError
-from grader.sandbox.base import Sandbox, SandboxName
+from grader.sandbox.base import Ending, Sandbox, SandboxName
+from grader.sandbox.inside.supervisor import Limits
 
 AUTO = "auto"
 
@@ -44,6 +45,19 @@ def _first_usable() -> Sandbox:
         f"there is no sandbox on this machine: {why_not_docker}; {why_not_sandlock}. Install and start Docker "
         "Engine, or use Linux 6.12 or later for sandlock. (--sandbox none runs the code unprotected.)"
     )
+
+
+def prove(sandbox: Sandbox) -> None:
+    """Start a worker and let it confine itself. Raises SetupError where that fails: nobody could be graded."""
+    if sandbox.name is SandboxName.NONE:
+        return
+    outcome = sandbox.run(b"{}", Limits(seconds=10, memory_mb=1500, threads=64, output=1 << 20, document=1 << 20))
+    if outcome.ending is Ending.BROKEN:
+        said = outcome.output.decode("utf-8", "replace").strip().splitlines()
+        why = "; ".join([outcome.detail, *said[-1:]])
+        advice = f"docker rmi --force {sandbox.version.split()[-1]}" if sandbox.name is SandboxName.DOCKER else ""
+        mend = f"If its image is broken, remove it ({advice}); the next run builds it again" if advice else ""
+        raise SetupError(f"the sandbox {sandbox.name} does not work on this machine: {why}. {mend}".rstrip())
 
 
 def for_own_code() -> Sandbox:

@@ -35,6 +35,7 @@ _API_SECONDS = 60
 _START_SECONDS = 130.0
 _GRACE_SECONDS = 5.0
 _SHM = "16m"
+_RESTART_SECONDS = 60.0  # how long a run waits for an engine that went away
 _ENGINE_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
 
 
@@ -60,6 +61,8 @@ class DockerSandbox:
         self._client: Any = None
         self._image = ""
         self._run = secrets.token_hex(8)
+        self._lock = threading.Lock()
+        self._gone = False  # the engine went away and did not come back
         self._runtime = os.environ.get("GRADER_DOCKER_RUNTIME") or None
 
     @property
@@ -87,9 +90,15 @@ class DockerSandbox:
         nonce = secrets.token_hex(16)
         container = None
         try:
-            container = self._create(limits)
+            try:
+                container = self._create(limits)
+            except docker.errors.ImageNotFound:
+                with self._lock:  # removed since the run began: the first to notice builds it again
+                    self._image = ensure_image(self._client, lambda _: None)
+                container = self._create(limits)
             return self._converse(container, nonce, job, limits)
-        except _ENGINE_ERRORS as error:
+        except (*_ENGINE_ERRORS, SetupError) as error:
+            self._wait_for_engine()
             return Outcome(Ending.BROKEN, detail=f"docker: {error}")
         finally:
             if container is not None:
@@ -105,9 +114,19 @@ class DockerSandbox:
         self._client.close()
         self._client = None
 
+    def _wait_for_engine(self) -> None:
+        """Where the engine is being restarted, wait for it: whoever retries then finds it."""
+        end = time.monotonic() + (0.0 if self._gone else _RESTART_SECONDS)
+        while unusable() is not None:
+            if time.monotonic() >= end:
+                self._gone = True  # the other submissions need not wait as long
+                return
+            time.sleep(0.2)
+        self._gone = False
+
     def _create(self, limits: Limits) -> Any:
         memory = limits.memory_mb << 20
-        deadline = time.time() + WALL_FACTOR * limits.seconds + _START_SECONDS + _GRACE_SECONDS
+        deadline = _clock() + WALL_FACTOR * limits.seconds + _START_SECONDS + _GRACE_SECONDS
         return self._client.containers.create(
             self._image,
             labels={
@@ -234,6 +253,11 @@ def _remove(container: Any) -> None:
         container.remove(force=True, v=True)
 
 
+def _clock() -> float:
+    """Seconds since boot: no change of the wall clock makes a container look overdue."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 def _me() -> str:
     """This process, so that another can tell whether it still lives: boot, pid, start time."""
     return f"{_boot_id()}:{os.getpid()}:{_start_time(os.getpid())}"
@@ -265,7 +289,7 @@ def remove_orphans(client: Any, say: Say) -> int:
     for container in client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
         labels = container.labels
         deadline = labels.get(f"{LABEL}.deadline", "0")
-        overdue = not deadline.isdigit() or time.time() > int(deadline)
+        overdue = not deadline.isdigit() or _clock() > int(deadline)
         if overdue or not _alive(labels.get(f"{LABEL}.owner", "")):
             _remove(container)
             removed += 1

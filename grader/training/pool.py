@@ -138,8 +138,7 @@ class _Process:
             self._end()
             raise TaskError(answer[1])
         if answer[0] == "failed":
-            if not self._ready:
-                self._end()
+            self._end()  # whatever broke may stay broken in that process: the next training gets a fresh one
             raise InternalError(answer[1])
         return answer  # type: ignore[no-any-return]
 

@@ -84,7 +84,7 @@ class _Worker:
         said = traceback.format_exc()
         text = "".join(c if c.isprintable() else " " for c in f"{type(error).__name__}: {error}")[:600]
         memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in text
-        if self.device.type == "cuda" and not memory:
+        if not memory and (self.device.type == "cuda" or "CUDA error" in text):
             return "failed", said  # a CUDA error leaves the whole process unusable: a fresh one must say
         try:
             loop.rehearse(self.task, self.data, self.device)
