@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A Docker engine for the tests, on Debian or Ubuntu, as root.
 #   engine.sh engine   install it where it is missing, and start it
+#   engine.sh restart  stop it, and start it again
 #   engine.sh base     print GRADER_BASE_IMAGE and GRADER_INDEX_URL where the Dockerfile's own cannot be had
 set -euo pipefail
 
@@ -19,6 +20,17 @@ engine() {
     for _ in $(seq 60); do answers && return; sleep 0.5; done
     tail -n 20 /tmp/dockerd.log >&2
     return 1
+}
+
+restart() {
+    if [ -d /run/systemd/system ]; then
+        systemctl restart docker
+        return
+    fi
+    service docker stop >/dev/null 2>&1 || true
+    pkill -TERM -x dockerd || true
+    for _ in $(seq 60); do pgrep -x dockerd >/dev/null || break; sleep 0.5; done
+    engine
 }
 
 # The default base image where it can be pulled; otherwise one of Debian's own packages.

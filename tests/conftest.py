@@ -50,6 +50,10 @@ class CONFIG:
 """
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-table", action="store_true", help="write the table of attacks into SECURITY.md")
+
+
 @pytest.fixture(scope="session")
 def task() -> Task:
     return tasks.load("digits")

@@ -46,11 +46,20 @@ def _context() -> dict[str, bytes]:
     return files
 
 
+def image_tag() -> str:
+    """The name that the image of this installation has, built or not."""
+    return _tag(_context(), _build_arguments())
+
+
+def _tag(files: dict[str, bytes], arguments: dict[str, str]) -> str:
+    digest = hashlib.sha256(repr((sorted(files.items()), sorted(arguments.items()))).encode()).hexdigest()[:16]
+    return f"grader-sandbox:{digest}"
+
+
 def ensure_image(client: Any, say: Say) -> str:
     """The id of the image for this installation; built, with progress through `say`, where it is missing."""
     files, arguments = _context(), _build_arguments()
-    digest = hashlib.sha256(repr((sorted(files.items()), sorted(arguments.items()))).encode()).hexdigest()[:16]
-    tag = f"grader-sandbox:{digest}"
+    tag = _tag(files, arguments)
     with contextlib.suppress(docker.errors.ImageNotFound):
         return str(client.images.get(tag).id)
     say("building the sandbox image (once; minutes: it downloads torch)")

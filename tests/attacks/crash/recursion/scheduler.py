@@ -1,0 +1,7 @@
+"""Import: recursion without end."""
+
+def f():
+    return f()
+
+
+f()

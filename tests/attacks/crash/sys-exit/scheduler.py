@@ -1,0 +1,5 @@
+"""Ending: sys.exit() at import."""
+
+import sys
+
+sys.exit('bye')

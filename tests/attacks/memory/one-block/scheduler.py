@@ -1,0 +1,3 @@
+"""Memory: one giant block."""
+
+block = bytearray(6 << 30)

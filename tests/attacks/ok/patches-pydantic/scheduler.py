@@ -1,0 +1,16 @@
+"""Lies: plants a pydantic that accepts everything."""
+
+import sys
+import types
+
+fake = types.ModuleType("pydantic")
+fake.BaseModel = dict
+sys.modules["pydantic"] = fake
+
+
+from torch.optim.lr_scheduler import _LRScheduler
+
+
+class CustomLRScheduler(_LRScheduler):
+    def get_lr(self):
+        return [base_lr * 0.99**self.last_epoch for base_lr in self.base_lrs]

@@ -1,0 +1,4 @@
+"""Output: floods stdout."""
+
+while True:
+    print('x' * 65536)

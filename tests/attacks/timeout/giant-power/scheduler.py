@@ -1,0 +1,3 @@
+"""Resources: an integer of a billion digits."""
+
+x = 10 ** (10**9)

@@ -1,0 +1,4 @@
+"""Import: a loop without end."""
+
+while True:
+    pass

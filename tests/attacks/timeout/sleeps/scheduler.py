@@ -1,0 +1,5 @@
+"""Import: sleeps for an hour."""
+
+import time
+
+time.sleep(3600)

@@ -1,0 +1,14 @@
+"""Ending: stops itself with SIGSTOP."""
+
+import os
+import signal
+
+os.kill(os.getpid(), signal.SIGSTOP)
+
+
+from torch.optim.lr_scheduler import _LRScheduler
+
+
+class CustomLRScheduler(_LRScheduler):
+    def get_lr(self):
+        return [base_lr * 0.99**self.last_epoch for base_lr in self.base_lrs]

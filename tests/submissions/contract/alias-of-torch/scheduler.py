@@ -1,1 +1,0 @@
-from torch.optim.lr_scheduler import ConstantLR as CustomLRScheduler

@@ -1,6 +1,0 @@
-class Bad(Exception):
-    def __str__(self):
-        raise ValueError
-
-
-raise Bad

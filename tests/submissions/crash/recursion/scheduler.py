@@ -1,5 +1,0 @@
-def f():
-    return f()
-
-
-f()

@@ -1,1 +1,0 @@
-block = bytearray(6 << 30)

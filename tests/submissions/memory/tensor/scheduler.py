@@ -1,3 +1,0 @@
-import torch
-
-block = torch.ones(1 << 31)
