@@ -97,6 +97,7 @@ LAYERS = [
         "explaining",
         "final",
         "similarity",
+        "doctor",
     },
     {"findings", "figures", "report"},
     {
@@ -108,6 +109,7 @@ LAYERS = [
         "show_compare",
         "show_study",
         "show_similarity",
+        "show_doctor",
         "__main__",
     },
 ]
@@ -148,6 +150,7 @@ def test_imports_go_one_way(path: Path) -> None:
                 "show_compare.py",
                 "show_study.py",
                 "show_similarity.py",
+                "show_doctor.py",
             ),
         ),
         ("matplotlib", ("plots.py", "figures.py")),

@@ -74,6 +74,20 @@ def _board_of(task: str) -> Path:
 
 
 @app.command()
+def doctor(
+    task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
+    results: Annotated[Path, typer.Option(help="Where logs and finished work would be kept.")] = Path("results"),
+    leaderboard: Annotated[Path, typer.Option(help="The JSON leaderboard.")] = BOARD,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Say what grading relies on, what of it holds on this machine (by trying it), and how to mend the rest."""
+    from grader.show_doctor import run_doctor
+
+    if not run_doctor(task, results, leaderboard, as_json=as_json):
+        raise typer.Exit(3)
+
+
+@app.command()
 def remove(
     ids: Annotated[list[str], typer.Argument(help="The submissions whose rows go.")],
     leaderboard: Annotated[Path, typer.Option(help="The JSON leaderboard.")] = BOARD,

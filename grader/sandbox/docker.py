@@ -26,7 +26,7 @@ from docker.types import Ulimit
 
 from grader.errors import SetupError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say
-from grader.sandbox.docker_image import ensure_image
+from grader.sandbox.docker_image import ensure_image, image_tag
 from grader.sandbox.envelope import BrokenEnvelope, receive
 from grader.sandbox.inside.supervisor import WALL_FACTOR, Limits, request
 
@@ -48,6 +48,16 @@ def unusable() -> str | None:
     except _ENGINE_ERRORS as error:
         return f"no Docker engine answers ({str(error).splitlines()[0][:200]})"
     return None
+
+
+def image_is_built() -> bool:
+    """Whether the engine has the image of this installation."""
+    client = docker.from_env(timeout=_API_SECONDS)
+    with contextlib.closing(client):
+        try:
+            return bool(client.images.get(image_tag()))
+        except docker.errors.ImageNotFound:
+            return False
 
 
 class DockerSandbox:
