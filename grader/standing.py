@@ -239,5 +239,5 @@ def _ties(students: Sequence[Row], comparison: Comparison) -> dict[str, tuple[in
     for group in groups:
         ranks = [row.rank or 0 for row in group]
         if len(group) > 1:
-            result |= {row.id: (min(ranks), max(ranks)) for row in group}
+            result |= dict.fromkeys((row.id for row in group), (min(ranks), max(ranks)))
     return result
