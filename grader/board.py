@@ -147,7 +147,8 @@ class Leaderboard(Frozen):
     hardware: Hardware
     versions: Versions
     updated: str  # ISO 8601, UTC
-    generation: int = 0  # counts the versions of this file: see `grader.ledger`
+    version: str = ""  # of this file, and the one before it: see `grader.ledger`
+    previous: str = ""
     rows: tuple[Row, ...] = Field(default=())
 
 

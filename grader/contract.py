@@ -18,6 +18,7 @@ from grader.text import clean
 
 MAX_MANIFEST = 64 << 10
 _MAX_NODES = 50_000  # of a recipe, but for plain numbers in its series
+_MAX_VIOLATIONS = 1000
 _PLACEHOLDER = re.compile(
     r"\b(todo|replace (this|me)|your name|your sources?|pennkey here|list (your|every) source)", re.I
 )
@@ -101,10 +102,18 @@ def _texts(value: Any) -> list[str] | None:
     return result
 
 
+def _without_comments(text: str) -> str:
+    """`text` without HTML comments; one that never ends is none. Linear, unlike a search that starts at each `<!--`."""
+    kept, at = [], 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        kept.append(text[at:start])
+        at = end + 3
+    return "".join(kept) + text[at:]
+
+
 def _says_something(attribution: str) -> bool:
     """Whether ATTRIBUTION.md holds a line of its own: neither heading, comment nor placeholder."""
-    body = re.sub(r"<!--.*?-->", "", attribution, flags=re.S)
-    lines = (line.strip() for line in body.splitlines())
+    lines = (line.strip() for line in _without_comments(attribution).splitlines())
     return any(line and not line.startswith("#") and not _PLACEHOLDER.search(line) for line in lines)
 
 
@@ -122,7 +131,7 @@ class Document(Frozen):
 class _Wire(Frozen):
     protocol: Literal[1]
     memory: bool
-    violations: tuple[dict[str, Any], ...] = Field(max_length=1000)
+    violations: tuple[dict[str, Any], ...] = Field(max_length=_MAX_VIOLATIONS)
     recipe: dict[str, Any] | None
     observed: Observed | None = None
     base_rates: tuple[LearningRate, ...] = Field(default=(), max_length=MAX_GROUPS)
@@ -141,15 +150,17 @@ def read_document(data: bytes, task: Task, facts: TaskFacts) -> Document:
     """
     try:
         raw = strict_json.parse(data, task.sandbox.document_kb << 10)
+        _check_shape(raw)
         wire = _Wire.model_validate(raw, strict=False)
         violations = [_violation(v) for v in wire.violations]
     except strict_json.JsonError as error:
         raise BrokenDocument(str(error)) from None
     except ValidationError as error:
         raise BrokenDocument(_first(error)) from None
+    except MemoryError:
+        raise BrokenDocument("more than there is memory for") from None
     recipe = None
     if wire.recipe is not None and not violations:
-        _check_size(wire.recipe)
         try:
             recipe = Recipe.model_validate_json(_json(wire.recipe))
         except ValidationError as error:
@@ -168,13 +179,32 @@ def read_document(data: bytes, task: Task, facts: TaskFacts) -> Document:
     )
 
 
-def _check_size(recipe: dict[str, Any]) -> None:
-    """Raise BrokenDocument for more than a recipe can need: a validator's complaints cost memory, each.
+def _check_shape(raw: Any) -> None:
+    """Raise BrokenDocument for more than a document can need: a validator's complaints cost memory, each."""
+    if not isinstance(raw, dict) or len(raw) > 20:
+        raise BrokenDocument("not an object of the probe's")
+    violations, rates = raw.get("violations"), raw.get("base_rates", [])
+    if not isinstance(violations, list) or len(violations) > _MAX_VIOLATIONS:
+        raise BrokenDocument("violations that are no list, or too long a one")
+    for violation in violations:
+        if not isinstance(violation, dict) or len(violation) > 10:
+            raise BrokenDocument("a violation that is none")
+        if any(isinstance(value, (dict, list)) for value in violation.values()):
+            raise BrokenDocument("a violation that is none")
+    if not isinstance(rates, list) or len(rates) > MAX_GROUPS:
+        raise BrokenDocument("base rates that are no list, or too long a one")
+    rest = {name: value for name, value in raw.items() if name not in ("violations", "recipe")}
+    _check_size(rest)
+    _check_size(raw.get("recipe"))
+
+
+def _check_size(value: Any) -> None:
+    """Raise BrokenDocument for more nodes than a recipe can have.
 
     Only plain numbers in a series are free, and there only such as give no complaint (or a few).
     """
     left = _MAX_NODES
-    todo: list[Any] = [recipe]
+    todo: list[Any] = [value]
     while todo and left >= 0:
         value = todo.pop()
         if isinstance(value, dict) and set(value) == {"values", "counts"}:
@@ -214,13 +244,13 @@ def _violation(raw: dict[str, Any]) -> Violation:
 
 
 def _first(error: ValidationError) -> str:
-    problem = error.errors()[0]
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
     return clean(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}")[:500]
 
 
 def _clearest(error: ValidationError) -> Any:
     """Of the many complaints about a value of several possible types, the one about its size, if there is one."""
-    errors = error.errors()
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
     return next((e for e in errors if e["type"] in ("value_error", "less_than_equal", "string_too_long")), errors[0])
 
 

@@ -90,7 +90,10 @@ def examine(task_name: str, results: Path, board: Path) -> Iterator[Finding]:
     except GraderError as error:
         yield Finding("task", State.FAILED, str(error), "correct the task file")
         task = load("digits")
-    sandboxes = [_sandbox(SandboxName.DOCKER, docker.unusable), _sandbox(SandboxName.SANDLOCK, sandlock.unusable)]
+    folders = [_folder("results", results), _folder("leaderboard", board.parent)]
+    beside = results if folders[0].state is not State.FAILED else None  # where what student code must not read will lie
+    usable = {SandboxName.DOCKER: docker.unusable, SandboxName.SANDLOCK: sandlock.unusable}
+    sandboxes = [_sandbox(name, problem, beside) for name, problem in usable.items()]
     yield from sandboxes
     if not any(finding.state is State.OK for finding in sandboxes):
         mend = "install and start Docker Engine (Debian, Ubuntu: apt-get install docker.io), or use Linux 6.12 or later"
@@ -98,12 +101,11 @@ def examine(task_name: str, results: Path, board: Path) -> Iterator[Finding]:
     yield _gpu()
     yield _training(task)
     yield _memory()
-    for name, folder in (("results", results), ("leaderboard", board.parent)):
-        yield _folder(name, folder)
+    yield from folders
     yield _board(board)
 
 
-def _sandbox(name: SandboxName, unusable: Callable[[], str | None]) -> Finding:
+def _sandbox(name: SandboxName, unusable: Callable[[], str | None], beside: Path | None = None) -> Finding:
     problem = unusable()
     if problem is not None:
         other = "Install and start Docker Engine" if name is SandboxName.DOCKER else "Linux 6.12 or later has it"
@@ -121,7 +123,7 @@ def _sandbox(name: SandboxName, unusable: Callable[[], str | None]) -> Finding:
         sandbox = choose(name)
         with closing(sandbox):
             sandbox.open(lambda _: None)
-            wrong = _tried(sandbox)
+            wrong = _tried(sandbox, beside)
     except GraderError as error:
         return Finding(f"sandbox {name}", State.FAILED, str(error), "mend this, or use the other sandbox")
     if wrong:
@@ -133,7 +135,7 @@ def _sandbox(name: SandboxName, unusable: Callable[[], str | None]) -> Finding:
     return Finding(f"sandbox {name}", State.OK, f"tried{by}: {held}")
 
 
-def _tried(sandbox: Sandbox) -> list[str]:
+def _tried(sandbox: Sandbox, beside: Path | None = None) -> list[str]:
     """What student code could do in the sandbox that it must not."""
     task = load("digits").model_copy(update={"sandbox": Limits(seconds=2, output_kb=256)})
 
@@ -144,8 +146,8 @@ def _tried(sandbox: Sandbox) -> list[str]:
             raise SetupError(outcome.detail)
         return outcome
 
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listener:
-        file = Path(folder) / "held-out.txt"
+    with tempfile.TemporaryDirectory(dir=beside) as folder, socket.create_server(("127.0.0.1", 0)) as listener:
+        file = Path(folder).resolve() / "held-out.txt"
         file.write_text("secret")
         file.chmod(0o644)
         given = f"PORT, FILE, LIMIT = {listener.getsockname()[1]}, {str(file)!r}, {task.sandbox.memory_mb << 20}\n"

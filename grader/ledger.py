@@ -3,8 +3,8 @@
 Every change is made under a lock, and several runs may share a board. A grading is appended to the
 journal `.NAME.journal` and flushed to the disk, which takes the same time whatever the board's size;
 the snapshot is written again when that is cheap against what has passed since, and at the end. Who
-reads the board reads both. The journal names the generation of the snapshot that it continues, so a
-crash between the two counts nothing twice; a last line that a crash cut off is left out.
+reads the board reads both. The journal names the snapshot that it continues, and every snapshot the one
+before it, so a crash between the two counts nothing twice; a last line that a crash cut off is left out.
 
 A damaged file is kept aside, and the board built anew from the logs of the submissions.
 """
@@ -12,6 +12,7 @@ A damaged file is kept aside, and the board built anew from the logs of the subm
 import contextlib
 import json
 import os
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -40,7 +41,7 @@ def read(path: Path) -> Leaderboard | None:
     """The board at `path`; None where there is none. Raises SetupError where it is damaged."""
     journal = _read_journal(path)  # before the snapshot: one that is replaced meanwhile holds it already
     board = _read_snapshot(path)
-    if board is None or journal is None or journal.generation < board.generation or not journal.continues(board.task):
+    if board is None or journal is None or not journal.adds_to(board):
         return board
     rows = _merged({(r.kind, r.id): r for r in board.rows}, journal.rows, board.task)
     return board.model_copy(update={"rows": ranked(rows.values(), board.task.ranking.by), "updated": now()})
@@ -63,7 +64,7 @@ def remove(path: Path, identities: Iterable[str]) -> list[str]:
             raise UsageError(f"there is no leaderboard at {path}")
         gone = [r.id for r in board.rows if r.kind is Kind.STUDENT and r.id in wanted]
         kept = [r for r in board.rows if r.kind is not Kind.STUDENT or r.id not in wanted]
-        changed = {"rows": tuple(kept), "updated": now(), "generation": board.generation + 1}
+        changed = {"rows": tuple(kept), "updated": now(), **_next(board.version)}
         write_atomically(path, _text(settled(board.model_copy(update=changed))))
         _journal_of(path).unlink(missing_ok=True)
     return gone
@@ -83,7 +84,7 @@ class Ledger:
         self._mutex = threading.RLock()
         self._rows: dict[Key, Row] = {}
         self._seen: object = ()  # the snapshot that `_rows` was read from; () is none that there is
-        self._generation = 0
+        self._head = empty  # of the snapshot that `_rows` was read from
         self._read_to = 0  # bytes of the journal that are in `_rows`
         self._fresh = False  # whether there is a snapshot whose head is ours
         self._cost, self._written = 0.0, time.monotonic()
@@ -111,9 +112,9 @@ class Ledger:
     def board(self) -> Leaderboard:
         """The board as this run knows it: ranked, not settled."""
         with self._mutex:
-            rows, generation = list(self._rows.values()), self._generation
+            rows, head = list(self._rows.values()), self._head
         rows_ = ranked(rows, self._empty.task.ranking.by)
-        return self._empty.model_copy(update={"rows": rows_, "updated": now(), "generation": generation})
+        return self._empty.model_copy(update={"rows": rows_, "updated": now(), "version": head.version})
 
     def settle(self) -> Leaderboard:
         """Write the whole board with what only all rows together can tell, and return it. Raises SetupError."""
@@ -151,7 +152,7 @@ class Ledger:
         journal = _read_journal(self.path, self._read_to)
         if journal is None:
             self._set_aside_unreadable()
-        elif signature is None or journal.generation < self._generation or not journal.continues(self._empty.task):
+        elif signature is None or not journal.adds_to(self._head):
             _journal_of(self.path).unlink(missing_ok=True)  # of a board that is gone, or in the snapshot already
             self._read_to = 0
         else:
@@ -159,7 +160,7 @@ class Ledger:
             self._read_to = journal.end
             if journal.damaged:
                 path = _journal_of(self.path)
-                aside = _aside(path, copy=True)
+                aside = _aside(path)
                 self._remarks.append(f"{journal.damaged} line(s) of {path} are damaged: kept as {aside}")
                 whole = False
         if not whole:
@@ -171,6 +172,7 @@ class Ledger:
         with contextlib.suppress(FileNotFoundError):
             if b"\n" in path.read_bytes():
                 self._remarks.append(f"{path} is damaged: kept as {_aside(path)}")
+                path.unlink()
             self._read_to = 0
 
     def _load(self) -> bool:
@@ -181,13 +183,13 @@ class Ledger:
         except _DamagedError as error:
             aside = _aside(self.path)
             rows = tuple(self._logged())
-            self._rows, self._generation = _merged({}, rows, task), 0
+            self._rows, self._head = _merged({}, rows, task), self._empty
             self._remarks.append(
                 f"{error}; it is kept as {aside}, and a new one begun with the {len(rows)} row(s) that the logs hold"
             )
             return False
         if there is None:
-            self._rows, self._generation = {}, 0
+            self._rows, self._head = {}, self._empty
             return True
         changed = other_in(there.task, task)
         if changed:
@@ -197,16 +199,17 @@ class Ledger:
             )
         limit, by = task.ranking.max_gradings, task.ranking.by
         self._rows = {(r.kind, r.id): history.recounted(r, task.counts, limit, by) for r in there.rows}
-        self._generation = there.generation
+        self._head = there.model_copy(update={"rows": ()})
         ours = self._empty
         self._fresh = (there.task, there.hardware, there.versions) == (task, ours.hardware, ours.versions)
         return True
 
     def _snapshot(self, board: Leaderboard) -> None:
         start = time.monotonic()
-        write_atomically(self.path, _text(board.model_copy(update={"generation": self._generation + 1})))
+        board = board.model_copy(update=_next(self._head.version))
+        write_atomically(self.path, _text(board))
         _journal_of(self.path).unlink(missing_ok=True)
-        self._generation += 1
+        self._head = board.model_copy(update={"rows": ()})
         self._seen, self._read_to, self._fresh = _signature(self.path), 0, True
         self._written = time.monotonic()
         self._cost = max(self._cost, self._written - start)
@@ -218,7 +221,7 @@ class Ledger:
             try:
                 if start > self._read_to:  # the rest of a line that a crash cut off
                     stream.truncate(self._read_to)
-                head = b"" if self._read_to else _head(self._generation, self._empty.task)
+                head = b"" if self._read_to else _first_line(self._head.version, self._empty.task)
                 stream.write(head + row.model_dump_json().encode() + b"\n")
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -263,13 +266,10 @@ def _signature(path: Path) -> object:
     return None
 
 
-def _aside(path: Path, *, copy: bool = False) -> str:
-    """Keep a damaged file (or a copy of it) under another name, which is returned."""
+def _aside(path: Path) -> str:
+    """Keep a copy of a damaged file under another name, which is returned. The file stays until it is written anew."""
     aside = path.with_name(f"{path.name.lstrip('.')}.damaged-{time.time_ns()}")
-    if copy:
-        aside.write_bytes(path.read_bytes())
-    else:
-        path.rename(aside)
+    aside.write_bytes(path.read_bytes())
     return aside.name
 
 
@@ -277,20 +277,30 @@ class _Journal:
     """Whole lines of a journal, from some byte on."""
 
     def __init__(self, head: dict[str, Any], rows: list[Row], damaged: int, end: int) -> None:
-        self.generation = int(head["generation"])
+        self.after = str(head["after"])
         self.rows, self.damaged, self.end = rows, damaged, end
         self._task = head["task"]
 
-    def continues(self, task: BoardTask) -> bool:
-        return bool(self._task == identity(task))
+    def adds_to(self, board: Leaderboard) -> bool:
+        """Whether its rows belong on that board and are not in it.
+
+        They are in the snapshot that was made right after the one they follow. A board that is neither came from
+        elsewhere meanwhile (another checkout): nothing that was graded is left out of it.
+        """
+        return bool(self._task == identity(board.task)) and self.after != board.previous
 
 
 def _journal_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.journal")
 
 
-def _head(generation: int, task: BoardTask) -> bytes:
-    return json.dumps({"generation": generation, "task": identity(task)}).encode() + b"\n"
+def _first_line(version: str, task: BoardTask) -> bytes:
+    return json.dumps({"after": version, "task": identity(task)}).encode() + b"\n"
+
+
+def _next(version: str) -> dict[str, str]:
+    """The names of the snapshot that follows `version`."""
+    return {"version": secrets.token_hex(8), "previous": version or "none"}
 
 
 def _read_journal(path: Path, start: int = 0) -> _Journal | None:
@@ -310,7 +320,7 @@ def _read_journal(path: Path, start: int = 0) -> _Journal | None:
             except ValidationError:
                 damaged += 1
         return _Journal(head, rows, damaged, max(start, len(first)) + sum(map(len, lines)))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

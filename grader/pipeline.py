@@ -6,6 +6,7 @@ it was. One submission's fault is its own verdict; a fault of ours is `internal`
 """
 
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from grader.board import Curves, Kind, Row, SeedScore, now
 from grader.constant import constant_of
 from grader.contract import read_manifest
 from grader.entry import Entry
-from grader.errors import InternalError
+from grader.errors import GraderError, InternalError
 from grader.intervals import score
 from grader.ledger import Ledger
 from grader.log import write_log
@@ -25,8 +26,9 @@ from grader.result import Compiled, SeedRun, Verdict, short, spread, summarize
 from grader.sandbox.base import Sandbox
 from grader.sandbox.compiling import compile_submission
 from grader.store import Store
+from grader.submission import Submission
 from grader.task import Task, TaskFacts
-from grader.training.pool import TrainerPool
+from grader.training.pool import Trainers
 
 _INTERNAL_RETRIES = 2
 _AHEAD = 4  # submissions under way per job: sandboxes do not run further ahead of the trainings
@@ -60,7 +62,7 @@ class Grading:
         task: Task,
         facts: TaskFacts,
         sandbox: Sandbox,
-        trainers: TrainerPool,
+        trainers: Trainers,
         store: Store,
         ledger: Ledger,
         device: str,
@@ -136,7 +138,7 @@ class Grading:
         compiled = None if self._force else self._store.compiled(submission, version)
         stored = compiled is not None
         if compiled is None:
-            compiled = compile_submission(submission, self._sandbox, self._task, self._facts)
+            compiled = self._compile_now(submission)
             self._store.keep_compiled(submission, version, compiled)
         grading.compiled = compiled
         self._observer.compiled(grading.entry, compiled, stored)
@@ -152,6 +154,16 @@ class Grading:
             self._trainings.submit(self._guarded, self._train, grading, seed)
         for seed in seeds if apart else ():
             self._trainings.submit(self._guarded, self._train_constant, grading, seed)
+
+    def _compile_now(self, submission: Submission) -> Compiled:
+        """Compile. An error of ours that one submission brings about is its `internal`, not the run's end."""
+        try:
+            return compile_submission(submission, self._sandbox, self._task, self._facts)
+        except GraderError:
+            raise
+        except (Exception, MemoryError) as error:
+            detail = "".join(traceback.format_exception(error))[-2000:]
+            return Compiled(verdict=Verdict.INTERNAL, sandbox=self._sandbox.name.value, seconds=0.0, detail=detail)
 
     def _seeds_of(self, entry: Entry) -> Sequence[int]:
         return self._seeds.get((entry.kind, entry.submission.id), self._task.seeds)

@@ -6,6 +6,7 @@ import random
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from rich.console import Console
@@ -34,7 +35,7 @@ from grader.sandbox.choosing import choose, prove
 from grader.store import Store
 from grader.submission import Passed, Submission, discover
 from grader.task import Task, TaskFacts
-from grader.training.pool import TrainerPool, choose_device, default_workers
+from grader.training.pool import TrainerPool, Trainers, choose_device, default_workers
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,32 @@ class Publication:
     names: Names
 
 
+class EngineName(StrEnum):
+    """Where sandboxes and trainings run."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The choice of `--engine`, with what belongs to it."""
+
+    name: EngineName = EngineName.LOCAL
+    address: str | None = None  # of the Ray cluster; None: RAY_ADDRESS, or one begun here
+    gpus_per_training: float = 1.0
+
+
+LOCAL = Engine()
+
+
 @dataclass(frozen=True)
 class Ready:
     """Everything that grading needs, set up."""
 
     task: Task
     facts: TaskFacts
-    trainers: TrainerPool
+    trainers: Trainers
     sandbox: Sandbox
     store: Store
     board: Leaderboard  # without rows
@@ -77,26 +97,50 @@ class Ready:
 
 @contextlib.contextmanager
 def ready_to_grade(
-    console: Console, task_name: str, sandbox_name: str, device: str, jobs: int, results: Path
+    console: Console,
+    task_name: str,
+    sandbox_name: str,
+    device: str,
+    jobs: int,
+    results: Path,
+    engine: Engine = LOCAL,
 ) -> Iterator[Ready]:
     """Trainers and sandbox, started, and what they say of the task; both are taken down at the end."""
     task = tasks.load(task_name)
-    chosen = choose_device(device)
-    workers = jobs or default_workers(chosen)
     check_writable(results / task.name)
+
+    def say(text: str) -> None:
+        _say(console, text)
+
     with contextlib.ExitStack() as stack:
-        trainers = TrainerPool(task, chosen, workers)
-        stack.callback(trainers.close)
-        trainers.start()
-        sandbox = choose(sandbox_name)
+        trainers: Trainers
+        sandbox: Sandbox
+        if engine.name is EngineName.RAY:
+            from grader.cluster.nodes import connected
+            from grader.cluster.sandboxes import RaySandbox
+            from grader.cluster.trainers import RayTrainers
+
+            sandbox = RaySandbox(sandbox_name)
+            stack.enter_context(connected(engine.address))
+            trainers = RayTrainers(task, device, jobs, engine.gpus_per_training, say)
+            stack.callback(trainers.close)
+        else:
+            chosen = choose_device(device)
+            trainers = TrainerPool(task, chosen, jobs or default_workers(chosen))
+            stack.callback(trainers.close)
+            trainers.start()
+            sandbox = choose(sandbox_name)
         if sandbox.name is SandboxName.NONE:
             console.print("--sandbox none: the submissions' code runs unprotected, as you", style="bold red")
         stack.callback(sandbox.close)
-        sandbox.open(lambda text: _say(console, text))
-        prove(sandbox)
+        sandbox.open(say)
+        if engine.name is EngineName.LOCAL:
+            prove(sandbox)  # a cluster's nodes have proved theirs
         facts, trainer = trainers.facts()
+        if task.device_kind and trainer.device != task.device_kind:
+            raise SetupError(f"task {task.name} demands {task.device_kind} to train on, and this is {trainer.device}")
         store = Store(results / task.name, task, facts, trainer)
-        yield Ready(task, facts, trainers, sandbox, store, header(task, facts, trainer), workers)
+        yield Ready(task, facts, trainers, sandbox, store, header(task, facts, trainer), trainers.workers)
 
 
 def _say(console: Console, text: str) -> None:
@@ -116,6 +160,7 @@ def run_class(
     force: bool,
     publication: Publication | None = None,
     adaptive: bool = False,
+    engine: Engine = LOCAL,
 ) -> None:
     """Grade a folder of submissions; with `adaptive`, with more seeds where they decide something.
 
@@ -128,7 +173,7 @@ def run_class(
     for one in passed:
         _say(console, f"passed over {one.name!r}: {one.reason}")
     check_writable(board_path.parent)
-    with ready_to_grade(console, task_name, sandbox_name, device, jobs, results) as ready:
+    with ready_to_grade(console, task_name, sandbox_name, device, jobs, results, engine) as ready:
         if publication is not None and publication.names.mode is NameMode.PSEUDONYMS:
             random.shuffle(students)  # the order in which rows appear would be that of the names
         entries = [*references_for(references, ready.facts), *students]

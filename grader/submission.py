@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import stat
+import struct
 import tarfile
 import unicodedata
 import zipfile
@@ -25,6 +26,7 @@ FILES = (*CODE, "submission.json", "ATTRIBUTION.md")
 MAX_FILE = 256 << 10
 MAX_ARCHIVE = 64 << 20  # bytes on disk, and bytes unpacked
 MAX_MEMBERS = 2000
+MAX_DIRECTORY = 1 << 20  # bytes of a zip's list of its files
 _ARCHIVES = (".zip", ".tar.gz", ".tgz")
 
 
@@ -64,16 +66,17 @@ def discover(root: Path) -> tuple[list[Submission], list[Passed]]:
         return [_from_folder(root, clean(root.resolve().name))], []
     found: dict[str, Submission] = {}
     passed: list[Passed] = []
-    for entry in sorted(root.iterdir(), key=lambda p: (not p.is_dir(), p.name)):
+    for entry in sorted(root.iterdir(), key=lambda p: (not os.path.isdir(p), p.name)):
         name = clean(entry.name)
         if entry.name.startswith("."):
             continue
         suffix = next((s for s in _ARCHIVES if entry.name.lower().endswith(s)), "")
         identity = unicodedata.normalize("NFC", entry.name[: len(entry.name) - len(suffix)])
-        home = _home_of(entry) if entry.is_dir() else entry
         if entry.is_symlink():
             passed.append(Passed(name, "a symbolic link"))
-        elif home is None:
+            continue
+        home = _home_of(entry) if entry.is_dir() else entry
+        if home is None:
             passed.append(Passed(name, f"holds none of {', '.join(FILES[:3])}, nor does a single folder in it"))
         elif not entry.is_dir() and not suffix:
             passed.append(Passed(name, "neither a folder nor a .zip or .tar.gz archive"))
@@ -201,7 +204,26 @@ def _home(paths: list[PurePosixPath]) -> PurePosixPath:
     return homes[0] if homes else PurePosixPath()
 
 
+def _check_directory(path: Path) -> None:
+    """Refuse a zip with a directory of more entries than we would read, before `zipfile` reads it all.
+
+    Source: PKWARE's APPNOTE.TXT, 4.3.15 and 4.3.16 (end of central directory, and zip64's locator before it).
+    """
+    with open(path, "rb") as stream:
+        stream.seek(max(0, path.stat().st_size - (1 << 16) - 42))
+        tail = stream.read()
+    end = tail.rfind(b"PK\5\6")
+    if end < 0 or len(tail) < end + 22:
+        raise _Unsafe("is no zip archive")
+    count, size = struct.unpack_from("<HI", tail, end + 10)
+    if tail[max(0, end - 20) : end].startswith(b"PK\6\7") or count == 0xFFFF or size == 0xFFFFFFFF:
+        raise _Unsafe("is in the zip64 format, which is for archives larger than a submission")
+    if count > MAX_MEMBERS or size > MAX_DIRECTORY:
+        raise _Unsafe(f"holds more than {MAX_MEMBERS} files")
+
+
 def _read_zip(path: Path, files: dict[str, bytes], problems: list[Violation]) -> None:
+    _check_directory(path)
     with zipfile.ZipFile(path) as archive:
         members: dict[PurePosixPath, zipfile.ZipInfo] = {}
         infos = archive.infolist()
@@ -218,6 +240,9 @@ def _read_zip(path: Path, files: dict[str, bytes], problems: list[Violation]) ->
         for name in FILES:
             info_ = members.get(home / name)
             if info_ is not None:
+                # Others are unpacked by whole chunks, whatever size is asked for: a few KB become gigabytes.
+                if info_.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise _Unsafe(f"packs {name} in a way that is not the usual one (deflate)")
                 with archive.open(info_) as stream:
                     _keep(name, stream.read, files, problems)
 

@@ -36,7 +36,7 @@ class Data(Frozen):
 
     source: DataSource
     name: str = ""  # for torchvision: the data set's class, such as "CIFAR10"
-    path: str = ""  # the image folder, or torchvision's root; relative to the task file
+    path: str = ""  # the image folder, or torchvision's root; relative to the task file. Or a folder's address (s3://…)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -124,6 +124,7 @@ class Task(Frozen):
     seeds: tuple[Annotated[int, Field(ge=0, lt=1 << 31)], ...] = Field(default=(0, 1, 2), min_length=1)
     time_limit_s: float = Field(default=300.0, gt=0)  # sandbox plus one training
     precision: Precision = Precision.FLOAT32
+    device_kind: str = ""  # the only kind of device to train on: "cpu", or a GPU's model as its driver names it
     cuda_graph: bool = (
         False  # for a model of one's own: its every step runs the same operations, so a GPU may repeat it
     )

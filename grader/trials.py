@@ -8,7 +8,7 @@ from grader.recipe import Recipe
 from grader.result import EpochRecord, RejectedError, SeedRun
 from grader.store import Store
 from grader.task import Task
-from grader.training.pool import TrainerPool
+from grader.training.pool import Trainers
 
 
 class Progress(Protocol):
@@ -21,7 +21,7 @@ def train_all(
     recipes: Mapping[str, Recipe],
     task: Task,
     store: Store,
-    trainers: TrainerPool,
+    trainers: Trainers,
     workers: int,
     progress: Progress,
 ) -> dict[str, tuple[SeedRun, ...]]:

@@ -93,7 +93,7 @@ def _tar(*members: tuple[str, int, str | bytes]) -> Make:
     return make
 
 
-def _zip(*members: tuple[str, bytes], honest: bool = True, mode: int = 0) -> Make:
+def _zip(*members: tuple[str, bytes], honest: bool = True, mode: int = 0, method: int = zipfile.ZIP_DEFLATED) -> Make:
     """A .zip of the honest files and of members (name, content)."""
 
     def make(folder: Path, name: str, reach: Mapping[str, str]) -> None:
@@ -102,7 +102,7 @@ def _zip(*members: tuple[str, bytes], honest: bool = True, mode: int = 0) -> Mak
                 archive.writestr(member, text)
             for member, data in members:
                 info = zipfile.ZipInfo(member)
-                info.compress_type = zipfile.ZIP_DEFLATED
+                info.compress_type = method
                 info.external_attr = mode << 16
                 archive.writestr(info, data)
 
@@ -136,6 +136,20 @@ def _link_to_folder(folder: Path, name: str, reach: Mapping[str, str]) -> None:
     (folder / name).symlink_to(Path(reach["OTHER"]).parent, target_is_directory=True)
 
 
+def _link_to_nowhere(folder: Path, name: str, reach: Mapping[str, str]) -> None:
+    (folder / name).symlink_to("x" * 300)
+
+
+def _entries(folder: Path, name: str, reach: Mapping[str, str]) -> None:
+    """The ordinary archive's end record, saying more."""
+    _zip()(folder, name, reach)
+    path = folder / f"{name}.zip"
+    data = bytearray(path.read_bytes())
+    end = data.rindex(b"PK\5\6")
+    data[end + 8 : end + 12] = (60_000).to_bytes(2, "little") * 2
+    path.write_bytes(data)
+
+
 def _named(folder: Path, name: str, reach: Mapping[str, str]) -> None:
     _folder(folder / name, FILES)
 
@@ -145,6 +159,7 @@ CRAFTED: tuple[tuple[str, str, str, Make], ...] = (
     ("folder-link", "contract", "scheduler.py is a link to a file of the grader's", _linked),
     ("folder-pipe", "contract", "config.py is a pipe that nobody writes to", _pipe),
     ("folder-large", "contract", "scheduler.py of a megabyte", _large),
+    ("link-to-nowhere", PASSED, "a link whose target is longer than any path", _link_to_nowhere),
     ("link-to-another", PASSED, "a link to another student's folder", _link_to_folder),
     ("new\nline", PASSED, "a name with a line break", _named),
     ("evil\u202egnp", PASSED, "a name with a mark that turns the writing direction", _named),
@@ -158,6 +173,9 @@ CRAFTED: tuple[tuple[str, str, str, Make], ...] = (
     ("zip-up", "contract", "an archive that leads up by ..\\", _zip(("..\\..\\evil.py", b"x"))),
     ("zip-bomb", "contract", "a scheduler.py that unpacks to 500 MB", _zip(
         ("scheduler.py", bytes(500 << 20)), ("config.py", CONFIG.encode()), honest=False)),
+    ("zip-bzip2", "contract", "a bzip2 member of 1 KB that unpacks to 1 GiB", _zip(
+        ("scheduler.py", bytes(1 << 30)), ("config.py", CONFIG.encode()), honest=False, method=zipfile.ZIP_BZIP2)),
+    ("zip-entries", "contract", "an archive whose directory says 60,000 files", _entries),
     ("zip-link", "contract", "an archive with a link by its mode", _zip(("link", b"/etc/passwd"), mode=_LINK)),
     ("zip-many", "contract", "an archive of 3,000 files", _zip(*((f"file{n}", b"") for n in range(3000)))),
     ("zip-two", "contract", "an archive with two submissions", _zip(

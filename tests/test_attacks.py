@@ -50,6 +50,9 @@ SAYS = {
     "folder-pipe": ("not an ordinary file", "config.py"),
     "tar-up": ("leads outside", "tar-up.tar.gz"),
     "tar-bomb": ("unpacks to more than 64 MiB", "tar-bomb.tar.gz"),
+    "zip-bzip2": ("not the usual one", "zip-bzip2.zip"),
+    "comments": ("no sources are given", "submission.json"),
+    "leases": ("PermissionError", "scheduler.py"),
     "zip-bomb": ("larger than 256 KiB", "scheduler.py"),
 }
 

@@ -85,7 +85,7 @@ LAYERS = [
     {"recipe", "task", "result", "submission"},
     {"contract", "formulas", "advice", "intervals", "study", "board", "history", "standing", "constant", "adaptive"},
     {"sandbox", "training", "leaderboard", "ledger", "log", "store", "entry", "plots", "scaffolding", "points"},
-    {"observing", "publish"},
+    {"observing", "publish", "cluster"},
     {
         "pipeline",
         "references",
@@ -155,6 +155,8 @@ def test_imports_go_one_way(path: Path) -> None:
         ),
         ("matplotlib", ("plots.py", "figures.py")),
         ("jinja2", ("templating.py",)),
+        ("ray", ("cluster/",)),
+        ("fsspec", ("training/data.py",)),
         ("copydetect", ("similarity.py",)),
         ("kornia", ("training/batched/",)),
         ("scipy", ("intervals.py", "standing.py")),

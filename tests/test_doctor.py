@@ -77,7 +77,7 @@ def test_a_machine_without_any_sandbox_cannot_grade(tmp_path: Path, monkeypatch:
 
 
 def test_a_sandbox_that_does_not_start_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(sandbox: Sandbox) -> list[str]:
+    def broken(sandbox: Sandbox, beside: Path | None = None) -> list[str]:
         raise module.SetupError("the worker did not run")
 
     monkeypatch.setattr(module, "_tried", broken)

@@ -109,7 +109,7 @@ def test_every_row_has_a_line_of_its_own(tmp_path: Path, empty: Leaderboard) -> 
     before = path.read_text().splitlines()
     keep(path, empty, graded("c", 0.8, 3, name="bo"))
     after = path.read_text().splitlines()
-    head = ' "updated"', ' "generation"'
+    head = ' "updated"', ' "version"', ' "previous"'
     changed = [new for old, new in zip(before, after, strict=True) if old != new and not old.startswith(head)]
     assert len(changed) == 1
     assert '"bo"' in changed[0]

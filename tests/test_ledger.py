@@ -9,6 +9,7 @@ from test_leaderboard import TRAINER, row
 
 from grader import ledger as module
 from grader.board import Leaderboard
+from grader.errors import SetupError
 from grader.leaderboard import header
 from grader.ledger import Ledger, board_at, read, remove
 from grader.task import Task, TaskFacts
@@ -68,6 +69,8 @@ def test_a_line_that_a_crash_cut_off_is_left_out_and_written_over(path: Path, em
 
 
 def test_a_crash_between_snapshot_and_journal_counts_nothing_twice(path: Path, empty: Leaderboard) -> None:
+    grade(path, empty, "before").settle()
+    remove(path, ["before"])
     ledger = grade(path, empty, "x", "a")
     ledger.add(row("a", 0.9).model_copy(update={"submission": "other files"}))
     left = journal(path).read_bytes()
@@ -117,6 +120,49 @@ def test_a_damaged_board_is_rebuilt_from_the_logs_and_the_journal(path: Path, em
     (remark,) = ledger.add(row("c"))
     assert "with the 2 row(s) that the logs hold" in remark
     assert names(ledger.settle()) == {"a", "b", "c"}
+
+
+def test_a_damaged_board_survives_a_rebuilding_that_fails(
+    path: Path, empty: Leaderboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full, or a crash, between finding the damage and writing the new board."""
+    grade(path, empty, "a", "b", "c")
+    path.write_text(path.read_text()[:-100])
+
+    def full(*_: object) -> None:
+        raise SetupError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_atomically", full)
+        with pytest.raises(SetupError):
+            Ledger(path, empty, lambda: [row("a")])
+    ledger = Ledger(path, empty, lambda: [row("a")])
+    assert len(ledger.add(row("d"))) == 1
+    assert names(ledger.settle()) == {"a", "b", "c", "d"}
+
+
+def test_a_board_from_elsewhere_keeps_what_a_killed_run_graded_here(path: Path, empty: Leaderboard) -> None:
+    """Another checkout of the file, newer or older than the one that the journal goes on from."""
+    grade(path, empty, "old").settle()
+    older = path.read_bytes()
+    grade(path, empty, "x", "y")
+    path.write_bytes(older.replace(b'"old"', b'"new"').replace(b'"version": "', b'"version": "other'))
+    assert names(read(path)) == {"new", "x", "y"} - ({"x"} if b'"x"' not in journal(path).read_bytes() else set())
+    assert names(grade(path, empty, "z").settle()) >= {"new", "y", "z"}
+
+
+@pytest.mark.parametrize("first", [b"[" * 200_000, b'{"after": 1e999, "task": NaN}', b"null", b'{"after": {}}'])
+def test_no_first_line_of_a_journal_raises_anything(path: Path, empty: Leaderboard, first: bytes) -> None:
+    grade(path, empty, "a")
+    journal(path).write_bytes(first + b"\n{}\n")
+    assert names(read(path)) == {"a"}
+    assert names(grade_with_remark(path, empty)) == {"a", "b"}
+
+
+def grade_with_remark(path: Path, empty: Leaderboard) -> Leaderboard:
+    ledger = Ledger(path, empty)
+    ledger.add(row("b"))
+    return ledger.settle()
 
 
 def test_a_board_that_was_deleted_stays_deleted(path: Path, empty: Leaderboard) -> None:

@@ -26,6 +26,11 @@ def run(
         str, typer.Option(help="fixed: the task's; adaptive: more where neighbours cannot be told apart.")
     ] = "fixed",
     force: Annotated[bool, typer.Option("--force", help="Compile and train again what is already known.")] = False,
+    engine: Annotated[str, typer.Option(help="local, or ray: sandboxes and trainings on a Ray cluster.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="ray: the cluster, such as HOST:6379; else RAY_ADDRESS, else one begun here.")
+    ] = None,
+    gpus_per_training: Annotated[float, typer.Option(help="ray: a share of a GPU, such as 0.25, or whole ones.")] = 1.0,
     site: Annotated[Path | None, typer.Option(help="Keep a web site here up to date while results come in.")] = None,
     names: Annotated[str, typer.Option(help="site: full, pseudonyms, or top-N.")] = "full",
     key_file: Annotated[Path | None, typer.Option(help="site: the secret of the pseudonyms.")] = None,
@@ -34,8 +39,12 @@ def run(
     from grader.publish.github import only_text
     from grader.publish.names import parse
     from grader.publish.site import Site
-    from grader.running import Publication, run_class
+    from grader.running import Engine, EngineName, Publication, run_class
 
+    if engine not in set(EngineName):
+        raise UsageError(f"there is no engine {engine!r}: use {' or '.join(EngineName)}")
+    if engine == EngineName.LOCAL and (address is not None or gpus_per_training != 1.0):
+        raise UsageError("--address and --gpus-per-training belong to --engine ray")
     if seeds not in ("fixed", "adaptive"):
         raise UsageError(f"--seeds {seeds}: use fixed or adaptive")
     chosen = parse(names, key_file)
@@ -54,6 +63,7 @@ def run(
                 force=force,
                 publication=publication,
                 adaptive=seeds == "adaptive",
+                engine=Engine(EngineName(engine), address, gpus_per_training),
             )
     except KeyboardInterrupt:  # here, since Typer would make an exit of it that says nothing
         interrupted()

@@ -58,8 +58,9 @@ def compile_submission(
 def _names_chance(source: bytes) -> bool:
     """Whether a name or text in the code (not a comment) has to do with chance or the clock."""
     try:
-        tokens = list(tokenize.tokenize(io.BytesIO(source).readline))
-    except (tokenize.TokenError, SyntaxError, ValueError):
+        # As text: a coding cookie is for the bytes, and names codecs that are none of text.
+        tokens = list(tokenize.generate_tokens(io.StringIO(source.decode("utf-8-sig")).readline))
+    except Exception:  # whatever a tokenizer says of foreign code
         return True
     kinds = (tokenize.NAME, tokenize.STRING)
     return any(t.type in kinds and _CHANCE.search(t.string) for t in tokens)

@@ -140,6 +140,7 @@ class SandlockSandbox:
 
 def _readable() -> list[str]:
     """What a worker may read: the Python installation (for late imports) and its shared libraries."""
-    paths = {sys.prefix, sys.base_prefix, *(sysconfig.get_paths()[k] for k in ("stdlib", "purelib", "platlib"))}
+    places = ("stdlib", "platstdlib", "purelib", "platlib")  # not the whole of a prefix: a venv may lie anywhere
+    paths = {os.path.join(sys.base_prefix, "lib"), *(sysconfig.get_paths()[k] for k in places)}
     system = ["/usr/lib", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache", "/proc/cpuinfo"]
     return sorted(os.path.realpath(p) for p in paths | set(system) if os.path.exists(p))

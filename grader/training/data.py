@@ -6,12 +6,15 @@ long, memory-mapped from a cache that all processes share.
 
 import hashlib
 import os
+import shutil
+import warnings
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from grader.errors import TaskError
@@ -45,10 +48,13 @@ class Split:
         """The split as tensors on `device`; moved there once, and on the CPU in the same memory."""
         key = f"on {device}"
         if key not in self._memory:
-            images, labels = (
-                torch.from_numpy(part if part.flags.writeable and part.flags.c_contiguous else part.copy())
-                for part in (self.images, self.labels)
-            )
+            with warnings.catch_warnings():
+                # Memory that other processes share is read-only, and nothing here writes to a data set.
+                warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+                images, labels = (
+                    torch.from_numpy(part if part.flags.c_contiguous else part.copy())
+                    for part in (self.images, self.labels)
+                )
             self._memory[key] = Resident(images.to(device), labels.to(device))
         return self._memory[key]  # type: ignore[no-any-return]
 
@@ -141,8 +147,50 @@ def _torchvision(task: Task) -> tuple[Split, Split]:
     return parts[0], parts[1]
 
 
+def _fetched(task: Task) -> Path:
+    """The local copy of an image folder that has an address (`s3://…`, `gs://…`): fetched once per machine.
+
+    Kept by the list of its files with their sizes and times, so a changed data set is fetched again.
+    """
+    try:
+        import fsspec
+    except ImportError:
+        raise TaskError(f"task {task.name}: {task.data.path} needs fsspec: pip install 'grader[ray]'") from None
+    try:
+        system, root = fsspec.core.url_to_fs(task.data.path)
+        listing = {path: _version_of(facts) for path, facts in system.find(root, detail=True).items()}
+        if not listing:
+            raise TaskError(f"task {task.name}: there are no files at {task.data.path}")
+        key = hashlib.sha256(repr((task.data.path, sorted(listing.items()))).encode()).hexdigest()[:32]
+        copy = cache_folder() / "fetched" / key
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(copy.with_suffix(".lock")):
+            if not copy.is_dir():
+                partial = copy.with_suffix(".partial")
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir()
+                for path in listing:
+                    target = partial / PurePosixPath(path).relative_to(root)
+                    if ".." in target.parts:
+                        raise TaskError(f"task {task.name}: {task.data.path} has a path that leads outside: {path}")
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    system.get_file(path, str(target))
+                partial.rename(copy)
+        return copy
+    except TaskError:
+        raise
+    except Exception as error:  # every file system has errors of its own
+        problem = f"{type(error).__name__}: {error}"
+        raise TaskError(f"task {task.name}: {task.data.path} could not be fetched: {problem}") from error
+
+
+def _version_of(facts: dict[str, Any]) -> tuple[str, ...]:
+    """What tells one version of a remote file from the next."""
+    return tuple(str(facts.get(name)) for name in ("size", "mtime", "ETag", "LastModified", "etag", "updated"))
+
+
 def _folder(task: Task) -> tuple[Split, Split]:
-    root = (task.folder / task.data.path).resolve()
+    root = _fetched(task) if "://" in task.data.path else (task.folder / task.data.path).resolve()
     for part in ("train", "test"):
         if not (root / part).is_dir():
             raise TaskError(f"task {task.name}: {root / part} is missing: the image folder needs train/ and test/")
@@ -174,20 +222,21 @@ def _folder_part(root: Path, classes: list[str], task: Task) -> Split:
         digest.update(f"{path}\0{label}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
     cached = cache_folder() / "folders" / f"{digest.hexdigest()[:32]}.npy"
     labels = np.array([label for _, label in listed], np.int64)
-    if not cached.is_file():
-        channels, height, width = task.image
-        images = np.empty((len(listed), height, width, channels), np.uint8)
-        for index, (path, _) in enumerate(listed):
-            try:
-                with Image.open(path) as picture:
-                    pixels = np.asarray(picture.convert("RGB"))
-            except OSError as error:
-                raise TaskError(f"task {task.name}: {path} is not a readable image: {error}") from None
-            images[index] = _fit(pixels[None], task)[0]
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        partial = cached.with_suffix(f".{os.getpid()}.partial.npy")
-        np.save(partial, images)
-        os.replace(partial, cached)
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(cached.with_suffix(".lock")):  # of all processes on this machine one decodes
+        if not cached.is_file():
+            channels, height, width = task.image
+            images = np.empty((len(listed), height, width, channels), np.uint8)
+            for index, (path, _) in enumerate(listed):
+                try:
+                    with Image.open(path) as picture:
+                        pixels = np.asarray(picture.convert("RGB"))
+                except OSError as error:
+                    raise TaskError(f"task {task.name}: {path} is not a readable image: {error}") from None
+                images[index] = _fit(pixels[None], task)[0]
+            partial = cached.with_suffix(f".{os.getpid()}.partial.npy")
+            np.save(partial, images)
+            os.replace(partial, cached)
     return Split(np.load(cached, mmap_mode="c"), labels)
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Protocol
 
 from grader.errors import InternalError, SetupError, TaskError
 from grader.recipe import Recipe
@@ -29,6 +29,7 @@ class TrainerPool:
     """`workers` processes for one task, spread over what GPUs there are. Safe to call from several threads."""
 
     def __init__(self, task: Task, device: str, workers: int) -> None:
+        self.workers = workers
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
         names = [f"cuda:{n % count_gpus()}" if device == "cuda" else device for n in range(workers)]
         self._all = [_Process(task, name) for name in names]
@@ -66,22 +67,55 @@ class TrainerPool:
                 kind, payload = process.ask(request, budget_s + _GRACE_SECONDS, on_epoch)
             except TimeoutError:
                 process.kill()
-                seconds = round(time.monotonic() - started, 3)
-                detail = "ran out of time and did not answer"
-                return SeedRun(seed=seed, verdict=Verdict.TIMEOUT, accuracy=None, seconds=seconds, detail=detail)
+                return late_run(seed, started)
         finally:
             self._idle.put(process)
-        if kind == "rejected":
-            violations = tuple(Violation.model_validate_json(v) for v in payload)
-            by_rule = {Rule.RAISED: Verdict.CRASH, Rule.RESOURCES: Verdict.MEMORY}
-            verdict = by_rule.get(violations[0].rule, Verdict.CONTRACT)
-            return SeedRun(seed=seed, verdict=verdict, accuracy=None, seconds=0.0, violations=violations)
-        return SeedRun.model_validate_json(payload)
+        return run_of(seed, kind, payload)
 
     def close(self) -> None:
         """End all processes at once."""
         for process in self._all:
             process.kill()
+
+
+def run_of(seed: int, kind: str, payload: Any) -> SeedRun:
+    """The training that a worker's answer ("run" or "rejected") tells of."""
+    if kind == "rejected":
+        violations = tuple(Violation.model_validate_json(v) for v in payload)
+        by_rule = {Rule.RAISED: Verdict.CRASH, Rule.RESOURCES: Verdict.MEMORY}
+        verdict = by_rule.get(violations[0].rule, Verdict.CONTRACT)
+        return SeedRun(seed=seed, verdict=verdict, accuracy=None, seconds=0.0, violations=violations)
+    return SeedRun.model_validate_json(payload)
+
+
+def late_run(seed: int, started: float) -> SeedRun:
+    """A training that had to be ended from outside; `started` is on the monotonic clock."""
+    seconds = round(time.monotonic() - started, 3)
+    detail = "ran out of time and did not answer"
+    return SeedRun(seed=seed, verdict=Verdict.TIMEOUT, accuracy=None, seconds=seconds, detail=detail)
+
+
+class Trainers(Protocol):
+    """What trains recipes of one task, wherever. Safe to call from several threads."""
+
+    @property
+    def workers(self) -> int:
+        """Trainings at a time."""
+
+    def start(self) -> None:
+        """Get ready in the background."""
+
+    def facts(self) -> tuple[TaskFacts, TrainerInfo]:
+        """What the task's data and model are, and what trains here. Raises TaskError."""
+
+    def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: OnEpoch) -> SeedRun:
+        """One training; a recipe that cannot be trained comes back with its violations.
+
+        Raises TaskError, or InternalError (ours).
+        """
+
+    def close(self) -> None:
+        """End all trainings at once."""
 
 
 class _Process:
@@ -184,6 +218,18 @@ def count_gpus() -> int:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     return int(done.stdout) if done.returncode == 0 else 0
+
+
+@cache
+def device_kind() -> str:
+    """ "cpu", or the model of the GPUs, as the results of trainings name it."""
+    import subprocess
+    import sys
+
+    if not count_gpus():
+        return "cpu"
+    code = "import torch.cuda as c; print(c.get_device_name(0))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def default_workers(device: str) -> int:

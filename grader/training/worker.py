@@ -1,4 +1,4 @@
-"""A process that trains: loads a task's data once, then answers requests over a pipe.
+"""What trains: a process that loads a task's data once, then answers requests over a pipe.
 
 Requests are ("facts",) and ("train", recipe JSON, seed, budget in seconds); answers are
 ("facts", (facts JSON, trainer JSON)), ("epoch", JSON) any number of times, then one of ("run", JSON),
@@ -10,9 +10,17 @@ import os
 import signal
 import threading
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from grader.task import Task
+
+if TYPE_CHECKING:
+    from grader.training.data import ImageData
+
+_PARTS, _ARRAYS = ("train", "test"), ("images", "labels")
 
 
 def main(connection: "Connection[Any, Any]", task_json: str, folder: str, device_name: str) -> None:
@@ -23,7 +31,10 @@ def main(connection: "Connection[Any, Any]", task_json: str, folder: str, device
     from grader.errors import GraderError
 
     try:
-        worker = _Worker(connection, task_json, folder, device_name)
+        from grader.training import data
+
+        task = Task.model_validate_json(task_json).model_copy(update={"folder": Path(folder)})
+        worker = Worker(task, data.load(task), device_name, lambda epoch: connection.send(("epoch", epoch)))
     except GraderError as error:
         connection.send(("task", str(error)))
         return
@@ -46,20 +57,38 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-class _Worker:
-    def __init__(self, connection: "Connection[Any, Any]", task_json: str, folder: str, device_name: str) -> None:
+def load_shared(task: Task) -> dict[str, Any]:
+    """A task's data as plain arrays and numbers, for processes that share memory. Raises TaskError."""
+    from grader.training import data
+
+    loaded = data.load(task)
+    parts = {f"{name}_{what}": getattr(getattr(loaded, name), what) for name in _PARTS for what in _ARRAYS}
+    return {**parts, "classes": loaded.classes, "hash": loaded.hash}
+
+
+def shared_data(parts: dict[str, Any]) -> "ImageData":
+    """What `load_shared` gave, as a data set; the arrays may be read-only and are not copied."""
+    from grader.training import data
+
+    train, test = (data.Split(*(parts[f"{name}_{what}"] for what in _ARRAYS)) for name in _PARTS)
+    return data.ImageData(train, test, parts["classes"], parts["hash"])
+
+
+class Worker:
+    """What a training process does, whoever asks it."""
+
+    def __init__(self, task: Task, data: "ImageData", device_name: str, report: Callable[[str], None]) -> None:
+        """`report` is called with each epoch's record as JSON."""
         import torch
 
-        from grader.task import Task
-        from grader.training import data, loop
+        from grader.training import loop
 
-        self.connection = connection
+        self.task, self.data, self.report = task, data, report
         self.device = torch.device(device_name)
         loop.prepare_process(self.device)
-        self.task = Task.model_validate_json(task_json).model_copy(update={"folder": Path(folder)})
-        self.data = data.load(self.task)
 
     def answer(self, request: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The answer to a request, as in the module's list; raises nothing."""
         from grader.errors import TaskError
         from grader.result import RejectedError
 
@@ -142,6 +171,6 @@ class _Worker:
             seed,
             self.device,
             budget_s,
-            on_epoch=lambda record: self.connection.send(("epoch", record.model_dump_json())),
+            on_epoch=lambda record: self.report(record.model_dump_json()),
         )
         return "run", run.model_dump_json()

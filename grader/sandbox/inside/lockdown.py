@@ -6,8 +6,8 @@ What is left to the process is to compute and to write to the pipes it already h
 * no capabilities, no new privileges;
 * resource limits: private writable memory, CPU seconds, open files, file size, no core dumps;
 * a seccomp filter: no socket of any family, no new process, no `exec`, no tracing of others, no
-  limits or priorities of others, no change of owners, modes, times or attributes of files, no
-  io_uring, keyrings, namespaces, mounts, shared-memory objects or kernel interfaces. Threads stay.
+  limits or priorities of others, no change of owners, modes, times or attributes of files, no leases or locks on
+  them, no io_uring, keyrings, namespaces, mounts, shared-memory objects or kernel interfaces. Threads stay.
 
 It does not confine what files may be opened: Landlock (`sandlock`) or a container does that around it.
 Standard library only: the file is copied into the sandbox image.
@@ -73,6 +73,10 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
     "futimesat": (261, None),
     "utimensat": (280, 88),
     "file_setattr": (469, 469),
+    "flock": (73, 32),
+    "io_setup": (206, 0),
+    "sync": (162, 81),
+    "syncfs": (306, 267),
     "inotify_init": (253, None),
     "inotify_init1": (294, 26),
     "inotify_add_watch": (254, 27),
@@ -140,6 +144,9 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
     "move_pages": (279, 239),
     "migrate_pages": (256, 238),
 }
+#: Commands of fcntl that reach others: leases (who opens the file waits), notifications, and whom to signal.
+_FCNTL = (72, 25)
+_DENIED_FCNTL = (1024, 1026, 8, 10, 15)  # F_SETLEASE, F_NOTIFY, F_SETOWN, F_SETSIG, F_SETOWN_EX
 #: Allowed on the caller itself (first argument 0), refused on any other process.
 _ON_ITSELF_ONLY = {
     "prlimit64": (302, 261),
@@ -152,16 +159,17 @@ _CLONE = (56, 220)
 _CLONE3 = 435
 _MMAP = (9, 222)
 # Memory that RLIMIT_DATA does not count: MAP_SHARED | MAP_ANONYMOUS, and stacks (MAP_GROWSDOWN).
+_RESERVE = 8 << 30  # address space that is reserved, not used: stacks and arenas of threads
 _SHARED_ANONYMOUS, _GROWS_DOWN = 0x21, 0x100
 
 
-def confine(*, memory_mb: int, cpu_seconds: float, open_files: int = 256) -> None:
-    """Give up everything in the module's list. There is no way back.
+def confine(*, memory_mb: int, cpu_seconds: float, mapped: int, open_files: int = 256) -> None:
+    """Give up everything in the module's list. There is no way back. `mapped` is what `mapped_bytes` says.
 
     Raises OSError where the kernel refuses: the caller must then not run any foreign code.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    _limit_resources(memory_mb, cpu_seconds, open_files)
+    _limit_resources(memory_mb, cpu_seconds, mapped, open_files)
     _check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _check(libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "dumpable")
     _drop_capabilities(libc)
@@ -180,21 +188,29 @@ def _check(result: int, what: str) -> None:
         raise OSError(number, f"cannot confine the process ({what}): {os.strerror(number)}")
 
 
-def _limit_resources(memory_mb: int, cpu_seconds: float, open_files: int) -> None:
+def _limit_resources(memory_mb: int, cpu_seconds: float, mapped: int, open_files: int) -> None:
     def lower(kind: int, value: int) -> None:
         _, hard = resource.getrlimit(kind)
         if hard != resource.RLIM_INFINITY:
             value = min(value, hard)
         resource.setrlimit(kind, (value, value))
 
-    # Not RLIMIT_AS: torch maps gigabytes of libraries that it never touches.
     lower(resource.RLIMIT_DATA, memory_mb << 20)
+    # RLIMIT_DATA knows nothing of mappings that are read only. torch has mapped gigabytes of libraries by now,
+    # and threads reserve more than they use.
+    lower(resource.RLIMIT_AS, mapped + (memory_mb << 20) + _RESERVE)
     lower(resource.RLIMIT_CPU, int(time.process_time() + cpu_seconds) + 2)
     lower(resource.RLIMIT_NOFILE, open_files)
     lower(resource.RLIMIT_FSIZE, 32 << 20)
     lower(resource.RLIMIT_STACK, 64 << 20)
     lower(resource.RLIMIT_CORE, 0)
     lower(resource.RLIMIT_MSGQUEUE, 0)
+
+
+def mapped_bytes() -> int:
+    """Bytes of address space of this process; to be asked while /proc may still be read."""
+    with open("/proc/self/statm", "rb") as statm:
+        return int(statm.read().split()[0]) * resource.getpagesize()
 
 
 def _drop_capabilities(libc: ctypes.CDLL) -> None:
@@ -234,6 +250,12 @@ def _instructions() -> Iterator[tuple[int, int, int, int]]:
         yield _JUMP_EQUAL, 1, 0, 0
         yield _RETURN, 0, 0, _FAIL | errno.EPERM
         yield _RETURN, 0, 0, _ALLOW
+    yield _JUMP_EQUAL, 0, 1 + 2 * len(_DENIED_FCNTL) + 1, _FCNTL[column]
+    yield _LOAD, 0, 0, 16 + 8  # low half of args[1]: the command
+    for command in _DENIED_FCNTL:
+        yield _JUMP_EQUAL, 0, 1, command
+        yield _RETURN, 0, 0, _FAIL | errno.EPERM
+    yield _RETURN, 0, 0, _ALLOW
     # ENOSYS makes glibc fall back from clone3, whose flags lie in memory, to clone.
     yield _JUMP_EQUAL, 0, 1, _CLONE3
     yield _RETURN, 0, 0, _FAIL | errno.ENOSYS

@@ -33,7 +33,8 @@ def main() -> None:
 
         from . import lockdown  # Linux only
 
-        lockdown.confine(memory_mb=int(sys.argv[2]), cpu_seconds=float(sys.argv[3]))
+        mapped = lockdown.mapped_bytes()
+        lockdown.confine(memory_mb=int(sys.argv[2]), cpu_seconds=float(sys.argv[3]), mapped=mapped)
     serve(0, result)
 
 

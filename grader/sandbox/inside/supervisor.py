@@ -212,7 +212,8 @@ def _excess(pid: int, limits: Limits, cpu_limit: float) -> str | None:
         return None
     if int(facts.get(b"Threads", b"1")) > limits.threads:
         return "threads"
-    resident_kb = int(facts.get(b"VmRSS", b"0 kB").split()[0])
+    # The tables too: touching a page here and there of a vast mapping fills memory with them alone.
+    resident_kb = sum(int(facts.get(name, b"0 kB").split()[0]) for name in (b"VmRSS", b"VmPTE"))
     return "memory" if resident_kb > limits.memory_mb << 10 else None
 
 

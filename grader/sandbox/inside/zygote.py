@@ -67,8 +67,9 @@ def _be_worker(limits: supervisor.Limits, readable: Sequence[str]) -> None:
         os.setsid()
         result = os.dup(1)
         os.dup2(2, 1)
+        mapped = lockdown.mapped_bytes()
         sandlock.confine(sandlock.Sandbox(fs_readable=list(readable)))
-        lockdown.confine(memory_mb=limits.memory_mb, cpu_seconds=limits.seconds)
+        lockdown.confine(memory_mb=limits.memory_mb, cpu_seconds=limits.seconds, mapped=mapped)
         probe.serve(0, result)
     except BaseException:
         import traceback

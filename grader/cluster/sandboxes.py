@@ -1,0 +1,136 @@
+"""Sandboxes on the nodes of a Ray cluster: student code runs there, in a real sandbox, or not at all."""
+
+import threading
+from typing import Any
+
+from grader.cluster.nodes import Node, census, pinned
+from grader.errors import GraderError, SetupError, UsageError
+from grader.sandbox.base import Ending, Outcome, SandboxName, Say
+from grader.sandbox.choosing import AUTO, choose, prove
+from grader.sandbox.inside.supervisor import Limits
+
+_OPEN_SECONDS = 3600.0  # a first start may build an image
+_GRACE_SECONDS = 300.0
+
+
+class _Actor:
+    """Runs in a worker of the cluster: one node's sandbox."""
+
+    def __init__(self, name: str) -> None:
+        self._sandbox = choose(name)
+        if self._sandbox.name is SandboxName.NONE:
+            raise SetupError("student code runs on a node in a sandbox only")
+        self._said: list[str] = []
+
+    def open(self) -> str:
+        """The sandbox's version."""
+        self._sandbox.open(self._said.append)
+        prove(self._sandbox)
+        return self._sandbox.version
+
+    def run(self, job: bytes, limits: Limits) -> Outcome:
+        return self._sandbox.run(job, limits)
+
+
+class _Host:
+    """A node that has a sandbox."""
+
+    def __init__(self, node: Node, actor: Any) -> None:
+        self.node, self.actor = node, actor
+        self.busy = 0
+
+
+class RaySandbox:
+    """A sandbox that is many: each job goes to the node with the most room. See `grader.sandbox.base.Sandbox`."""
+
+    def __init__(self, wanted: str) -> None:
+        """Connected to Ray already. Raises UsageError for a sandbox that is none."""
+        if wanted not in (AUTO, SandboxName.DOCKER, SandboxName.SANDLOCK):
+            raise UsageError(f"--engine ray runs student code in a sandbox only: use {AUTO}, docker or sandlock")
+        self._wanted = wanted
+        self.name = SandboxName.SANDLOCK
+        self._hosts: list[_Host] = []
+        self._change = threading.Condition()
+        self._version = ""
+
+    @property
+    def version(self) -> str:
+        """That of the nodes' sandboxes."""
+        return self._version
+
+    @property
+    def workers(self) -> int:
+        """Submissions at a time."""
+        return sum(host.node.cpus for host in self._hosts)
+
+    def open(self, say: Say) -> None:
+        """Start a sandbox on every node that has one. Raises SetupError where none has."""
+        import ray
+
+        nodes = [n for n in census(say) if n.cpus]
+        able = {
+            SandboxName.DOCKER: [n for n in nodes if n.no_docker is None],
+            SandboxName.SANDLOCK: [n for n in nodes if n.no_sandlock is None],
+        }
+        order = [SandboxName(self._wanted)] if self._wanted != AUTO else [SandboxName.DOCKER, SandboxName.SANDLOCK]
+        self.name = next((name for name in order if able[name]), order[0])
+        starting = []
+        for node in able[self.name]:
+            actor = ray.remote(num_cpus=0, max_restarts=0, max_concurrency=max(2, node.cpus))(_Actor)
+            host = _Host(node, actor.options(scheduling_strategy=pinned(node.id)).remote(self.name.value))
+            starting.append((host, host.actor.open.remote()))
+        versions = set()
+        problem = "; ".join(
+            sorted({str(n.no_docker if self.name is SandboxName.DOCKER else n.no_sandlock) for n in nodes})
+        )
+        for host, opened in starting:
+            try:
+                versions.add(ray.get(opened, timeout=_OPEN_SECONDS))
+                self._hosts.append(host)
+            except (ray.exceptions.RayError, GraderError) as error:
+                problem = str(error).strip().splitlines()[-1]
+                say(f"node {host.node.host} runs no submissions: {problem}")
+        if not self._hosts:
+            raise SetupError(f"no node of the cluster has the sandbox {self.name}: {problem}")
+        self._version = f"ray, {', '.join(sorted(versions))}"
+
+    def run(self, job: bytes, limits: Limits) -> Outcome:
+        """One job, on the node with the most room; where that is lost, the outcome is `broken` and it is retried."""
+        import ray
+
+        host = self._take()
+        if host is None:
+            return Outcome(Ending.BROKEN, detail="no node of the cluster with a sandbox is left")
+        try:
+            wait = _GRACE_SECONDS + 3 * limits.seconds
+            outcome: Outcome = ray.get(host.actor.run.remote(job, limits), timeout=wait)
+        except ray.exceptions.RayError as error:
+            with self._change:
+                if host in self._hosts:
+                    self._hosts.remove(host)
+            detail = f"the sandbox on node {host.node.host} was lost ({type(error).__name__})"
+            return Outcome(Ending.BROKEN, detail=detail)
+        finally:
+            with self._change:
+                host.busy -= 1
+                self._change.notify_all()
+        return outcome
+
+    def _take(self) -> _Host | None:
+        """The host with the most room, waited for; None where there is none at all."""
+        with self._change:
+            while self._hosts:
+                host = min(self._hosts, key=lambda h: h.busy / h.node.cpus)
+                if host.busy < host.node.cpus:
+                    host.busy += 1
+                    return host
+                self._change.wait(1.0)
+        return None
+
+    def close(self) -> None:
+        """End the sandboxes of all nodes."""
+        import ray
+
+        for host in self._hosts:
+            ray.kill(host.actor)
+        self._hosts = []
