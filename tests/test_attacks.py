@@ -51,7 +51,6 @@ SAYS = {
     "tar-up": ("leads outside", "tar-up.tar.gz"),
     "tar-bomb": ("unpacks to more than 64 MiB", "tar-bomb.tar.gz"),
     "zip-bzip2": ("not the usual one", "zip-bzip2.zip"),
-    "comments": ("no sources are given", "submission.json"),
     "leases": ("PermissionError", "scheduler.py"),
     "zip-bomb": ("larger than 256 KiB", "scheduler.py"),
 }
