@@ -38,10 +38,6 @@ def attempt(name, action):
     else:
         sys.stderr.write(f"{name}=POSSIBLE\\n")
 
-def call(*arguments):
-    if libc.syscall(*arguments) == -1:
-        raise OSError(ctypes.get_errno(), "refused")
-
 attempt("network", lambda: socket.create_connection(("127.0.0.1", PORT), timeout=2))
 attempt("sockets", lambda: socket.socket(socket.AF_UNIX))
 attempt("processes", os.fork)

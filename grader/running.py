@@ -126,9 +126,9 @@ def ready_to_grade(
             stack.callback(trainers.close)
         else:
             chosen = choose_device(device)
-            trainers = TrainerPool(task, chosen, jobs or default_workers(chosen))
-            stack.callback(trainers.close)
-            trainers.start()
+            trainers = pool = TrainerPool(task, chosen, jobs or default_workers(chosen))
+            stack.callback(pool.close)
+            pool.start()
             sandbox = choose(sandbox_name)
         if sandbox.name is SandboxName.NONE:
             console.print("--sandbox none: the submissions' code runs unprotected, as you", style="bold red")

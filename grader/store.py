@@ -19,7 +19,8 @@ from grader.submission import Submission
 from grader.task import Task, TaskFacts
 from grader.training import TrainerInfo
 
-_LIBRARIES = tuple(f"{name} {version(name)}" for name in ("kornia", "numpy", "pillow"))
+#: Besides torch, what decides the bits of a training.
+LIBRARIES = tuple(f"{name} {version(name)}" for name in ("kornia", "numpy", "pillow"))
 F = TypeVar("F", bound=Frozen)
 
 
@@ -62,7 +63,7 @@ class Store:
                 "data": self._facts.data_hash,
                 "model": self._facts.model_hash,
                 "trainer": self._trainer.version,
-                "libraries": [self._trainer.torch, self._trainer.torchvision, *_LIBRARIES],
+                "libraries": [self._trainer.torch, self._trainer.torchvision, *LIBRARIES],
                 "device": self._trainer.device,
             },
         )
@@ -92,7 +93,7 @@ class Store:
                 "image": self._facts.image,
                 "parameters": [p.model_dump(mode="json") for p in self._facts.parameters],
                 "probe": probe_hash(),
-                "libraries": [self._trainer.torch, self._trainer.torchvision, *_LIBRARIES],
+                "libraries": [self._trainer.torch, self._trainer.torchvision, *LIBRARIES],
             },
         )
 

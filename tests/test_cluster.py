@@ -227,7 +227,7 @@ def test_the_local_engine_imports_no_ray(tmp_path: Path) -> None:
 
 
 def node(name: str, kind: str, cpus: int = 4, gpus: float = 0) -> Node:
-    return Node(name, name, cpus, gpus, kind, "", None, None)
+    return Node(name, name, cpus, gpus, kind, None, None)
 
 
 def test_one_run_trains_on_one_kind_of_device() -> None:

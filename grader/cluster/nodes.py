@@ -12,6 +12,7 @@ from typing import Any
 from grader import __version__
 from grader.errors import SetupError
 from grader.sandbox.base import Say
+from grader.store import LIBRARIES
 
 _LOOK_SECONDS = 120.0
 
@@ -25,7 +26,6 @@ class Node:
     cpus: int
     gpus: float
     kind: str  # "cpu" or the model of its GPUs, as a training's result names it
-    software: str  # what must be equal everywhere for the same bits
     no_docker: str | None  # why not; None where it works
     no_sandlock: str | None
 
@@ -59,8 +59,8 @@ def _reach(address: str) -> None:
 
 def software() -> str:
     """Versions that decide what a training gives."""
-    names = ("torch", "torchvision", "kornia", "numpy", "pillow")
-    return f"grader {__version__}, " + ", ".join(f"{name} {version(name)}" for name in names)
+    ours = (f"grader {__version__}", *(f"{name} {version(name)}" for name in ("torch", "torchvision")))
+    return ", ".join((*ours, *LIBRARIES))
 
 
 def _describe() -> tuple[str, str, str | None, str | None]:
@@ -101,7 +101,7 @@ def census(say: Say, known: Sequence[str] = ()) -> list[Node]:
         try:
             host, text, no_docker, no_sandlock = ray.get(ref)
         except ray.exceptions.RayError as error:
-            say(f"node {node[:8]} is left out: {_first_line(error)}")
+            say(f"node {node[:8]} is left out: {cause_of(error)}")
             continue
         kind, theirs = text.split("\n")
         if theirs != software():
@@ -116,7 +116,6 @@ def census(say: Say, known: Sequence[str] = ()) -> list[Node]:
                 cpus=int(resources.get("CPU", 0)),
                 gpus=gpus,
                 kind=kind if gpus else "cpu",
-                software=theirs,
                 no_docker=no_docker,
                 no_sandlock=no_sandlock,
             )
@@ -124,8 +123,8 @@ def census(say: Say, known: Sequence[str] = ()) -> list[Node]:
     return sorted(found, key=lambda n: (n.host, n.id))
 
 
-def _first_line(error: Exception) -> str:
-    """The last line of a Ray error, which names the cause."""
+def cause_of(error: Exception) -> str:
+    """The last line of an error; of one that Ray passes on, it names the cause."""
     return (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
 
 

@@ -3,7 +3,7 @@
 import threading
 from typing import Any
 
-from grader.cluster.nodes import Node, census, pinned
+from grader.cluster.nodes import Node, cause_of, census, pinned
 from grader.errors import GraderError, SetupError, UsageError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say
 from grader.sandbox.choosing import AUTO, choose, prove
@@ -20,11 +20,10 @@ class _Actor:
         self._sandbox = choose(name)
         if self._sandbox.name is SandboxName.NONE:
             raise SetupError("student code runs on a node in a sandbox only")
-        self._said: list[str] = []
 
     def open(self) -> str:
         """The sandbox's version."""
-        self._sandbox.open(self._said.append)
+        self._sandbox.open(lambda _: None)
         prove(self._sandbox)
         return self._sandbox.version
 
@@ -58,11 +57,6 @@ class RaySandbox:
         """That of the nodes' sandboxes."""
         return self._version
 
-    @property
-    def workers(self) -> int:
-        """Submissions at a time."""
-        return sum(host.node.cpus for host in self._hosts)
-
     def open(self, say: Say) -> None:
         """Start a sandbox on every node that has one. Raises SetupError where none has."""
         import ray
@@ -88,7 +82,7 @@ class RaySandbox:
                 versions.add(ray.get(opened, timeout=_OPEN_SECONDS))
                 self._hosts.append(host)
             except (ray.exceptions.RayError, GraderError) as error:
-                problem = str(error).strip().splitlines()[-1]
+                problem = cause_of(error)
                 say(f"node {host.node.host} runs no submissions: {problem}")
         if not self._hosts:
             raise SetupError(f"no node of the cluster has the sandbox {self.name}: {problem}")

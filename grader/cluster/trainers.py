@@ -56,8 +56,8 @@ def _load(task_json: str, folder: str) -> dict[str, Any]:
 class _Slot:
     """One place to train: an actor on a node, replaced when it breaks."""
 
-    def __init__(self, node: Node, number: int) -> None:
-        self.node, self.number = node, number
+    def __init__(self, node: Node) -> None:
+        self.node = node
         self.actor: Any = None
         self.ready: Any = None  # its answer to "facts", a reference
 
@@ -97,10 +97,10 @@ class RayTrainers:
         for node in nodes:
             self._known.add(node.id)
             room = int(node.gpus / self._share + 1e-9) if node.gpus else node.cpus
-            for number in range(room):
+            for _ in range(room):
                 if self._jobs and len(self._slots) >= self._jobs:
                     return
-                slot = _Slot(node, number)
+                slot = _Slot(node)
                 self._begin(slot)
                 self._slots.append(slot)
                 self._idle.put(slot)
@@ -121,9 +121,6 @@ class RayTrainers:
             self._task.model_dump_json(), self._files, self._data[slot.node.id], device
         )
         slot.ready = slot.actor.answer.remote("facts")
-
-    def start(self) -> None:
-        """The actors start when they are made."""
 
     def facts(self) -> tuple[TaskFacts, TrainerInfo]:
         """What the task's data and model are, and what trains. Raises TaskError, SetupError or InternalError."""

@@ -102,9 +102,6 @@ class Trainers(Protocol):
     def workers(self) -> int:
         """Trainings at a time."""
 
-    def start(self) -> None:
-        """Get ready in the background."""
-
     def facts(self) -> tuple[TaskFacts, TrainerInfo]:
         """What the task's data and model are, and what trains here. Raises TaskError."""
 
