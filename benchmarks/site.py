@@ -1,7 +1,8 @@
 """How heavy and how quick is the page of a large class?   python benchmarks/site.py [ROWS]
 
 Writes the site of a made-up class and opens its board in Chromium: bytes, seconds until the page is
-ready (rows shown, script run) from an empty cache, milliseconds to sort it, and seconds to write it.
+ready (rows shown, script run) from an empty cache, milliseconds to sort it, and seconds to write it. Then what it costs
+to show one more grading while a run is going on.
 """
 
 import shutil
@@ -14,9 +15,11 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from boards import large_board  # type: ignore[import-not-found]
+from boards import large_board, scored  # type: ignore[import-not-found]
 
 from grader import task as tasks
+from grader.ledger import Ledger
+from grader.publish.live import LiveSite
 from grader.publish.names import Names
 from grader.publish.public import public
 from grader.publish.site import Site
@@ -55,6 +58,20 @@ def main() -> None:
         print(f"loaded in {statistics.median(loads):.0f} ms (slowest of {len(loads)}: {max(loads):.0f} ms)")
         print(f"sorted in {statistics.median(sorts):.0f} ms")
         print(f"written in {written:.2f} s, with a page per row; again, nothing new: {again:.2f} s")
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger(Path(folder) / "board.json", board.model_copy(update={"rows": ()}))
+        for row in board.rows:
+            ledger.add(row)
+        live = LiveSite(Site(Path(folder) / "site"), Names(), ledger, [])
+        live._publish(running=True)
+        taken = []
+        for n in range(20):
+            ledger.add(scored(f"new{n}", 0.6 + n / 60, n))
+            start = time.perf_counter()
+            live._publish(running=True)
+            taken.append(time.perf_counter() - start)
+            assert live.problem is None
+        print(f"one more grading shown in {statistics.median(taken):.2f} s (slowest of 20: {max(taken):.2f} s)")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def seeds_of(base: Sequence[int], n: int) -> tuple[int, ...]:
 
 def wanting(board: Leaderboard) -> list[Row]:
     """Students (and the default scheduler) that another seed could tell from a neighbour, and that may have one."""
-    scored = [row for row in board.rows if row.scored and row.recipe is not None]
+    scored = [row for row in board.rows if board.compares(row) and row.recipe is not None]
     comparison = Comparison(scored, board.task, board.task.ranking.by)
     order = [row for row in scored if row.kind is not Kind.REFERENCE and comparison.knows(row)]
     found: dict[tuple[Kind, str], Row] = {}

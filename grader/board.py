@@ -151,6 +151,15 @@ class Leaderboard(Frozen):
     previous: str = ""
     rows: tuple[Row, ...] = Field(default=())
 
+    @property
+    def only_device(self) -> str | None:
+        """The kind of device whose scores are ranked here: that which graded last. None where kinds are mixed."""
+        return None if self.task.ranking.mix_device_kinds else self.hardware.device
+
+    def compares(self, row: Graded) -> bool:
+        """Whether the row has a score, and one that may be compared with the others that are ranked."""
+        return row.scored and self.only_device in (None, row.device)
+
 
 def now() -> str:
     """This moment, ISO 8601 in UTC."""

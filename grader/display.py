@@ -100,6 +100,14 @@ def print_board(console: Console, board: Leaderboard) -> None:
     """The leaderboard as a table; wide where no terminal sets the width."""
     width = console.width if console.is_terminal else max(console.width, _PIPED_WIDTH)
     Console(file=console.file, width=width).print(board_table(board, width))
+    apart = [row for row in board.rows if row.scored and not board.compares(row)]
+    if apart:
+        kinds = ", ".join(sorted({row.device or "unknown" for row in apart}))
+        console.print(
+            f"{len(apart)} row(s) have no rank: they were trained on {kinds}, and ranked here is what "
+            f"{board.only_device} gave. Grade them again there to rank them.",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
 
 
 def board_table(board: Leaderboard, console_width: int) -> Table:

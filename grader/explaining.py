@@ -68,6 +68,12 @@ def _rank(row: Row, board: Leaderboard) -> list[str]:
         return ["It is a reference: it stands among the students without a rank."]
     by = board.task.ranking.by
     what = "accuracy" if by is RankBy.ACCURACY else "contribution"
+    if not board.compares(row):
+        return [
+            f"No rank: it was trained on {row.device or 'an unknown device'}, and the board ranks what "
+            f"{board.only_device} gave. Kinds of device are not compared; the next run with this submission grades it "
+            "on its own."
+        ]
     students = [r for r in board.rows if r.kind is Kind.STUDENT and r.rank is not None]
     lines = [f"Rank {row.rank} of {len(students)}, by {what}."]
     if row.tie:
@@ -80,7 +86,7 @@ def _rank(row: Row, board: Leaderboard) -> list[str]:
         lines.append("It is in no tie.")
     if row.to_next is not None:
         lines.append(f"To the next student: {points(row.to_next)}.")
-    scored = [r for r in board.rows if r.scored]
+    scored = [r for r in board.rows if board.compares(r)]
     lines.append(Comparison(scored, board.task, by).about(row))
     return lines
 

@@ -11,7 +11,7 @@ from grader.errors import UsageError
 from grader.log import read_log
 from grader.points import awards
 from grader.publish import gradescope
-from grader.publish.badge import board_badge, row_badge, shields
+from grader.publish.badge import best_of, board_badge, row_badge, shields
 from grader.publish.canvas import canvas
 from grader.publish.github import board_annotations, classroom
 from grader.publish.markdown import SUMMARY_BYTES, markdown
@@ -95,7 +95,7 @@ def _canvas(request: Request) -> str:
 
 def _badge(request: Request) -> str:
     if not request.identity:
-        return board_badge(request.public)
+        return board_badge(best_of(request.public))
     row = request.row()
     found = shown(request.board, request.names).get((row.kind, row.id))
     if found is None:
@@ -127,7 +127,7 @@ FORMATS: dict[str, Callable[[Request], str]] = {
     "canvas": _canvas,
     "annotations": _annotations,
     "badge": _badge,
-    "shields": lambda request: shields(request.public),
+    "shields": lambda request: shields(best_of(request.public)),
     "gradescope": _gradescope,
     "codabench": lambda request: gradescope.codabench(request.row()),
     "classroom": _classroom,

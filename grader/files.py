@@ -10,7 +10,7 @@ from typing import Any
 from grader.errors import GraderError, SetupError
 
 
-def write_atomically(path: Path, text: str, *, durable: bool = True) -> None:
+def write_atomically(path: Path, text: str | bytes, *, durable: bool = True) -> None:
     """Replace `path` by `text`; a crash at any moment leaves the old content or the new. Raises SetupError.
 
     Without `durable` that holds for a crash of the process, not of the machine, and is much quicker.
@@ -28,12 +28,12 @@ def check_writable(folder: Path) -> None:
     probe.unlink(missing_ok=True)
 
 
-def _write(path: Path, text: str, durable: bool) -> None:
+def _write(path: Path, text: str | bytes, durable: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial")
     try:
-        with open(partial, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
+        with open(partial, "wb") as stream:
+            stream.write(text if isinstance(text, bytes) else text.encode())
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -13,10 +13,19 @@ from grader.result import Verdict
 from grader.task import Counting, RankBy
 
 
-def merged(former: Row | None, new: Row, rule: Counting, limit: int | None = None, by: RankBy = RankBy.ACCURACY) -> Row:
+def merged(
+    former: Row | None,
+    new: Row,
+    rule: Counting,
+    limit: int | None = None,
+    by: RankBy = RankBy.ACCURACY,
+    *,
+    mixed: bool = False,
+) -> Row:
     """The row after one more grading; `limit` is how many submissions of a student may count.
 
-    A fault of ours (`internal`) takes nobody's score away.
+    Unless kinds of device are `mixed`, the best is that among the gradings on the kind which graded last. A fault of
+    ours (`internal`) takes nobody's score away.
     """
     if former is None or former.verdict is Verdict.INTERNAL:
         return new
@@ -31,12 +40,14 @@ def merged(former: Row | None, new: Row, rule: Counting, limit: int | None = Non
     else:
         gradings = [g.model_copy(update={"regraded": True}) if g.submission == new.submission else g for g in gradings]
         gradings.append(_past(new).model_copy(update={"number": last.number + 1}))
-    return _counted(new, gradings, rule, limit, by)
+    return _counted(new, gradings, rule, limit, by, mixed)
 
 
-def recounted(row: Row, rule: Counting, limit: int | None = None, by: RankBy = RankBy.ACCURACY) -> Row:
+def recounted(
+    row: Row, rule: Counting, limit: int | None = None, by: RankBy = RankBy.ACCURACY, *, mixed: bool = False
+) -> Row:
     """The row under a rule that may have changed since."""
-    return _counted(row, all_of(row), rule, limit, by) if row.history else row
+    return _counted(row, all_of(row), rule, limit, by, mixed) if row.history else row
 
 
 def points_of(grading: Graded, by: RankBy) -> float:
@@ -72,11 +83,11 @@ def _within(gradings: Sequence[Past], limit: int | None) -> list[Past]:
     return [g for g in gradings if limit is None or files.index(g.submission) < limit]
 
 
-def _counted(row: Row, gradings: Sequence[Past], rule: Counting, limit: int | None, by: RankBy) -> Row:
+def _counted(row: Row, gradings: Sequence[Past], rule: Counting, limit: int | None, by: RankBy, mixed: bool) -> Row:
     valid = [g for g in _within(gradings, limit if row.kind is Kind.STUDENT else None) if not g.regraded]
     counts = valid[-1]
     if rule is Counting.BEST and row.kind is Kind.STUDENT:
-        scored = [g for g in valid if g.scored]
+        scored = [g for g in valid if g.scored and (mixed or g.device == counts.device)]
         counts = max(scored, key=lambda g: (points_of(g, by), -g.number), default=counts)
     fields = {name: getattr(counts, name) for name in Graded.model_fields}
     others = tuple(g for g in gradings if g is not counts)

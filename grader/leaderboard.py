@@ -5,14 +5,16 @@ Ranking rules
    scheduler's contribution, where the task says so), highest first. Equal means share a rank, and the next
    rank counts all above it (1, 2, 2, 4); among them, who was graded earlier stands first.
 2. References and the default scheduler stand in the same order, without a rank.
-3. Rows without a score come last, by id. A score is never missing because of us: a verdict
+3. Scores of different kinds of device are not compared: those of the kind that graded last are ranked, others
+   follow without a rank until they are graded again (unless the task mixes kinds).
+4. Rows without a score come last, by id. A score is never missing because of us: a verdict
    `internal` does not replace an earlier row of the same submission.
-4. Which of a submission's gradings counts is the task's choice: see `grader.history`.
+5. Which of a submission's gradings counts is the task's choice: see `grader.history`.
 """
 
 import hashlib
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from grader import history, standing
 from grader.board import BoardTask, Hardware, Kind, Leaderboard, Row, Versions, now
@@ -57,40 +59,50 @@ def header(task: Task, facts: TaskFacts, trainer: TrainerInfo) -> Leaderboard:
     )
 
 
-def ranked(rows: Iterable[Row], by: RankBy = RankBy.ACCURACY) -> tuple[Row, ...]:
-    """Rows in order, with their ranks, by the module's rules."""
+class Place(NamedTuple):
+    """Where a row stands, as far as the row alone decides it: smaller places come first."""
 
-    def comparable(row: Row) -> float:
-        """The score without the last bits of its summation, so that equal scores are equal."""
-        return round(history.points_of(row, by), 12)
+    group: int  # 0: with a score that is ranked; 1: with one of another kind of device; 2: without
+    points: float  # negative, without the last bits of its summation, so that equal scores are equal
+    guest: bool  # a reference, or the default scheduler
+    graded: str
+    id: str
 
-    def placed(row: Row, rank: int | None) -> Row:
-        """With its rank; what other rows decide as well is for `settled`."""
-        return row.model_copy(update={**standing.BLANK, "rank": rank})
 
-    scored: list[Row] = []
-    unscored: list[Row] = []
-    for row in rows:
-        (scored if row.scored else unscored).append(row)
-    scored.sort(key=lambda r: (-comparable(r), r.kind is not Kind.STUDENT, r.graded, r.id))
-    result: list[Row] = []
-    students, rank, last = 0, 0, math.inf
-    for row in scored:
-        if row.kind is not Kind.STUDENT:
-            result.append(placed(row, None))
+def place_of(row: Row, by: RankBy = RankBy.ACCURACY, only: str | None = None) -> Place:
+    """The place of a row among rows of the kind of device `only`; of any where that is None."""
+    guest = row.kind is not Kind.STUDENT
+    if not row.scored:
+        return Place(2, 0.0, guest, "", row.id)
+    return Place(int(only not in (None, row.device)), -round(history.points_of(row, by), 12), guest, row.graded, row.id)
+
+
+def ranks(places: Iterable[Place]) -> Iterator[int | None]:
+    """The rank at each of the places, which are in order."""
+    students, rank, last = 0, 0, 0.0
+    for place in places:
+        if place.group or place.guest:
+            yield None
             continue
         students += 1
-        if comparable(row) != last:
-            rank, last = students, comparable(row)
-        result.append(placed(row, rank))
-    unscored.sort(key=lambda r: (r.kind is not Kind.STUDENT, r.id))
-    return (*result, *(placed(row, None) for row in unscored))
+        if students == 1 or place.points != last:
+            rank, last = students, place.points
+        yield rank
+
+
+def ranked(rows: Iterable[Row], by: RankBy = RankBy.ACCURACY, only: str | None = None) -> tuple[Row, ...]:
+    """Rows in order, with their ranks, by the module's rules; what all rows together decide is for `settled`."""
+    order = sorted(((place_of(row, by, only), row) for row in rows), key=lambda pair: pair[0])
+    return tuple(
+        row.model_copy(update={**standing.BLANK, "rank": rank})
+        for (_, row), rank in zip(order, ranks(place for place, _ in order), strict=True)
+    )
 
 
 def settled(board: Leaderboard) -> Leaderboard:
     """The board with what only all rows together can tell: ranks, differences, ties (`grader.standing`)."""
-    rows = ranked(board.rows, board.task.ranking.by)
-    return board.model_copy(update={"rows": standing.settled(rows, board.task)})
+    rows = ranked(board.rows, board.task.ranking.by, board.only_device)
+    return board.model_copy(update={"rows": standing.settled(rows, board.task, board.only_device)})
 
 
 def other_in(there: BoardTask, here: BoardTask) -> list[str]:

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -26,7 +26,8 @@ from grader import history
 from grader.board import BoardTask, Kind, Leaderboard, Row, now
 from grader.errors import SetupError, UsageError
 from grader.files import write_atomically
-from grader.leaderboard import identity, other_in, ranked, settled
+from grader.leaderboard import Place, identity, other_in, place_of, ranks, settled
+from grader.standing import BLANK
 
 _LOCK_SECONDS = 60.0
 _SHARE = 20  # a snapshot is due when this many times its own cost has passed
@@ -37,14 +38,33 @@ class _DamagedError(SetupError):
     """The file is no leaderboard."""
 
 
+class Entry(NamedTuple):
+    """A row as a run keeps it: its text, a sixth of the size of the row itself, and its place on the board."""
+
+    place: Place
+    key: Key
+    text: bytes  # JSON, without the rank and what else other rows decide
+
+    @property
+    def row(self) -> Row:
+        """The row, without a rank."""
+        return Row.model_validate_json(self.text)
+
+    def ranked(self, rank: int | None) -> Row:
+        """The row with its rank."""
+        return Row.model_validate_json(_line(rank, self.text))
+
+
 def read(path: Path) -> Leaderboard | None:
     """The board at `path`; None where there is none. Raises SetupError where it is damaged."""
     journal = _read_journal(path)  # before the snapshot: one that is replaced meanwhile holds it already
     board = _read_snapshot(path)
     if board is None or journal is None or not journal.adds_to(board):
         return board
-    rows = _merged({(r.kind, r.id): r for r in board.rows}, journal.rows, board.task)
-    return board.model_copy(update={"rows": ranked(rows.values(), board.task.ranking.by), "updated": now()})
+    rows = _Rows(board)
+    rows.add(board.rows)
+    rows.merge(journal.rows)
+    return board.model_copy(update={"rows": rows.ranked(), "updated": now()})
 
 
 def board_at(path: Path) -> Leaderboard:
@@ -64,8 +84,8 @@ def remove(path: Path, identities: Iterable[str]) -> list[str]:
             raise UsageError(f"there is no leaderboard at {path}")
         gone = [r.id for r in board.rows if r.kind is Kind.STUDENT and r.id in wanted]
         kept = [r for r in board.rows if r.kind is not Kind.STUDENT or r.id not in wanted]
-        changed = {"rows": tuple(kept), "updated": now(), **_next(board.version)}
-        write_atomically(path, _text(settled(board.model_copy(update=changed))))
+        changed = settled(board.model_copy(update={"rows": tuple(kept), "updated": now(), **_next(board.version)}))
+        write_atomically(path, _text(changed, [_line(row.rank, _unranked(row)) for row in changed.rows]))
         _journal_of(path).unlink(missing_ok=True)
     return gone
 
@@ -82,7 +102,7 @@ class Ledger:
         self.path = path
         self._empty, self._logged = empty, logged
         self._mutex = threading.RLock()
-        self._rows: dict[Key, Row] = {}
+        self._rows = _Rows(empty)
         self._seen: object = ()  # the snapshot that `_rows` was read from; () is none that there is
         self._head = empty  # of the snapshot that `_rows` was read from
         self._read_to = 0  # bytes of the journal that are in `_rows`
@@ -100,27 +120,33 @@ class Ledger:
     def add(self, row: Row) -> list[str]:
         """Merge a grading in, by kind and id; remarks for the user. Raises SetupError where it cannot be written."""
         with self._held():
-            task = self._empty.task
-            self._rows = _merged(self._rows, (row,), task)
+            self._rows.merge((row,))
             if self._fresh and time.monotonic() - self._written < _SHARE * self._cost:
                 self._append(row)
             else:
-                self._snapshot(self.board())
+                self._snapshot()
         remarks, self._remarks = self._remarks, []
         return remarks
+
+    def head(self) -> Leaderboard:
+        """The board as this run knows it, without its rows."""
+        return self._empty.model_copy(update={"updated": now(), "version": self._head.version})
+
+    def entries(self) -> list[tuple[int | None, Entry]]:
+        """The rows as this run knows them, in order, each after its rank."""
+        with self._mutex:
+            return self._rows.in_order()
 
     def board(self) -> Leaderboard:
         """The board as this run knows it: ranked, not settled."""
         with self._mutex:
-            rows, head = list(self._rows.values()), self._head
-        rows_ = ranked(rows, self._empty.task.ranking.by)
-        return self._empty.model_copy(update={"rows": rows_, "updated": now(), "version": head.version})
+            return self.head().model_copy(update={"rows": self._rows.ranked()})
 
     def settle(self) -> Leaderboard:
         """Write the whole board with what only all rows together can tell, and return it. Raises SetupError."""
         with self._held():
             board = settled(self.board())
-            self._snapshot(board)
+            self._snapshot([_line(row.rank, _unranked(row)) for row in board.rows])
         return board
 
     def close(self) -> None:
@@ -128,7 +154,7 @@ class Ledger:
         if self._read_to:
             with self._held():
                 if self._read_to:
-                    self._snapshot(self.board())
+                    self._snapshot()
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
@@ -156,7 +182,7 @@ class Ledger:
             _journal_of(self.path).unlink(missing_ok=True)  # of a board that is gone, or in the snapshot already
             self._read_to = 0
         else:
-            self._rows = _merged(self._rows, journal.rows, self._empty.task)
+            self._rows.merge(journal.rows)
             self._read_to = journal.end
             if journal.damaged:
                 path = _journal_of(self.path)
@@ -164,7 +190,7 @@ class Ledger:
                 self._remarks.append(f"{journal.damaged} line(s) of {path} are damaged: kept as {aside}")
                 whole = False
         if not whole:
-            self._snapshot(self.board())
+            self._snapshot()
 
     def _set_aside_unreadable(self) -> None:
         """A journal whose very first line is damaged. One that was cut off in it holds nothing."""
@@ -177,19 +203,19 @@ class Ledger:
 
     def _load(self) -> bool:
         """Read the snapshot; False where it was damaged and had to be made up from the logs."""
-        task = self._empty.task
+        task, self._rows = self._empty.task, _Rows(self._empty)
         try:
             there = _read_snapshot(self.path)
         except _DamagedError as error:
             aside = _aside(self.path)
-            rows = tuple(self._logged())
-            self._rows, self._head = _merged({}, rows, task), self._empty
+            count = self._rows.merge(self._logged())
+            self._head = self._empty
             self._remarks.append(
-                f"{error}; it is kept as {aside}, and a new one begun with the {len(rows)} row(s) that the logs hold"
+                f"{error}; it is kept as {aside}, and a new one begun with the {count} row(s) that the logs hold"
             )
             return False
         if there is None:
-            self._rows, self._head = {}, self._empty
+            self._head = self._empty
             return True
         changed = other_in(there.task, task)
         if changed:
@@ -197,19 +223,21 @@ class Ledger:
                 f"{self.path} holds scores of another task (its {' and '.join(changed)} differ): move it away, or name "
                 f"another file with --leaderboard {self.path.with_name(task.name + '.json')}"
             )
-        limit, by = task.ranking.max_gradings, task.ranking.by
-        self._rows = {(r.kind, r.id): history.recounted(r, task.counts, limit, by) for r in there.rows}
+        self._rows.add(there.rows)
         self._head = there.model_copy(update={"rows": ()})
         ours = self._empty
         self._fresh = (there.task, there.hardware, there.versions) == (task, ours.hardware, ours.versions)
         return True
 
-    def _snapshot(self, board: Leaderboard) -> None:
+    def _snapshot(self, lines: list[bytes] | None = None) -> None:
+        """Write the file anew; `lines` are its rows, where they are more than what is known during a run."""
         start = time.monotonic()
-        board = board.model_copy(update=_next(self._head.version))
-        write_atomically(self.path, _text(board))
+        head = self.head().model_copy(update=_next(self._head.version))
+        if lines is None:
+            lines = [_line(rank, entry.text) for rank, entry in self._rows.in_order()]
+        write_atomically(self.path, _text(head, lines))
         _journal_of(self.path).unlink(missing_ok=True)
-        self._head = board.model_copy(update={"rows": ()})
+        self._head = head
         self._seen, self._read_to, self._fresh = _signature(self.path), 0, True
         self._written = time.monotonic()
         self._cost = max(self._cost, self._written - start)
@@ -232,12 +260,51 @@ class Ledger:
                 raise
 
 
-def _merged(rows: dict[Key, Row], new: Iterable[Row], task: BoardTask) -> dict[Key, Row]:
-    """`rows`, changed in place by further gradings."""
-    for row in new:
-        key = (row.kind, row.id)
-        rows[key] = history.merged(rows.get(key), row, task.counts, task.ranking.max_gradings, task.ranking.by)
-    return rows
+class _Rows:
+    """The rows of a board, by kind and id."""
+
+    def __init__(self, head: Leaderboard) -> None:
+        self._task, self._only = head.task, head.only_device
+        self._there: dict[Key, Entry] = {}
+
+    def _keep(self, row: Row) -> None:
+        key, place = (row.kind, row.id), place_of(row, self._task.ranking.by, self._only)
+        self._there[key] = Entry(place, key, _unranked(row.model_copy(update=BLANK)))
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Rows of a board, by rules that may have changed since."""
+        task, ranking = self._task, self._task.ranking
+        for row in rows:
+            mixed = ranking.mix_device_kinds
+            self._keep(history.recounted(row, task.counts, ranking.max_gradings, ranking.by, mixed=mixed))
+
+    def merge(self, new: Iterable[Row]) -> int:
+        """Further gradings; how many they were."""
+        task, ranking, count = self._task, self._task.ranking, 0
+        for row in new:
+            there = self._there.get((row.kind, row.id))
+            former, mixed = there.row if there else None, ranking.mix_device_kinds
+            self._keep(history.merged(former, row, task.counts, ranking.max_gradings, ranking.by, mixed=mixed))
+            count += 1
+        return count
+
+    def in_order(self) -> list[tuple[int | None, Entry]]:
+        """Ranks and rows in the order of the board."""
+        order = sorted(self._there.values())
+        return list(zip(ranks(entry.place for entry in order), order, strict=True))
+
+    def ranked(self) -> tuple[Row, ...]:
+        """The rows themselves, likewise."""
+        return tuple(entry.ranked(rank) for rank, entry in self.in_order())
+
+
+def _unranked(row: Row) -> bytes:
+    return row.model_dump_json(exclude={"rank"}).encode()
+
+
+def _line(rank: int | None, text: bytes) -> bytes:
+    """A row's JSON, its rank first."""
+    return b'{"rank":%s,' % json.dumps(rank).encode() + text[1:]
 
 
 def _read_snapshot(path: Path) -> Leaderboard | None:
@@ -251,11 +318,10 @@ def _read_snapshot(path: Path) -> Leaderboard | None:
         raise _DamagedError(f"{path} is not a leaderboard of this version: {str(error).splitlines()[0]}") from None
 
 
-def _text(board: Leaderboard) -> str:
+def _text(board: Leaderboard, lines: Iterable[bytes]) -> bytes:
     """JSON with a line per row, so that versions of the file can be compared line by line."""
     head = board.model_dump_json(indent=1, exclude={"rows"}).removesuffix("\n}")
-    rows = ",\n".join("  " + row.model_dump_json() for row in board.rows)
-    return f'{head},\n "rows": [\n{rows}\n ]\n}}\n'
+    return head.encode() + b',\n "rows": [\n' + b",\n".join(b"  " + line for line in lines) + b"\n ]\n}\n"
 
 
 def _signature(path: Path) -> object:

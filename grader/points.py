@@ -36,9 +36,12 @@ def awards(row: Row, board: Leaderboard) -> tuple[Award, ...]:
     ]
     if points.beats_default > 0:
         default = next((r for r in board.rows if r.kind is Kind.DEFAULT), None)
-        if default is None or default.accuracy is None:
-            raise UsageError("the default scheduler has no score on this leaderboard, so nobody can beat it: run again")
-        beaten = scored and row.accuracy is not None and row.accuracy > default.accuracy
+        if default is None or default.accuracy is None or not board.compares(default):
+            where = f" on {board.only_device}" if default is not None and default.scored else ""
+            raise UsageError(
+                f"the default scheduler has no score on this leaderboard{where}, so nobody can beat it: run again"
+            )
+        beaten = board.compares(row) and row.accuracy is not None and row.accuracy > default.accuracy
         if points.sure:
             beaten = beaten and row.beats_default is Beats.YES
         result.append(

@@ -191,7 +191,7 @@ def run_class(
             stack.callback(ledger.close)
             observers: list[Observer] = [stack.enter_context(display)]
             if publication is not None:
-                page = LiveSite(publication.site, publication.names, ledger.board, entries)
+                page = LiveSite(publication.site, publication.names, ledger, entries)
                 observers.append(stack.enter_context(page))
                 _say(console, f"site: {publication.site.folder / 'index.html'}")
             rows = ready.grading(ledger, Observers(observers), force=force).grade(entries)

@@ -193,9 +193,13 @@ def _scores(row: Row, by: RankBy) -> dict[int, float]:
     return {s.seed: s.accuracy for s in row.seeds if s.accuracy is not None}
 
 
-def settled(rows: Sequence[Row], task: BoardTask) -> tuple[Row, ...]:
-    """Rows in their order, with differences, ties and whether they beat the default. Ranks are not touched."""
-    scored = [row for row in rows if row.scored]
+def settled(rows: Sequence[Row], task: BoardTask, only: str | None = None) -> tuple[Row, ...]:
+    """Rows in their order, with differences, ties and whether they beat the default. Ranks are not touched.
+
+    Rows of another kind of device than `only` are compared with nothing but themselves.
+    """
+    scored = [row for row in rows if row.scored and only in (None, row.device)]
+    compared = {(row.kind, row.id) for row in scored}
     comparison = Comparison(scored, task)
     by = task.ranking.by
     order = comparison if by is RankBy.ACCURACY else Comparison(scored, task, by)
@@ -209,7 +213,7 @@ def settled(rows: Sequence[Row], task: BoardTask) -> tuple[Row, ...]:
         facts: dict[str, object] = dict(BLANK)
         if row.scored:
             facts["contribution"] = comparison.contribution(row)
-        if row.scored and row is not default and default is not None:
+        if (row.kind, row.id) in compared and row is not default and default is not None:
             difference = comparison.difference(row, default)
             facts["to_default"], facts["beats_default"] = difference, _beats(difference)
         if own and row.id in following:

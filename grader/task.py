@@ -92,6 +92,7 @@ class Ranking(Frozen):
     max_seeds: int = Field(default=10, ge=1)  # how far `--seeds adaptive` may go
     public_share: float = Field(default=1.0, gt=0.0, le=1.0)  # of the held-out images; the rest decides in the end
     max_gradings: int | None = Field(default=None, ge=1)  # of one student, that may count
+    mix_device_kinds: bool = False  # rank scores of different kinds of device together, which differ in their last bits
 
     @model_validator(mode="after")
     def _measured(self) -> Self:

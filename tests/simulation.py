@@ -25,7 +25,8 @@ def row(number: int, accuracies: Sequence[float]) -> Row:
     """The first is the default scheduler, the others are students."""
     return Row.model_construct(
         id=f"s{number:02}", kind=Kind.STUDENT if number else Kind.DEFAULT, team=(), verdict=Verdict.OK, rank=None,
-        accuracy=float(np.mean(accuracies)), recipe=f"{number:064}", graded="", history=(), number=1, violations=(),
+        accuracy=float(np.mean(accuracies)), recipe=f"{number:064}", device="cpu", graded="", history=(), number=1,
+        violations=(),
         seeds=tuple(
             SeedScore.model_construct(seed=s, verdict=Verdict.OK, accuracy=float(a), seconds=0.0, constant=None)
             for s, a in enumerate(accuracies)

@@ -22,7 +22,10 @@ TRAINER = TrainerInfo(version="1", torch="2", torchvision="0", device="cpu", pro
 
 
 def row(name: str, accuracy: float | None = 0.5, verdict: Verdict = Verdict.OK, kind: Kind = Kind.STUDENT) -> Row:
-    return Row(id=name, kind=kind, team=("A",), verdict=verdict, accuracy=accuracy, graded="2024-02-19T00:00:00+00:00")
+    return Row(
+        id=name, kind=kind, team=("A",), verdict=verdict, accuracy=accuracy, device="cpu",
+        graded="2024-02-19T00:00:00+00:00",
+    )  # fmt: skip
 
 
 @pytest.fixture

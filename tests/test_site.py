@@ -269,6 +269,32 @@ def test_a_live_page_updates_itself_until_told_not_to(page: Page, tmp_path: Path
     expect(page.locator("#live")).to_have_count(0, timeout=20_000)
 
 
+def test_a_large_board_comes_in_pages_and_all_names_in_one(
+    page: Page, tmp_path: Path, task: Task, facts: TaskFacts
+) -> None:
+    page.goto(Site(tmp_path).write(public(large_board(2100, task, facts), Names())).as_uri())
+    pages = page.get_by_role("navigation", name="Pages of the board").first
+    assert page.locator("#board tbody tr").count() == 1000
+    expect(pages.locator("[aria-current=page]")).to_have_text("ranks 1 to 997")
+    pages.get_by_role("link").nth(1).click()
+    ranks = numbers(page, 1)
+    assert ranks[0] == 998
+    assert ranks == sorted(ranks)
+    page.get_by_role("navigation", name="Pages of the board").first.get_by_role("link").nth(2).click()
+    assert page.locator("#board tbody tr").count() == 103
+    page.get_by_role("link", name="All names", exact=True).click()
+    expect(page.locator("#count")).to_have_text("2103 names")
+    page.get_by_label("Search names").fill("STUDENT1999")
+    expect(page.locator("#count")).to_have_text("1 name")
+    found = Axe().run(page).response["violations"]
+    assert not [v for v in found if v["impact"] in ("serious", "critical", "moderate")]
+    page.get_by_role("link", name="student1999", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("student1999")
+    Site(tmp_path).write(public(large_board(20, task, facts), Names()))
+    left = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    assert not left & {"names.html", "board-2.html", "board-3.html"}
+
+
 def test_a_thousand_rows_weigh_less_than_two_megabytes(tmp_path: Path, task: Task, facts: TaskFacts) -> None:
     path = Site(tmp_path).write(public(large_board(1000, task, facts), Names()))
     assert path.stat().st_size < 2_000_000

@@ -7,34 +7,36 @@ from markupsafe import escape
 from grader.board import Kind
 from grader.publish.public import PublicBoard, PublicRow
 
+NONE_YET = "none yet"
 _LABEL = "best accuracy"
 _GLYPH = 6.6  # pixels: about the width of a letter of 11 px Verdana
 _GOOD, _NONE = "#116329", "#57606a"
 
 
-def board_badge(board: PublicBoard) -> str:
-    """The best student's accuracy."""
-    return _svg(_LABEL, _best(board))
+def board_badge(best: str) -> str:
+    """The best student's accuracy, as `best_of` and `message` say it."""
+    return _svg(_LABEL, best)
 
 
 def row_badge(row: PublicRow) -> str:
     """One submission's accuracy, or its verdict where it has none."""
-    return _svg("accuracy", _message(row))
+    return _svg("accuracy", message(row))
 
 
-def shields(board: PublicBoard) -> str:
+def shields(best: str) -> str:
     """The same for shields.io's endpoint badge (https://shields.io/badges/endpoint-badge)."""
-    message = _best(board)
-    color = "green" if message != "none yet" else "lightgrey"
-    return json.dumps({"schemaVersion": 1, "label": _LABEL, "message": message, "color": color}) + "\n"
+    color = "green" if best != NONE_YET else "lightgrey"
+    return json.dumps({"schemaVersion": 1, "label": _LABEL, "message": best, "color": color}) + "\n"
 
 
-def _best(board: PublicBoard) -> str:
+def best_of(board: PublicBoard) -> str:
+    """What a badge says of the board."""
     first = next((r for r in board.rows if r.kind is Kind.STUDENT and r.rank is not None), None)
-    return _message(first) if first is not None else "none yet"
+    return message(first) if first is not None else NONE_YET
 
 
-def _message(row: PublicRow) -> str:
+def message(row: PublicRow) -> str:
+    """What a badge says of one row."""
     accuracy = row.counting.accuracy
     return row.counting.verdict.value if accuracy is None else f"{100 * accuracy:.1f} %"
 

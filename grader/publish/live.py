@@ -1,30 +1,49 @@
-"""The site while a run is going on: rewritten as results come in, by a thread of its own."""
+"""The site while a run is going on: brought up to date as results come in, by a thread of its own.
+
+What a row looks like is kept, so a new result costs what is new: its own page, and the board put together again.
+"""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
-from grader.board import Leaderboard, Row
+from grader.board import Kind, Leaderboard, Row
 from grader.entry import Entry
 from grader.errors import GraderError
 from grader.history import all_of
-from grader.publish.names import Names
-from grader.publish.public import Progress, public
+from grader.ledger import Entry as Kept
+from grader.ledger import Key, Ledger
+from grader.publish.listing import Line
+from grader.publish.names import NameMode, Names, appears, pseudonyms, shown_as
+from grader.publish.pages import line
+from grader.publish.public import Progress, PublicRow, public, public_row, references_of
 from grader.publish.site import Site
 from grader.result import Compiled, EpochRecord, SeedRun
 
 _SECONDS = 2.0  # at least, between two versions
 
 
+class _Shown(NamedTuple):
+    """A row as it was shown last."""
+
+    text: bytes  # of the row: `grader.ledger.Entry`
+    pseudonym: str | None
+    line: Line
+    submission: str  # the files that were graded last
+    waiting: bool  # for other files to be graded
+
+
 class LiveSite:
     """An observer that publishes. A site that cannot be written is said once at the end, and loses no result."""
 
-    def __init__(self, site: Site, names: Names, board: Callable[[], Leaderboard], entries: Sequence[Entry]) -> None:
-        """`board` gives the leaderboard as it is when it is called, `entries` are what will be graded."""
-        self._site, self._names, self._board = site, names, board
-        self._left = {(entry.kind, entry.submission.id): entry for entry in entries}
+    def __init__(self, site: Site, names: Names, ledger: Ledger, entries: Sequence[Entry]) -> None:
+        """`entries` are what will be graded, and go to `ledger`."""
+        self._site, self._names, self._ledger = site, names, ledger
+        self._left = {(entry.kind, entry.submission.id): entry.submission.content_key for entry in entries}
         self._total = len(self._left)
+        self._shown: dict[Key, _Shown] = {}
+        self._settled: Leaderboard | None = None
         self._lock = threading.Lock()
         self._news, self._end = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._keep_up, name="site", daemon=True)
@@ -51,17 +70,54 @@ class LiveSite:
 
     def _publish(self, *, running: bool) -> None:
         with self._lock:
-            board, left = self._board(), dict(self._left)
-        progress = Progress(done=self._total - len(left), total=self._total) if running else None
-        there = {(row.kind, row.id): all_of(row)[-1].submission for row in board.rows}
-        waiting = {key for key, entry in left.items() if key in there and there[key] != entry.submission.content_key}
+            left = dict(self._left)
         try:
-            self._site.write(public(board, self._names, progress, waiting))
+            if running:
+                self._bring(left)
+            else:
+                board = self._settled or self._ledger.board()
+                last = {(row.kind, row.id): all_of(row)[-1].submission for row in board.rows}
+                waiting = {key for key, files in left.items() if last.get(key, files) != files}
+                self._site.write(public(board, self._names, None, waiting))
             self.problem = None
         except GraderError as error:
             self.problem = str(error)
         except Exception as error:  # a page that cannot be drawn must not end the grading
             self.problem = f"{type(error).__name__}: {error}"
+
+    def _bring(self, left: Mapping[Key, str]) -> None:
+        """The version of this moment."""
+        kept, head = self._ledger.entries(), self._ledger.head()
+        board = public(head, self._names, Progress(done=self._total - len(left), total=self._total))
+        guests = [entry.row for _, entry in kept if entry.place.guest]
+        references = references_of(guests)
+        hidden = pseudonyms((entry.key[1] for _, entry in kept if entry.key[0] is Kind.STUDENT), self._names)
+
+        def shown(row: Row, waiting: bool) -> PublicRow:
+            return public_row(row, head, shown_as(row, hidden), self._names, references, waiting)
+
+        changed: list[PublicRow] = []
+        listing: list[tuple[int | None, Line]] = []
+        now: dict[Key, _Shown] = {}
+        for rank, entry in kept:
+            if not appears(entry.key[0], rank, self._names):
+                continue
+            known = self._shown.get(entry.key)
+            if known is None or not _is_shown(known, entry, hidden, left):
+                row = entry.row
+                submission = all_of(row)[-1].submission
+                waiting = left.get(entry.key, submission) != submission
+                changed.append(shown(row, waiting))
+                made = line(changed[-1], board)
+                known = _Shown(entry.text, hidden.get(entry.key[1]), made, submission, waiting)
+            now[entry.key] = known
+            listing.append((rank, known.line))
+        if self._names.mode is NameMode.PSEUDONYMS:
+            listing.sort(key=lambda pair: pair[1].order)
+        board = board.model_copy(update={"left_out": len(kept) - len(listing)})
+        default = next((shown(row, False) for row in guests if row.kind is Kind.DEFAULT), None)
+        self._site.update(board, listing, changed, default)
+        self._shown = now  # not before: what could not be written is tried again
 
     def compiled(self, entry: Entry, compiled: Compiled, stored: bool) -> None:
         """Nothing to see yet."""
@@ -80,8 +136,15 @@ class LiveSite:
 
     def settle(self, board: Leaderboard) -> None:
         """The final board, with what only all rows together can tell."""
-        with self._lock:
-            self._board = lambda: board
+        self._settled = board
 
     def remark(self, text: str) -> None:
         """Not for the public."""
+
+
+def _is_shown(known: _Shown, entry: Kept, hidden: Mapping[str, str], left: Mapping[Key, str]) -> bool:
+    return (
+        known.text == entry.text
+        and known.pseudonym == hidden.get(entry.key[1])
+        and known.waiting == (left.get(entry.key, known.submission) != known.submission)
+    )

@@ -11,6 +11,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -83,16 +84,23 @@ def _key(path: Path | None) -> bytes:
 
 def shown(board: Leaderboard, names: Names) -> dict[tuple[Kind, str], Shown]:
     """How every row appears; rows that may not appear are missing."""
-    pseudonyms = _pseudonyms([r.id for r in board.rows if r.kind is Kind.STUDENT], names)
-    result: dict[tuple[Kind, str], Shown] = {}
-    for row in board.rows:
-        if row.kind is Kind.STUDENT and names.mode is NameMode.PSEUDONYMS:
-            name = pseudonyms[row.id]
-            result[row.kind, row.id] = Shown(name=name, team="", slug=name)
-        elif row.kind is not Kind.STUDENT or names.mode is NameMode.FULL or (row.rank or names.top + 1) <= names.top:
-            team = clean(", ".join(row.team)) if row.kind is Kind.STUDENT else ""
-            result[row.kind, row.id] = Shown(name=clean(row.id), team=team, slug=_slug(row))
-    return result
+    hidden = pseudonyms((r.id for r in board.rows if r.kind is Kind.STUDENT), names)
+    rows = (row for row in board.rows if appears(row.kind, row.rank, names))
+    return {(row.kind, row.id): shown_as(row, hidden) for row in rows}
+
+
+def appears(kind: Kind, rank: int | None, names: Names) -> bool:
+    """Whether a row of that kind and rank may be seen."""
+    return kind is not Kind.STUDENT or names.mode is not NameMode.TOP or (rank or names.top + 1) <= names.top
+
+
+def shown_as(row: Row, hidden: Mapping[str, str]) -> Shown:
+    """How a row that may be seen appears; `hidden` are the pseudonyms of all students, if any."""
+    if row.kind is Kind.STUDENT and row.id in hidden:
+        name = hidden[row.id]
+        return Shown(name=name, team="", slug=name)
+    team = clean(", ".join(row.team)) if row.kind is Kind.STUDENT else ""
+    return Shown(name=clean(row.id), team=team, slug=_slug(row))
 
 
 def _slug(row: Row) -> str:
@@ -103,7 +111,8 @@ def _slug(row: Row) -> str:
     return f"{plain}-{digest}" if plain else digest
 
 
-def _pseudonyms(ids: list[str], names: Names) -> dict[str, str]:
+def pseudonyms(ids: Iterable[str], names: Names) -> dict[str, str]:
+    """Those of all students, who must be given together; none where names are shown."""
     if names.mode is not NameMode.PSEUDONYMS:
         return {}
     digests = {i: hmac.digest(names.key, i.encode("utf-8", "surrogatepass"), "sha256") for i in ids}

@@ -4,7 +4,7 @@ Under pseudonyms, everything that a submission could have written itself is left
 and the words of violations and errors, which quote its code. What stays is ours or a number.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from enum import StrEnum
 from functools import lru_cache
 
@@ -65,6 +65,7 @@ class PublicRow(Frozen):
     team: str
     kind: Kind
     rank: int | None
+    apart: str  # the kind of device that it was trained on, where that is not the one that is ranked
     counting: Grading
     seeds: tuple[tuple[int, float | None], ...]  # seed and accuracy
     seconds: float
@@ -126,14 +127,14 @@ def public(
 ) -> PublicBoard:
     """What of `board` may be seen. `waiting` are the rows for which other files are about to be graded."""
     shown_as = shown(board, names)
-    references = {row.id: row.learning_rate for row in board.rows if row.kind is not Kind.STUDENT and row.learning_rate}
+    references = references_of(board.rows)
     rows = tuple(
-        _row(row, shown_as[row.kind, row.id], names, references, (row.kind, row.id) in waiting)
+        public_row(row, board, shown_as[row.kind, row.id], names, references, (row.kind, row.id) in waiting)
         for row in board.rows
         if (row.kind, row.id) in shown_as
     )
     if names.mode is NameMode.PSEUDONYMS:
-        rows = tuple(sorted(rows, key=lambda row: _without_names(row, board.task.ranking.by)))
+        rows = tuple(sorted(rows, key=lambda row: standing_without_names(row, board.task.ranking.by)))
     return PublicBoard(
         task=board.task.name,
         description=clean(board.task.description),
@@ -155,7 +156,15 @@ def public(
     )
 
 
-def _row(row: Row, shown_as: Shown, names: Names, references: Mapping[str, LrSummary], waiting: bool) -> PublicRow:
+def references_of(rows: Iterable[Row]) -> dict[str, LrSummary]:
+    """The schedules that a student's may be nearest to."""
+    return {row.id: row.learning_rate for row in rows if row.kind is not Kind.STUDENT and row.learning_rate}
+
+
+def public_row(
+    row: Row, board: Leaderboard, shown_as: Shown, names: Names, references: Mapping[str, LrSummary], waiting: bool
+) -> PublicRow:
+    """What of one row may be seen. Of `board`, its head is looked at and no row."""
     quoting = names.mode is not NameMode.PSEUDONYMS or row.kind is not Kind.STUDENT
     return PublicRow(
         slug=shown_as.slug,
@@ -163,6 +172,7 @@ def _row(row: Row, shown_as: Shown, names: Names, references: Mapping[str, LrSum
         team=shown_as.team[:_LONG],
         kind=row.kind,
         rank=row.rank,
+        apart=clean(row.device or "an unknown device") if row.scored and not board.compares(row) else "",
         counting=_grading(row, Standing.COUNTS, not quoting),
         seeds=tuple((s.seed, s.accuracy) for s in row.seeds),
         seconds=row.seconds,
@@ -188,13 +198,14 @@ def _row(row: Row, shown_as: Shown, names: Names, references: Mapping[str, LrSum
     )
 
 
-def _without_names(row: PublicRow, by: RankBy) -> tuple[object, ...]:
+def standing_without_names(row: PublicRow, by: RankBy) -> tuple[object, ...]:
     """An order that tells nothing but the score: among equals by pseudonym, not by id or time of grading."""
     accuracy = row.counting.accuracy if row.counting.verdict.ranked else None
-    score = 3.0 if accuracy is None else -round(accuracy, 12)
+    score = 0.0 if accuracy is None else -round(accuracy, 12)
     if by is RankBy.CONTRIBUTION and accuracy is not None:
         score = 2.0 if row.constant is None else -round(accuracy - row.constant, 12)
-    return score, row.kind is not Kind.STUDENT, row.name
+    group = 2 if accuracy is None else int(bool(row.apart))
+    return group, score, row.kind is not Kind.STUDENT, row.name
 
 
 def _standing(number: int, counting: int, regraded: bool) -> Standing:

@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from grader.publish.public import PublicBoard
+from grader.publish.public import PublicBoard, PublicRow
 from grader.text import clean, no_command
 
 _STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -34,20 +34,33 @@ def written(rows: Iterable[Sequence[str | float | int | None]]) -> str:
     return text.getvalue()
 
 
-def board_csv(board: PublicBoard) -> str:
-    """The board as it may be seen, in its order."""
+def csv_header() -> str:
+    """The names of the columns."""
     header = ["rank", "name", "team", "kind", "verdict", "accuracy", "standard_error", "low", "high", "seconds", "date"]
     header += ["tied_from", "tied_to", "to_default", "beats_default", "contribution"]
-    rows = [
-        [
-            *(row.rank, row.name, row.team, row.kind.value, row.counting.verdict.value),
+    return written([header])
+
+
+def without_rank(row: PublicRow) -> str:
+    """A row but for its first cell, the rank."""
+    return written(
+        [[
+            *(row.name, row.team, row.kind.value, row.counting.verdict.value),
             *(row.counting.accuracy, row.counting.standard_error, row.counting.low, row.counting.high),
             *(row.seconds, row.counting.when),
             *(row.tie or (None, None)),
             row.to_default.mean if row.to_default else None,
             row.beats_default.value if row.beats_default else None,
             row.contribution.mean if row.contribution else None,
-        ]
-        for row in board.rows
-    ]
-    return written([header, *rows])
+        ]]
+    )  # fmt: skip
+
+
+def board_csv(board: PublicBoard) -> str:
+    """The board as it may be seen, in its order."""
+    return csv_of((row.rank, without_rank(row)) for row in board.rows)
+
+
+def csv_of(rows: Iterable[tuple[int | None, str]]) -> str:
+    """The table of ranks and what `without_rank` gave."""
+    return csv_header() + "".join(f"{'' if rank is None else rank},{text}" for rank, text in rows)

@@ -24,13 +24,36 @@
     label();
     const table = document.getElementById("board");
     if (table) board(table);
+    const list = document.getElementById("names");
+    if (list) names([...list.children]);
   });
+
+  const plain = (text) => text.normalize("NFC").toLowerCase();
+  // Which of the texts have every word that is searched for.
+  const searched = (search) => {
+    const words = plain(search.value).split(/[\s,;]+/).filter(Boolean);
+    return (text) => words.every((word) => text.includes(word));
+  };
+
+  function names(items) {
+    const search = document.getElementById("search");
+    const count = document.getElementById("count");
+    const texts = items.map((item) => plain(item.textContent));
+    const filter = () => {
+      const fits = searched(search);
+      let shown = 0;
+      items.forEach((item, i) => { item.hidden = !fits(texts[i]); shown += !item.hidden; });
+      count.textContent = shown === 0 ? "No name fits" : shown === 1 ? "1 name" : `${shown} names`;
+    };
+    search.addEventListener("input", filter);
+    filter();
+  }
 
   function board(table) {
     const body = table.tBodies[0];
     const rows = [...body.rows];
     const heads = [...table.tHead.rows[0].cells];
-    const text = new Map(rows.map((row) => [row, row.cells[1].textContent.normalize("NFC").toLowerCase()]));
+    const text = new Map(rows.map((row) => [row, plain(row.cells[1].textContent)]));
     const search = document.getElementById("search");
     const verdict = document.getElementById("verdict");
     const others = document.getElementById("others");
@@ -55,10 +78,10 @@
       });
     };
     const filter = () => {
-      const words = search.value.normalize("NFC").toLowerCase().split(/[\s,;]+/).filter(Boolean);
+      const found = searched(search);
       let shown = 0;
       for (const row of rows) {
-        const fits = words.every((word) => text.get(row).includes(word))
+        const fits = found(text.get(row))
           && (!verdict.value || row.dataset.verdict === verdict.value)
           && (others.checked || !row.classList.contains("other"));
         row.hidden = !fits;

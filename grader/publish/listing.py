@@ -1,0 +1,114 @@
+"""A row of the board's page and of the CSV, as text: made once, and put together as often as the board changes.
+
+What other rows decide (the rank, the scale of the intervals) is put in then, so a board of thousands of rows is
+brought up to date in less than a second.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from grader.publish.badge import message
+from grader.publish.drawing import small_curve, small_interval
+from grader.publish.public import PublicRow, standing_without_names
+from grader.publish.tables import without_rank
+from grader.result import Verdict
+from grader.task import RankBy
+
+PAGE = 1000  # rows on one page of the board
+Scale = tuple[float, float]
+
+
+class Line(NamedTuple):
+    """A row, ready to be shown at some rank."""
+
+    name: str
+    slug: str
+    student: bool
+    verdict: Verdict
+    message: str  # of a badge
+    order: tuple[object, ...]  # of the board where names, ids and times of grading must not show through
+    tie: tuple[int, int] | None
+    apart: str
+    interval: tuple[float, float | None, float | None] | None  # mean and bounds
+    html: tuple[str, str, str]  # parts: between them stand the rank and the interval
+    csv: str  # what follows the rank
+
+    def shown(self, rank: int | None, scale: Scale) -> str:
+        """The row of the table."""
+        number = "" if rank is None else str(rank)
+        note = f"tied {self.tie[0]}–{self.tie[1]}" if self.tie else f"on {self.apart}" if self.apart else ""
+        below = f'<small class="quiet tied">{note}</small>' if note else ""
+        picture = small_interval(*self.interval, scale) if self.interval else ""
+        start, middle, end = self.html
+        return f'{start}<td class="n" data-v="{number}">{number}{below}</td>{middle}{picture}{end}'
+
+
+Listing = Sequence[tuple[int | None, Line]]  # rows after their ranks, in order
+
+
+def line_of(row: PublicRow, by: RankBy, template: Any, *, settled: bool) -> Line:
+    """The line of a row; what only a finished run can tell is left out where it is not `settled`.
+
+    `template` is that of the row, whose macros are its parts.
+    """
+    if not settled:
+        row = row.model_copy(update={"tie": None, "contribution": None, "to_default": None})
+    parts, counting = template.module, row.counting
+    return Line(
+        name=row.name,
+        slug=row.slug,
+        student=row.kind == "student",
+        verdict=counting.verdict,
+        message=message(row),
+        order=standing_without_names(row, by),
+        tie=row.tie,
+        apart=row.apart,
+        interval=None if counting.accuracy is None else (counting.accuracy, counting.low, counting.high),
+        html=(str(parts.start(row)), str(parts.middle(row)), str(parts.end(row, small_curve))),
+        csv=without_rank(row),
+    )
+
+
+def scale_of(listing: Listing) -> Scale:
+    """Bounds of accuracy for the small pictures: without what lies far below the rest, which would squeeze the rest.
+
+    Far below: by more than one and a half interquartile ranges (Tukey, Exploratory Data Analysis, 1977).
+    """
+    means = sorted(line.interval[0] for _, line in listing if line.interval)
+    if not means:
+        return 0.0, 1.0
+    lower, upper = means[len(means) // 4], means[3 * len(means) // 4]
+    low, high = max(means[0], lower - 1.5 * (upper - lower)), means[-1]
+    margin = max(0.01, 0.25 * (high - low))
+    return max(0.0, low - margin), min(1.0, high + margin)
+
+
+class BoardPage(NamedTuple):
+    """One page of the board."""
+
+    name: str  # of its file
+    title: str
+    rows: Listing
+
+
+def board_pages(listing: Listing) -> list[BoardPage]:
+    """The board in pages of a bearable size; the first is there without rows, too."""
+    pages = []
+    for start in range(0, max(1, len(listing)), PAGE):
+        rows = listing[start : start + PAGE]
+        known = [rank for rank, _ in rows if rank is not None]
+        title = f"ranks {known[0]} to {known[-1]}" if known else "without a rank"
+        pages.append(BoardPage(f"board-{start // PAGE + 1}.html" if start else "index.html", title, rows))
+    return pages
+
+
+def is_board_page(path: Path) -> bool:
+    """Whether it bears the name of a further page of the board."""
+    return path.match("board-*.html")
+
+
+def verdicts(listing: Iterable[tuple[int | None, Line]]) -> list[Verdict]:
+    """Those that occur."""
+    there = {line.verdict for _, line in listing}
+    return [verdict for verdict in Verdict if verdict in there]
