@@ -88,10 +88,10 @@ class Grading:
         self._done = threading.Event()
         self._stopping = threading.Event()
         self._error: BaseException | None = None
-        self.rows: list[Row] = []
+        self._ungraded: list[str] = []
 
-    def grade(self, entries: Sequence[Entry]) -> list[Row]:
-        """Grade all entries; their rows, in the order they were finished.
+    def grade(self, entries: Sequence[Entry]) -> list[str]:
+        """Grade all entries; the ids of those that stayed ungraded by our fault.
 
         Interrupted once (KeyboardInterrupt), it finishes what is being trained and raises the
         interrupt again; everything finished is on the board by then.
@@ -114,7 +114,7 @@ class Grading:
         self._trainings.shutdown()
         if self._error is not None:
             raise self._error
-        return self.rows
+        return self._ungraded
 
     def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
         """Run one step in a pool's thread. What it raises ends the run, unless it is the submission's own."""
@@ -245,7 +245,8 @@ class Grading:
             write_log(self._store.folder, row, grading.compiled, runs_, still, task)
             remarks = self._ledger.add(row)
             remarks += [f"{path} could not be read and was made again" for path in self._store.damaged()]
-            self.rows.append(row)
+            if row.verdict is Verdict.INTERNAL:
+                self._ungraded.append(row.id)
             for remark in remarks:
                 self._observer.remark(remark)
             self._observer.graded(grading.entry, row)

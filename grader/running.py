@@ -13,7 +13,7 @@ from rich.console import Console
 
 from grader import task as tasks
 from grader.adaptive import seeds_of, wanting
-from grader.board import Kind, Leaderboard, Row
+from grader.board import Kind, Leaderboard
 from grader.display import Display, print_board
 from grader.entry import Entry
 from grader.errors import InternalError, SetupError, UsageError
@@ -29,7 +29,6 @@ from grader.publish.live import LiveSite
 from grader.publish.names import NameMode, Names
 from grader.publish.site import Site
 from grader.references import DEFAULT, references_for
-from grader.result import Verdict
 from grader.sandbox.base import Sandbox, SandboxName
 from grader.sandbox.choosing import choose, prove
 from grader.store import Store
@@ -194,14 +193,14 @@ def run_class(
                 page = LiveSite(publication.site, publication.names, ledger, entries)
                 observers.append(stack.enter_context(page))
                 _say(console, f"site: {publication.site.folder / 'index.html'}")
-            rows = ready.grading(ledger, Observers(observers), force=force).grade(entries)
+            ungraded = ready.grading(ledger, Observers(observers), force=force).grade(entries)
             final = ledger.settle()
             stuck: set[str] = set()  # recipes that another seed was tried for and did not stick
             while adaptive and (wanted := _wanting(final, entries, stuck)):
                 keys = {key: seeds_of(ready.task.seeds, count + 1) for key, (_, count) in wanted.items()}
                 again = [entry for entry in entries if (entry.kind, entry.submission.id) in keys]
                 _say(console, f"another seed for {len(again)} that a neighbour on the board cannot be told from")
-                rows += ready.grading(ledger, Quiet(observers), seeds=keys).grade(again)
+                ungraded += ready.grading(ledger, Quiet(observers), seeds=keys).grade(again)
                 final = ledger.settle()
                 there = {(row.kind, row.id): len(row.seeds) for row in final.rows}
                 stuck |= {recipe for key, (recipe, count) in wanted.items() if there.get(key, 0) <= count}
@@ -216,7 +215,7 @@ def run_class(
     _say(console, f"leaderboard: {board_path}   logs: {ready.store.folder / 'submissions'}")
     if publication is not None and page.problem is not None:
         _say(console, f"the site is not up to date: {page.problem}")
-    _raise_for(rows)
+    _raise_for(ungraded)
 
 
 def _wanting(board: Leaderboard, entries: list[Entry], stuck: set[str]) -> dict[tuple[Kind, str], tuple[str, int]]:
@@ -233,10 +232,10 @@ def _wanting(board: Leaderboard, entries: list[Entry], stuck: set[str]) -> dict[
     }
 
 
-def _raise_for(rows: list[Row]) -> None:
-    ours = sorted({row.id for row in rows if row.verdict is Verdict.INTERNAL})
-    if ours:
-        raise InternalError(f"not graded, by no fault of theirs: {', '.join(ours)}; run again to retry")
+def _raise_for(ungraded: list[str]) -> None:
+    if ungraded:
+        named = ", ".join(sorted(set(ungraded)))
+        raise InternalError(f"not graded, by no fault of theirs: {named}; run again to retry")
 
 
 def _students(submissions: Path) -> tuple[list[Entry], list[Passed]]:
@@ -273,9 +272,9 @@ def run_gradescope(
         entries = [*default, Entry(submission, Kind.STUDENT)]
         ledger = ready.ledger(Path(folder) / "leaderboard.json")
         with Display(console, len(entries), len(ready.task.seeds), live=False) as display:
-            rows = ready.grading(ledger, display).grade(entries)
+            ungraded = ready.grading(ledger, display).grade(entries)
         board = ledger.settle()
-    _raise_for(rows)
+    _raise_for(ungraded)
     row = next(row for row in board.rows if row.kind is Kind.STUDENT)
     log = read_log(ready.store.folder, row.kind, row.id)
     assert log is not None
