@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from markupsafe import Markup
 
@@ -46,6 +47,7 @@ def small_curve(values: Sequence[float]) -> Markup:
     return Markup(f'<svg class="lr" viewBox="{box}" aria-hidden="true"><path d="{_path(points)}"/></svg>')
 
 
+@lru_cache(maxsize=1 << 15)  # of a large board most rows are as they were a moment ago
 def small_interval(mean: float, low: float | None, high: float | None, scale: tuple[float, float]) -> Markup:
     """A mean as a dot and its interval as a line, cut off at the ends of the common scale."""
 

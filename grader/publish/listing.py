@@ -31,6 +31,7 @@ class Line(NamedTuple):
     tie: tuple[int, int] | None
     apart: str
     interval: tuple[float, float | None, float | None] | None  # mean and bounds
+    link: str  # to its page, in HTML
     html: tuple[str, str, str]  # parts: between them stand the rank and the interval
     csv: str  # what follows the rank
 
@@ -65,6 +66,7 @@ def line_of(row: PublicRow, by: RankBy, template: Any, *, settled: bool) -> Line
         tie=row.tie,
         apart=row.apart,
         interval=None if counting.accuracy is None else (counting.accuracy, counting.low, counting.high),
+        link=str(parts.link(row)),
         html=(str(parts.start(row)), str(parts.middle(row)), str(parts.end(row, small_curve))),
         csv=without_rank(row),
     )

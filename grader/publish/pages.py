@@ -75,8 +75,10 @@ def board_files(board: PublicBoard, listing: Listing) -> Iterator[tuple[str, str
     yield ".nojekyll", ""  # GitHub Pages serves the files as they are
     pages = board_pages(listing)
     if len(pages) > 1:
-        names = sorted(((line.name, line.slug) for _, line in listing), key=lambda pair: pair[0].casefold())
-        yield "names.html", templates.get_template("names.html").render(board=board, names=names)
+        names = sorted((line.name.casefold(), line.link) for _, line in listing)
+        items = Markup("\n".join(f"<li>{link}</li>" for _, link in names))
+        text = templates.get_template("names.html").render(board=board, count=len(names), items=items)
+        yield "names.html", text
     template, scale = templates.get_template("board.html"), scale_of(listing)
     facts = {
         "board": board,
@@ -86,7 +88,7 @@ def board_files(board: PublicBoard, listing: Listing) -> Iterator[tuple[str, str
         "scale": scale,
     }
     for page in reversed(pages):
-        rows = (Markup(line.shown(rank, scale)) for rank, line in page.rows)
+        rows = Markup("\n".join(line.shown(rank, scale) for rank, line in page.rows))
         yield page.name, template.render(here=page, rows=rows, **facts)
 
 
