@@ -8,6 +8,7 @@ everything that `grader run` does with them once they have left the sandbox: sto
 
 import json
 import os
+import resource
 import statistics
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from typing import Any
 
 from grader import task as tasks
 from grader.board import Kind, Row
-from grader.cluster.nodes import connected
+from grader.cluster.nodes import census, connected
 from grader.cluster.trainers import RayTrainers
 from grader.entry import Entry
 from grader.leaderboard import header
@@ -67,6 +68,10 @@ def recipe(rate: float) -> Recipe:
 
 def resident_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 class Progress:
@@ -164,6 +169,7 @@ def grade(trainers: RayTrainers, task: Task, where: Path) -> None:
         start = time.perf_counter()
         site.settle(ledger.settle())
         print(f"settled in {time.perf_counter() - start:.1f} s, {len(rows)} rows")
+    print(f"most memory at any time, with the whole board in it at the end: {peak_mb():.0f} MB")
     *running, last = updates
     times = f"{statistics.median(running[-10:]):.2f} s (median of the last ten), {max(running):.2f} s (slowest)"
     print(f"{len(running)} updates of the site while trainings had all cores: {times}; the last, whole, {last:.0f} s")
@@ -198,7 +204,7 @@ def main() -> None:
             cluster.add_node(num_cpus=1, object_store_memory=OBJECT_STORE)
         try:
             with connected(cluster.address):
-                trainers = RayTrainers(task, "cpu", 0, 1.0, print)
+                trainers = RayTrainers(task, census(print), "cpu", 0, 1.0, print)
                 for _ in range(20):
                     trainers.train(recipe(0.01), 0, 300.0, lambda _: None)
                 schedule(trainers)

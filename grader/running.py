@@ -115,13 +115,14 @@ def ready_to_grade(
         trainers: Trainers
         sandbox: Sandbox
         if engine.name is EngineName.RAY:
-            from grader.cluster.nodes import connected
+            from grader.cluster.nodes import census, connected
             from grader.cluster.sandboxes import RaySandbox
             from grader.cluster.trainers import RayTrainers
 
-            sandbox = RaySandbox(sandbox_name)
             stack.enter_context(connected(engine.address))
-            trainers = RayTrainers(task, device, jobs, engine.gpus_per_training, say)
+            nodes = census(say)
+            sandbox = RaySandbox(sandbox_name, nodes)
+            trainers = RayTrainers(task, nodes, device, jobs, engine.gpus_per_training, say)
             stack.callback(trainers.close)
         else:
             chosen = choose_device(device)

@@ -1,9 +1,10 @@
 """Sandboxes on the nodes of a Ray cluster: student code runs there, in a real sandbox, or not at all."""
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
-from grader.cluster.nodes import Node, cause_of, census, pinned
+from grader.cluster.nodes import Node, cause_of, pinned
 from grader.errors import GraderError, SetupError, UsageError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say
 from grader.sandbox.choosing import AUTO, choose, prove
@@ -42,11 +43,11 @@ class _Host:
 class RaySandbox:
     """A sandbox that is many: each job goes to the node with the most room. See `grader.sandbox.base.Sandbox`."""
 
-    def __init__(self, wanted: str) -> None:
-        """Connected to Ray already. Raises UsageError for a sandbox that is none."""
+    def __init__(self, wanted: str, nodes: Sequence[Node]) -> None:
+        """`nodes` are those that student code may run on. Raises UsageError for a sandbox that is none."""
         if wanted not in (AUTO, SandboxName.DOCKER, SandboxName.SANDLOCK):
             raise UsageError(f"--engine ray runs student code in a sandbox only: use {AUTO}, docker or sandlock")
-        self._wanted = wanted
+        self._wanted, self._nodes = wanted, [node for node in nodes if node.cpus]
         self.name = SandboxName.SANDLOCK
         self._hosts: list[_Host] = []
         self._change = threading.Condition()
@@ -61,10 +62,9 @@ class RaySandbox:
         """Start a sandbox on every node that has one. Raises SetupError where none has."""
         import ray
 
-        nodes = [n for n in census(say) if n.cpus]
         able = {
-            SandboxName.DOCKER: [n for n in nodes if n.no_docker is None],
-            SandboxName.SANDLOCK: [n for n in nodes if n.no_sandlock is None],
+            SandboxName.DOCKER: [n for n in self._nodes if n.no_docker is None],
+            SandboxName.SANDLOCK: [n for n in self._nodes if n.no_sandlock is None],
         }
         order = [SandboxName(self._wanted)] if self._wanted != AUTO else [SandboxName.DOCKER, SandboxName.SANDLOCK]
         self.name = next((name for name in order if able[name]), order[0])
@@ -75,7 +75,7 @@ class RaySandbox:
             starting.append((host, host.actor.open.remote()))
         versions = set()
         problem = "; ".join(
-            sorted({str(n.no_docker if self.name is SandboxName.DOCKER else n.no_sandlock) for n in nodes})
+            sorted({str(n.no_docker if self.name is SandboxName.DOCKER else n.no_sandlock) for n in self._nodes})
         )
         for host, opened in starting:
             try:

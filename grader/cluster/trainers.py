@@ -65,8 +65,10 @@ class _Slot:
 class RayTrainers:
     """Like `TrainerPool`, over a cluster. Safe to call from several threads."""
 
-    def __init__(self, task: Task, device: str, jobs: int, gpus_per_training: float, say: Say) -> None:
-        """Connected to Ray already. Raises SetupError where no node can train.
+    def __init__(
+        self, task: Task, nodes: Sequence[Node], device: str, jobs: int, gpus_per_training: float, say: Say
+    ) -> None:
+        """Places to train on `nodes`. Raises SetupError where none can train.
 
         `jobs` limits the trainings at a time where it is not 0; `gpus_per_training` is a whole number or a share.
         """
@@ -82,7 +84,7 @@ class RayTrainers:
         self._known: set[str] = set()
         self._facts: tuple[TaskFacts, TrainerInfo] | None = None
         self._closed = False
-        nodes = of_one_kind(census(say), device, task.device_kind, say)
+        nodes = of_one_kind(nodes, device, task.device_kind, say)
         self._kind = nodes[0].kind
         self._add(nodes)
         if not self._slots:
