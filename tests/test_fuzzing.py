@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 from conftest import CONFIG, ROOT, Compile, load, make
 
 from grader.sandbox.base import job_of, limits_of
-from grader.sandbox.inside.supervisor import Envelope, write_envelope
+from grader.sandbox.envelope import BrokenEnvelope, receive
+from grader.sandbox.inside.supervisor import Envelope, Limits, write_envelope
 from grader.sandbox.sandlock import SandlockSandbox
 from grader.task import Task, TaskFacts
 
@@ -108,3 +110,11 @@ for unit, close in ((b"[", b""), (b"[],", b"]"), (b'{{"a":', b""), (b"1e9,", b"]
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.count("refused") == 5, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("size", ["1e743", "-1", "1e9", "[]", '"x"', "null", "[" * 3000 + "]" * 900])
+def test_an_envelope_whose_sizes_are_none_is_refused(size: str) -> None:
+    header = f'{{"nonce": "{NONCE}", "ending": "exited", "exit_code": 0, "signal": null, "seconds": 1, "output": 0'
+    limits = Limits(seconds=1, memory_mb=512, threads=8, output=1 << 20, document=1 << 20)
+    with pytest.raises(BrokenEnvelope):
+        receive(io.BytesIO(f'{header}, "document": {size}}}\n'.encode()), NONCE, limits)

@@ -33,7 +33,7 @@ def receive(stream: BinaryIO, nonce: str, limits: Limits) -> Envelope:
             document=stream.read(document),
             output=stream.read(output),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BrokenEnvelope(f"an envelope that cannot be read: {error}") from None
     if len(envelope.document) != document or len(envelope.output) != output:
         raise BrokenEnvelope("an envelope that ended early")
