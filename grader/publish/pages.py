@@ -96,7 +96,10 @@ def _charts(row: PublicRow, default: PublicRow | None) -> list[dict[str, object]
     """The figures of a submission's page, with the default scheduler dashed behind."""
     drawn: list[dict[str, object]] = []
     curves = row.curves
-    base = default.curves if default is not None and row.kind is not Kind.DEFAULT else None
+    beside = (
+        default is not None and row.kind is not Kind.DEFAULT and default.apart == row.apart
+    )  # on one kind of device
+    base = default.curves if default is not None and beside else None
     behind = ", the dashed line is the default scheduler" if base else ""
     if curves is not None:
         accuracy = [("base", list(zip(base.epochs, base.accuracy, strict=True)))] if base else []
