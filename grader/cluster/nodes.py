@@ -43,7 +43,8 @@ def connected(address: str | None) -> Iterator[None]:
         ray.init(address=address, namespace="grader", log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = address or os.environ.get("RAY_ADDRESS") or "this machine"
-        raise SetupError(f"no Ray cluster could be had at {where}: {str(error).splitlines()[0]}") from None
+        hint = "is it running there, and is RAY_AUTH_TOKEN (or its file) the same?"
+        raise SetupError(f"no Ray cluster could be had at {where}: {str(error).splitlines()[0]}: {hint}") from None
     try:
         yield
     finally:
