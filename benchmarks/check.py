@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from grader.scaffolding import write_kit
+from grader.student.kit import write_kit
 
 MANIFEST = '{"assignment_name": "a", "contributors": ["Ada"], "sources": ["none, my own work"]}'
 

@@ -19,23 +19,24 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from grader import task as tasks
-from grader.board import Kind, Row
 from grader.cluster.nodes import census, connected
 from grader.cluster.trainers import RayTrainers
-from grader.entry import Entry
-from grader.leaderboard import header
-from grader.ledger import Ledger
-from grader.observing import Observers
-from grader.pipeline import Grading
+from grader.core import task as tasks
+from grader.core.kind import Kind
+from grader.core.recipe import Recipe
+from grader.core.task import Task
+from grader.core.verdict import Verdict
+from grader.grading.cache import Store
+from grader.grading.events import Event, Remark, SubmissionGraded
+from grader.grading.pipeline import Grading
+from grader.leaderboard.ranking import header
+from grader.leaderboard.storage import Ledger
 from grader.publish.live import LiveSite
 from grader.publish.names import Names
 from grader.publish.site import Site
-from grader.recipe import Recipe
-from grader.result import Compiled, Verdict
-from grader.store import Store
-from grader.submission import Submission
-from grader.task import Task
+from grader.sandbox.compiled import Compiled
+from grader.submissions.entry import Entry
+from grader.submissions.loader import Submission
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
 OBJECT_STORE = 100 << 20
@@ -75,7 +76,7 @@ def peak_mb() -> float:
 
 
 class Progress:
-    """An observer, or a counter: says ten times how far things are."""
+    """A listener, or a counter: says ten times how far things are."""
 
     def __init__(self, what: str) -> None:
         print(f"\n{what}\n\n| recipes | seconds | driver MB |\n| --- | --- | --- |\n| 0 | 0 | {resident_mb():.0f} |")
@@ -87,18 +88,13 @@ class Progress:
             if self.count % max(1, COUNT // 10) == 0:
                 print(f"| {self.count} | {time.perf_counter() - self.start:.0f} | {resident_mb():.0f} |", flush=True)
 
-    def graded(self, entry: Entry, row: Row) -> None:
-        assert row.verdict is Verdict.OK, row
-        self.one()
-
-    def compiled(self, *_: object) -> None: ...
-
-    def epoch(self, *_: object) -> None: ...
-
-    def trained(self, *_: object) -> None: ...
-
-    def remark(self, text: str) -> None:
-        print(text)
+    def listen(self, event: Event) -> None:
+        match event:
+            case SubmissionGraded():
+                assert event.row.verdict is Verdict.OK, event.row
+                self.one()
+            case Remark():
+                print(event.text)
 
     def end(self, trainings: float, workers: int) -> None:
         """`trainings` is how many seconds they took together."""
@@ -160,9 +156,14 @@ def grade(trainers: RayTrainers, task: Task, where: Path) -> None:
     updates: list[float] = []
     site._publish = timed(site._publish, updates)  # type: ignore[method-assign]
     with site:
-        observer = Observers([progress, site])
+
+        def listener(event: Event) -> None:
+            progress.listen(event)
+            if isinstance(event, SubmissionGraded):
+                site.graded(event.entry)
+
         Grading(
-            task, facts, sandbox, trainers, store, ledger, info.device, observer, jobs=trainers.workers
+            task, facts, sandbox, trainers, store, ledger, info.device, listener, jobs=trainers.workers
         ).grade(entries)  # fmt: skip
         rows = ledger.entries()
         progress.end(sum(seed.seconds for _, entry in rows for seed in entry.row.seeds), trainers.workers)

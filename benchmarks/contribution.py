@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from grader.explaining import points
-from grader.ledger import read
+from grader.leaderboard.explain import points
+from grader.leaderboard.storage import read
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 

@@ -10,11 +10,10 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from boards import large_board, scored  # type: ignore[import-not-found]
-
-from grader import task as tasks
-from grader.ledger import Ledger, board_at
-from grader.task import TaskFacts
+from grader.core import task as tasks
+from grader.core.task import TaskFacts
+from grader.leaderboard.storage import Ledger, board_at
+from support.boards import large_board, scored  # type: ignore[import-not-found]
 
 ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
 

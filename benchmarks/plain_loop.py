@@ -10,8 +10,8 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from grader.recipe import Recipe
-from grader.task import Task
+from grader.core.recipe import Recipe
+from grader.core.task import Task
 from grader.training import models, optimizers
 from grader.training.data import ImageData, Split
 from grader.training.transforms import build, evaluated

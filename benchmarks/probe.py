@@ -10,10 +10,10 @@ import statistics
 import sys
 import time
 
-from grader import task as tasks
+from grader.core import task as tasks
 from grader.sandbox.base import job_of, limits_of
-from grader.sandbox.choosing import choose
-from grader.submission import Submission
+from grader.sandbox.factory import choose
+from grader.submissions.loader import Submission
 from grader.training import data, models
 
 SCHEDULER = b"""

@@ -2,8 +2,8 @@
 
 import math
 
-from grader.recipe import Optimizer, ParameterGroup, Recipe, Series, TransformCall, steps_per_epoch
-from grader.task import TaskFacts
+from grader.core.recipe import Optimizer, ParameterGroup, Recipe, Series, TransformCall, steps_per_epoch
+from grader.core.task import TaskFacts
 
 _V1 = "torchvision.transforms."
 _NORMALIZED = (

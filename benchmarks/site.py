@@ -15,15 +15,14 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from boards import large_board, scored  # type: ignore[import-not-found]
-
-from grader import task as tasks
-from grader.ledger import Ledger
+from grader.core import task as tasks
+from grader.core.task import TaskFacts
+from grader.leaderboard.storage import Ledger
 from grader.publish.live import LiveSite
 from grader.publish.names import Names
 from grader.publish.public import public
 from grader.publish.site import Site
-from grader.task import TaskFacts
+from support.boards import large_board, scored  # type: ignore[import-not-found]
 
 ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 READY = "() => { const n = performance.getEntriesByType('navigation')[0]; return n.loadEventEnd - n.startTime; }"

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from simulation import adaptive_trainings, agreement, board_of, simulated  # type: ignore[import-not-found]
-
-from grader.board import Kind
-from grader.plots import canvas
-from grader.standing import settled
+from grader.core.kind import Kind
+from grader.experiments.plots import canvas
+from grader.leaderboard.significance import settled
+from support.simulation import adaptive_trainings, agreement, board_of, simulated  # type: ignore[import-not-found]
 
 BOARDS = int(sys.argv[1]) if len(sys.argv) > 1 else 400
 EQUAL, NOISE = 0.9, 0.006

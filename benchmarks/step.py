@@ -4,7 +4,7 @@
 
 Prints milliseconds per step of LeNet (forward, backward, SGD) on one thread, per batch size: torch's
 defaults, then, each with the ones before it, channels-last memory, glibc told to keep freed memory
-and the fused optimizer (`loop.prepare_process`), and the layers of `grader.training.layers`.
+and the fused optimizer (`loop.prepare_process`), and the layers of `grader.training.cpu_kernels`.
 """
 
 import subprocess
@@ -13,7 +13,7 @@ import time
 
 import torch
 
-from grader.training import layers, loop
+from grader.training import cpu_kernels, loop
 from grader.training.models import LeNet
 
 WAYS = ("torch's defaults", "channels last", "memory kept, fused", "quick layers")
@@ -27,7 +27,7 @@ def measure(way: int, batch_size: int) -> float:
     torch.manual_seed(0)
     model = LeNet(3, 32, 32, 10).to(memory_format=layout)
     if way >= 3:
-        layers.suit_cpu(model)
+        cpu_kernels.suit_cpu(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, fused=way >= 2)
     images = torch.randn(batch_size, 3, 32, 32).contiguous(memory_format=layout)
     labels = torch.randint(10, (batch_size,))

@@ -22,9 +22,9 @@ import sample_class
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from grader import task as tasks
-from grader.recipe import Recipe
-from grader.task import Task
+from grader.core import task as tasks
+from grader.core.recipe import Recipe
+from grader.core.task import Task
 from grader.training import data, loop, models
 from grader.training.data import ImageData, Split
 from grader.training.pool import TrainerPool, choose_device, default_workers

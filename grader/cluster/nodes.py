@@ -10,9 +10,9 @@ from importlib.metadata import version
 from typing import Any
 
 from grader import __version__
-from grader.errors import SetupError
+from grader.core.environment import LIBRARIES
+from grader.core.errors import SetupError
 from grader.sandbox.base import Say
-from grader.store import LIBRARIES
 
 _LOOK_SECONDS = 120.0
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from grader.cluster.nodes import Node, cause_of, pinned
-from grader.errors import GraderError, SetupError, UsageError
+from grader.core.errors import GraderError, SetupError, UsageError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say
-from grader.sandbox.choosing import AUTO, choose, prove
+from grader.sandbox.factory import AUTO, choose, prove
 from grader.sandbox.inside.supervisor import Limits
 
 _OPEN_SECONDS = 3600.0  # a first start may build an image

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from grader.cluster.nodes import Node, alive, census, of_one_kind, pinned
-from grader.errors import InternalError, SetupError, TaskError
-from grader.recipe import Recipe
-from grader.result import SeedRun
+from grader.core.environment import TrainerInfo
+from grader.core.errors import InternalError, SetupError, TaskError
+from grader.core.recipe import Recipe
+from grader.core.runs import SeedRun
+from grader.core.task import Task, TaskFacts
 from grader.sandbox.base import Say
-from grader.task import Task, TaskFacts
-from grader.training import TrainerInfo
 from grader.training.pool import OnEpoch, late_run, run_of
 
 _START_SECONDS = 3600.0  # a first start may download and decode a data set

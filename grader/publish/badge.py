@@ -4,7 +4,7 @@ import json
 
 from markupsafe import escape
 
-from grader.board import Kind
+from grader.core.kind import Kind
 from grader.publish.public import PublicBoard, PublicRow
 
 NONE_YET = "none yet"

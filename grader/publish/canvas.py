@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from grader.board import Kind, Leaderboard, Row
-from grader.errors import UsageError
-from grader.points import total
+from grader.core.errors import UsageError
+from grader.core.kind import Kind
+from grader.core.verdict import Verdict
+from grader.leaderboard.models import Leaderboard, Row
+from grader.leaderboard.points import total
 from grader.publish.tables import written
-from grader.result import Verdict
 
 _DOWNLOAD = re.compile(r"[^_]+_(?:late_|LATE_)?(\d{1,18})_(\d{1,18})_")
 _CANVAS_IDS = ("ID", "SIS User ID", "SIS Login ID")

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from markupsafe import Markup
 
-from grader.result import value_at
+from grader.core.curves import value_at
 
 WIDTH, HEIGHT = 96, 24  # of the picture in a row, in pixels
 _POINTS = 33

@@ -12,10 +12,10 @@ import secrets
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
-from grader.board import Kind
-from grader.points import Award
+from grader.core.kind import Kind
+from grader.core.text import clean
+from grader.leaderboard.points import Award
 from grader.publish.public import PublicBoard
-from grader.text import clean
 
 #: How many annotations of a kind GitHub shows for one step.
 PER_STEP = 10

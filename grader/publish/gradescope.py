@@ -8,11 +8,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from grader.board import Row
-from grader.errors import UsageError
-from grader.points import Award
-from grader.result import MEANINGS, Verdict, Violation
-from grader.text import clean, no_command_in_json
+from grader.core.errors import UsageError
+from grader.core.text import clean, no_command_in_json
+from grader.core.verdict import MEANINGS, Verdict, Violation
+from grader.leaderboard.models import Row
+from grader.leaderboard.points import Award
 
 _MAX_OUTPUT = 20_000
 

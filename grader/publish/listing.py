@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from grader.core.task import RankBy
+from grader.core.verdict import Verdict
 from grader.publish.badge import message
 from grader.publish.drawing import small_curve, small_interval
 from grader.publish.public import PublicRow, standing_without_names
 from grader.publish.tables import without_rank
-from grader.result import Verdict
-from grader.task import RankBy
 
 PAGE = 1000  # rows on one page of the board
 Scale = tuple[float, float]

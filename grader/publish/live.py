@@ -8,18 +8,18 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from grader.board import Kind, Leaderboard, Row
-from grader.entry import Entry
-from grader.errors import GraderError
-from grader.history import all_of
-from grader.ledger import Entry as Kept
-from grader.ledger import Key, Ledger
+from grader.core.errors import GraderError
+from grader.core.kind import Kind
+from grader.leaderboard.history import all_of
+from grader.leaderboard.models import Leaderboard, Row
+from grader.leaderboard.storage import Entry as Kept
+from grader.leaderboard.storage import Key, Ledger
 from grader.publish.listing import Line
 from grader.publish.names import NameMode, Names, appears, pseudonyms, shown_as
 from grader.publish.pages import line
 from grader.publish.public import Progress, PublicRow, public, public_row, references_of
 from grader.publish.site import Site
-from grader.result import Compiled, EpochRecord, SeedRun
+from grader.submissions.entry import Entry
 
 _SECONDS = 2.0  # at least, between two versions
 
@@ -27,7 +27,7 @@ _SECONDS = 2.0  # at least, between two versions
 class _Shown(NamedTuple):
     """A row as it was shown last."""
 
-    text: bytes  # of the row: `grader.ledger.Entry`
+    text: bytes  # of the row: `grader.leaderboard.storage.Entry`
     pseudonym: str | None
     line: Line
     submission: str  # the files that were graded last
@@ -35,7 +35,7 @@ class _Shown(NamedTuple):
 
 
 class LiveSite:
-    """An observer that publishes. A site that cannot be written is said once at the end, and loses no result."""
+    """Publishes during a run. A site that cannot be written is said once at the end, and loses no result."""
 
     def __init__(self, site: Site, names: Names, ledger: Ledger, entries: Sequence[Entry]) -> None:
         """`entries` are what will be graded, and go to `ledger`."""
@@ -119,17 +119,8 @@ class LiveSite:
         self._site.update(board, listing, changed, default)
         self._shown = now  # not before: what could not be written is tried again
 
-    def compiled(self, entry: Entry, compiled: Compiled, stored: bool) -> None:
-        """Nothing to see yet."""
-
-    def epoch(self, entry: Entry, seed: int, record: EpochRecord, epochs: int) -> None:
-        """Nothing to see yet."""
-
-    def trained(self, entry: Entry, run: SeedRun, stored: bool) -> None:
-        """Nothing to see yet."""
-
-    def graded(self, entry: Entry, row: Row) -> None:
-        """A new row to show."""
+    def graded(self, entry: Entry) -> None:
+        """There is a new row to show."""
         with self._lock:
             self._left.pop((entry.kind, entry.submission.id), None)
         self._news.set()
@@ -137,9 +128,6 @@ class LiveSite:
     def settle(self, board: Leaderboard) -> None:
         """The final board, with what only all rows together can tell."""
         self._settled = board
-
-    def remark(self, text: str) -> None:
-        """Not for the public."""
 
 
 def _is_shown(known: _Shown, entry: Kept, hidden: Mapping[str, str], left: Mapping[Key, str]) -> bool:

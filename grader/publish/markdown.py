@@ -2,9 +2,9 @@
 
 import re
 
-from grader.board import Kind
+from grader.core.kind import Kind
+from grader.core.text import clean
 from grader.publish.public import PublicBoard, PublicRow
-from grader.text import clean
 
 #: GitHub drops a step's summary that is longer than this, all of it.
 SUMMARY_BYTES = 1024 << 10

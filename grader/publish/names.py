@@ -16,10 +16,11 @@ from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
-from grader.board import Kind, Leaderboard, Row
-from grader.errors import UsageError
-from grader.recipe import Frozen
-from grader.text import clean
+from grader.core.errors import UsageError
+from grader.core.kind import Kind
+from grader.core.recipe import Frozen
+from grader.core.text import clean
+from grader.leaderboard.models import Leaderboard, Row
 
 KEY_VARIABLE = "GRADER_PSEUDONYM_KEY"
 MIN_KEY = 16  # bytes

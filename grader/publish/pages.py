@@ -15,14 +15,14 @@ from typing import Any
 from markupsafe import Markup
 
 from grader import __version__
-from grader.board import Kind
+from grader.core.kind import Kind
+from grader.core.templating import environment
+from grader.core.verdict import MEANINGS
 from grader.publish.badge import NONE_YET, board_badge, shields
 from grader.publish.drawing import chart
 from grader.publish.listing import Line, Listing, board_pages, line_of, scale_of, verdicts
 from grader.publish.public import PublicBoard, PublicRow
 from grader.publish.tables import csv_of
-from grader.result import MEANINGS
-from grader.templating import environment
 
 MARK = '<meta name="generator" content="grader '
 _GENERATOR = f"grader {__version__}"

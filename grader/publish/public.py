@@ -8,15 +8,17 @@ from collections.abc import Iterable, Mapping, Set
 from enum import StrEnum
 from functools import lru_cache
 
-from grader.board import Beats, Curves, Graded, Kind, Leaderboard, Row, Versions
-from grader.history import all_of
-from grader.intervals import Difference, half_width
+from grader.core.curves import LrSummary, distance, shape
+from grader.core.kind import Kind
+from grader.core.recipe import Frozen
+from grader.core.statistics import Difference, half_width
+from grader.core.task import Counting, RankBy, Ranking, public_count
+from grader.core.text import clean
+from grader.core.verdict import RULES, Verdict
+from grader.leaderboard.history import all_of
+from grader.leaderboard.models import Beats, Curves, Graded, Leaderboard, Row, Versions
 from grader.publish.names import NameMode, Names, Shown, shown
-from grader.recipe import Frozen
-from grader.result import RULES, LrSummary, Verdict, distance, shape
-from grader.submission import FILES
-from grader.task import Counting, RankBy, Ranking, public_count
-from grader.text import clean
+from grader.submissions.loader import FILES
 
 _LONG = 2000
 

@@ -7,9 +7,9 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from grader.board import Kind
-from grader.errors import SetupError, UsageError
-from grader.files import write_atomically
+from grader.core.errors import SetupError, UsageError
+from grader.core.files import write_atomically
+from grader.core.kind import Kind
 from grader.publish.listing import Listing, is_board_page
 from grader.publish.pages import MARK, board_files, line, submission_page
 from grader.publish.public import PublicBoard, PublicRow

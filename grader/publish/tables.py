@@ -9,8 +9,8 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
+from grader.core.text import clean, no_command
 from grader.publish.public import PublicBoard, PublicRow
-from grader.text import clean, no_command
 
 _STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _INNER = re.compile(r"([;,|]\s*[\"']*)(?=[=+\-@＝＋－＠])")

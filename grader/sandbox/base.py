@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, Self
 
+from grader.core.task import Task, TaskFacts
 from grader.sandbox.inside.supervisor import WALL_FACTOR, Envelope, Limits
-from grader.submission import CODE, Submission
-from grader.task import Task, TaskFacts
+from grader.submissions.loader import CODE, Submission
 
 Say = Callable[[str], None]
 

@@ -24,7 +24,7 @@ import docker.errors
 import requests.exceptions
 from docker.types import Ulimit
 
-from grader.errors import SetupError
+from grader.core.errors import SetupError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say
 from grader.sandbox.docker_image import ensure_image, image_tag
 from grader.sandbox.envelope import BrokenEnvelope, receive

@@ -13,7 +13,7 @@ from typing import Any
 import docker
 import docker.errors
 
-from grader.errors import SetupError
+from grader.core.errors import SetupError
 from grader.sandbox.base import Say
 
 _INSIDE = Path(__file__).parent / "inside"

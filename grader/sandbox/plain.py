@@ -12,7 +12,7 @@ import threading
 import time
 from typing import IO
 
-from grader.errors import SetupError
+from grader.core.errors import SetupError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say
 from grader.sandbox.inside.supervisor import OUTPUT_KEPT, READY, WALL_FACTOR, Limits
 

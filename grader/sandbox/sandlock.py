@@ -13,7 +13,7 @@ import sys
 import sysconfig
 import threading
 
-from grader.errors import SetupError
+from grader.core.errors import SetupError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say
 from grader.sandbox.envelope import BrokenEnvelope, receive
 from grader.sandbox.inside.supervisor import WALL_FACTOR, Limits, request

@@ -17,8 +17,8 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from grader.errors import TaskError
-from grader.task import DataSource, Task
+from grader.core.errors import TaskError
+from grader.core.task import DataSource, Task
 
 Bytes = NDArray[np.uint8]
 Labels = NDArray[np.int64]

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grader.errors import TaskError
-from grader.recipe import Recipe, steps_per_epoch
-from grader.result import EPOCH_PARTS, EpochRecord, SeedRun, Verdict
-from grader.task import Precision, Task, public_count
-from grader.training import layers, models
+from grader.core.errors import TaskError
+from grader.core.recipe import Recipe, steps_per_epoch
+from grader.core.runs import EPOCH_PARTS, EpochRecord, SeedRun
+from grader.core.task import Precision, Task, public_count
+from grader.core.verdict import Verdict
+from grader.training import cpu_kernels, models
 from grader.training.data import ImageData
 from grader.training.steps import steps_for
 from grader.training.transforms import Pipeline, held_out
@@ -100,7 +101,7 @@ def train(
     targets = data.train.on(device).labels
     model = models.build(task, data.classes, seed).to(device).to(memory_format=layout)
     if device.type == "cpu":
-        layers.suit_cpu(model)
+        cpu_kernels.suit_cpu(model)
     steps = steps_for(
         recipe,
         model,
@@ -185,7 +186,7 @@ def rehearse(task: Task, data: ImageData, device: torch.device) -> None:
     layout = _layout(task, device)
     model = models.build(task, data.classes, seed=0).to(device).to(memory_format=layout)
     if device.type == "cpu":
-        layers.suit_cpu(model)
+        cpu_kernels.suit_cpu(model)
     few = min(8, len(data.train))
     images = torch.from_numpy(data.train.images[:few].copy()).permute(0, 3, 1, 2).to(device, torch.float32).div(255)
     labels = torch.from_numpy(data.train.labels[:few]).to(device)

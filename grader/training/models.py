@@ -13,8 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from grader.errors import TaskError
-from grader.task import ParameterFact, Task, TaskFacts
+from grader.core.errors import TaskError
+from grader.core.task import ParameterFact, Task, TaskFacts
 from grader.training.data import ImageData
 
 

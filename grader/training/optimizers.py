@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from grader.recipe import Optimizer, Recipe, Setting
+from grader.core.recipe import Optimizer, Recipe, Setting
 
 #: Where torch updates all parameters in one kernel.
 _FUSED = {

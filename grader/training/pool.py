@@ -14,11 +14,13 @@ from functools import cache
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from grader.errors import InternalError, SetupError, TaskError
-from grader.recipe import Recipe
-from grader.result import EpochRecord, Rule, SeedRun, Verdict, Violation
-from grader.task import Task, TaskFacts
-from grader.training import TrainerInfo, worker
+from grader.core.environment import TrainerInfo
+from grader.core.errors import InternalError, SetupError, TaskError
+from grader.core.recipe import Recipe
+from grader.core.runs import EpochRecord, SeedRun
+from grader.core.task import Task, TaskFacts
+from grader.core.verdict import Rule, Verdict, Violation
+from grader.training import worker
 
 _GRACE_SECONDS = 30.0
 _START_SECONDS = 3600.0  # a first start may decode or download a data set

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from grader.recipe import Recipe
+from grader.core.recipe import Recipe
 from grader.training import optimizers
-from grader.training.pace import Pace
-from grader.training.resident import ResidentSteps, fits
+from grader.training.cuda_graph import ResidentSteps, fits
+from grader.training.deadline import Pace
 
 
 class Steps(Protocol):

@@ -14,9 +14,10 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from grader.recipe import Argument, DType, EnumMember, Recipe, SmallTensor, TransformCall, canonical
-from grader.result import RejectedError, Rule, TransformMode, Violation
-from grader.text import clean
+from grader.core.recipe import Argument, DType, EnumMember, Recipe, SmallTensor, TransformCall, canonical
+from grader.core.runs import TransformMode
+from grader.core.text import clean
+from grader.core.verdict import RejectedError, Rule, Violation
 from grader.training.batched.base import BatchTransform
 from grader.training.batched.compiler import compile_calls
 from grader.training.data import Bytes, Split

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.task import Task
+from grader.core.task import Task
 
 if TYPE_CHECKING:
     from grader.training.data import ImageData
@@ -28,7 +28,7 @@ def main(connection: "Connection[Any, Any]", task_json: str, folder: str, device
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's ^C is for the grader, which tells us
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic with it only
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    from grader.errors import GraderError
+    from grader.core.errors import GraderError
 
     try:
         from grader.training import data
@@ -89,8 +89,8 @@ class Worker:
 
     def answer(self, request: tuple[Any, ...]) -> tuple[Any, ...]:
         """The answer to a request, as in the module's list; raises nothing."""
-        from grader.errors import TaskError
-        from grader.result import RejectedError
+        from grader.core.errors import TaskError
+        from grader.core.verdict import RejectedError
 
         try:
             if request[0] == "facts":
@@ -107,7 +107,7 @@ class Worker:
         """Whose fault an error during a training is: the recipe's, where a plain training still works here."""
         import torch
 
-        from grader.result import Rule, Violation
+        from grader.core.verdict import Rule, Violation
         from grader.training import loop
 
         said = traceback.format_exc()
@@ -127,7 +127,7 @@ class Worker:
         return "rejected", [Violation(rule=rule, file="config.py", what=what, fix=fix).model_dump_json()]
 
     def facts(self) -> Any:
-        from grader.errors import TaskError
+        from grader.core.errors import TaskError
         from grader.training import loop, models
 
         facts = models.facts_of(self.task, self.data)
@@ -150,7 +150,8 @@ class Worker:
         import torch
         import torchvision
 
-        from grader.training import TRAINER_VERSION, TrainerInfo, loop
+        from grader.core.environment import TrainerInfo
+        from grader.training import TRAINER_VERSION, loop
 
         return TrainerInfo(
             version=TRAINER_VERSION,
@@ -161,7 +162,7 @@ class Worker:
         )
 
     def train(self, recipe_json: str, seed: int, budget_s: float) -> tuple[Any, ...]:
-        from grader.recipe import Recipe
+        from grader.core.recipe import Recipe
         from grader.training import loop
 
         run = loop.train(

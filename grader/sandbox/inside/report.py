@@ -1,7 +1,7 @@
 """What the probe says back: violations with their place in the student's files.
 
 Everything here is advice in good words. The process is shared with student code, so the host
-checks every rule again on the data (`grader.contract`).
+checks every rule again on the data (`grader.sandbox.document`).
 """
 
 import os

@@ -35,7 +35,7 @@ class Runs:
             self.counts.append(1)
 
     def as_json(self) -> dict[str, Any]:
-        """The form of `grader.recipe.Series`."""
+        """The form of `grader.core.recipe.Series`."""
         return {"values": list(self.values), "counts": list(self.counts)}
 
 

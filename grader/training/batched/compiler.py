@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from grader.recipe import Argument, DType, EnumMember, TransformCall
+from grader.core.recipe import Argument, DType, EnumMember, TransformCall
 from grader.training.batched.base import (
     BatchTransform,
     CenterCrop,

@@ -1,0 +1,202 @@
+"""Commands that grade, and those that look after the leaderboard."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grader.cli.app import BOARD, app, interrupted
+from grader.core.errors import UsageError
+
+
+@app.command()
+def run(
+    submissions: Annotated[Path, typer.Argument(help="Folder with a folder or archive per submission.")],
+    task: Annotated[str, typer.Option(help="A shipped task (digits, cifar10) or the path of a task file.")] = "digits",
+    sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    jobs: Annotated[int, typer.Option(min=0, help="Sandboxes and trainings at a time; 0 chooses.")] = 0,
+    leaderboard: Annotated[
+        Path | None,
+        typer.Option(help=f"The JSON leaderboard to update; {BOARD}, or one beside it for another task."),
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Where logs and finished work are kept.")] = Path("results"),
+    reference: Annotated[Path | None, typer.Option(help="Folder of reference schedulers.")] = None,
+    seeds: Annotated[
+        str, typer.Option(help="fixed: the task's; adaptive: more where neighbours cannot be told apart.")
+    ] = "fixed",
+    force: Annotated[bool, typer.Option("--force", help="Compile and train again what is already known.")] = False,
+    engine: Annotated[str, typer.Option(help="local, or ray: sandboxes and trainings on a Ray cluster.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="ray: the cluster, such as HOST:6379; else RAY_ADDRESS, else one begun here.")
+    ] = None,
+    gpus_per_training: Annotated[float, typer.Option(help="ray: a share of a GPU, such as 0.25, or whole ones.")] = 1.0,
+    site: Annotated[Path | None, typer.Option(help="Keep a web site here up to date while results come in.")] = None,
+    names: Annotated[str, typer.Option(help="site: full, pseudonyms, or top-N.")] = "full",
+    key_file: Annotated[Path | None, typer.Option(help="site: the secret of the pseudonyms.")] = None,
+) -> None:
+    """Grade every submission in a folder and rank it on the leaderboard beside the references."""
+    from grader.cli.run import Publication, run_class
+    from grader.grading.session import Engine, EngineName
+    from grader.publish.github import only_text
+    from grader.publish.names import parse
+    from grader.publish.site import Site
+
+    if engine not in set(EngineName):
+        raise UsageError(f"there is no engine {engine!r}: use {' or '.join(EngineName)}")
+    if engine == EngineName.LOCAL and (address is not None or gpus_per_training != 1.0):
+        raise UsageError("--address and --gpus-per-training belong to --engine ray")
+    if seeds not in ("fixed", "adaptive"):
+        raise UsageError(f"--seeds {seeds}: use fixed or adaptive")
+    chosen = parse(names, key_file)
+    publication = Publication(Site(site), chosen) if site is not None else None
+    try:
+        with only_text():
+            run_class(
+                submissions=submissions,
+                task_name=task,
+                sandbox_name=sandbox,
+                device=device,
+                jobs=jobs,
+                board_path=leaderboard or _board_of(task),
+                results=results,
+                references=reference,
+                force=force,
+                publication=publication,
+                adaptive=seeds == "adaptive",
+                engine=Engine(EngineName(engine), address, gpus_per_training),
+            )
+    except KeyboardInterrupt:  # here, since Typer would make an exit of it that says nothing
+        interrupted()
+
+
+def _board_of(task: str) -> Path:
+    """The usual file; where that holds another task's scores, one with the task's name beside it."""
+    from grader.core.errors import SetupError as Unreadable
+    from grader.core.task import load
+    from grader.leaderboard.storage import read
+
+    name = load(task).name
+    try:
+        there = read(BOARD)
+    except Unreadable:
+        return BOARD
+    return BOARD if there is None or there.task.name == name else BOARD.with_name(f"{name}.json")
+
+
+@app.command()
+def doctor(
+    task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
+    results: Annotated[Path, typer.Option(help="Where logs and finished work would be kept.")] = Path("results"),
+    leaderboard: Annotated[Path, typer.Option(help="The JSON leaderboard.")] = BOARD,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Say what grading relies on, what of it holds on this machine (by trying it), and how to mend the rest."""
+    from grader.cli.render_doctor import run_doctor
+
+    if not run_doctor(task, results, leaderboard, as_json=as_json):
+        raise typer.Exit(3)
+
+
+@app.command()
+def remove(
+    ids: Annotated[list[str], typer.Argument(help="The submissions whose rows go.")],
+    leaderboard: Annotated[Path, typer.Option(help="The JSON leaderboard.")] = BOARD,
+) -> None:
+    """Take students' rows off a leaderboard: a run never does, since it cannot know who has left."""
+    from grader.leaderboard.storage import remove as remove_rows
+
+    gone = remove_rows(leaderboard, ids)
+    missing = sorted(set(ids) - set(gone))
+    if missing:
+        raise UsageError(f"not on {leaderboard}: {', '.join(missing)}")
+
+
+@app.command()
+def show(
+    leaderboard: Annotated[Path, typer.Argument(help="A JSON leaderboard.")] = BOARD,
+) -> None:
+    """Print a leaderboard as a table."""
+    from rich.console import Console
+
+    from grader.cli.progress import print_board
+    from grader.leaderboard.storage import board_at
+    from grader.publish.github import only_text
+
+    board = board_at(leaderboard)
+    with only_text():
+        print_board(Console(), board)
+
+
+@app.command()
+def explain(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="A submission, or a reference.")],
+    leaderboard: Annotated[Path, typer.Argument(help="A JSON leaderboard.")] = BOARD,
+) -> None:
+    """Say in words why a row stands where it stands: recipe, seeds, score, ties, contribution, history, versions."""
+    from grader.core.text import clean
+    from grader.leaderboard.explain import explain as paragraphs
+    from grader.leaderboard.storage import board_at
+    from grader.publish.export import find_row
+    from grader.publish.github import only_text
+
+    board = board_at(leaderboard)
+    with only_text():
+        for line in paragraphs(find_row(board, identity), board, str(leaderboard)):
+            print(clean(line))
+
+
+@app.command()
+def similarity(
+    submissions: Annotated[Path, typer.Argument(help="Folder with a folder or archive per submission.")],
+    task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
+    former: Annotated[list[Path] | None, typer.Option(help="A former year's submissions; may be repeated.")] = None,
+    sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
+    results: Annotated[Path, typer.Option(help="Where finished work is kept.")] = Path("results"),
+    out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("similarity"),
+) -> None:
+    """Report who may have copied from whom, by behaviour and by code: for the instructor, not for the board."""
+    from grader.cli.render_similarity import run_similarity
+
+    try:
+        run_similarity(submissions, task, sandbox, former or [], results, out)
+    except KeyboardInterrupt:
+        interrupted()
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the leaderboard file."""
+    import json
+
+    from grader.leaderboard.models import Leaderboard
+
+    print(json.dumps(Leaderboard.model_json_schema(mode="serialization"), indent=2))
+
+
+@app.command()
+def gradescope(
+    submission: Annotated[Path, typer.Option(help="What the student handed in.")] = Path("/autograder/submission"),
+    out: Annotated[Path, typer.Option(help="The file that Gradescope reads.")] = Path(
+        "/autograder/results/results.json"
+    ),
+    task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
+    sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    results: Annotated[Path, typer.Option(help="Where finished work is kept.")] = Path("/autograder/grader"),
+) -> None:
+    """Grade one submission inside a Gradescope autograder and write its results.json."""
+    from grader.cli.run import run_gradescope
+    from grader.submissions.loader import handed_in
+
+    try:
+        run_gradescope(
+            submission=handed_in(submission, "submission"),
+            out=out,
+            task_name=task,
+            sandbox_name=sandbox,
+            device=device,
+            results=results,
+        )
+    except KeyboardInterrupt:
+        interrupted()

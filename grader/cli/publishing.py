@@ -1,0 +1,125 @@
+"""Commands that show a leaderboard to others: the web site, and the formats that courses use."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from grader.cli.app import BOARD, app
+from grader.core.errors import UsageError
+from grader.core.text import no_command
+
+if TYPE_CHECKING:
+    from grader.leaderboard.models import Row
+    from grader.publish.export import Printed
+
+Board = Annotated[Path, typer.Argument(help="A JSON leaderboard.")]
+NamesOption = Annotated[
+    str, typer.Option("--names", help="full, pseudonyms (needs a secret), or top-N: only the first N ranks.")
+]
+KeyFile = Annotated[
+    Path | None, typer.Option(help="The secret of the pseudonyms; else the variable GRADER_PSEUDONYM_KEY.")
+]
+
+
+@app.command()
+def publish(
+    leaderboard: Board = BOARD,
+    out: Annotated[Path, typer.Option(help="The site's folder: new, empty, or of an earlier call.")] = Path("site"),
+    names: NamesOption = "full",
+    key_file: KeyFile = None,
+    final: Annotated[
+        bool, typer.Option("--final", help="Rank by the held-out images that the board did not show so far.")
+    ] = False,
+    results: Annotated[Path, typer.Option(help="--final: where grader run kept its results.")] = Path("results"),
+) -> None:
+    """Write the leaderboard as a static web site: works from a file or GitHub Pages, needs no network."""
+    from grader.grading.private_split import final_board
+    from grader.leaderboard.storage import board_at
+    from grader.publish.names import parse
+    from grader.publish.public import public
+    from grader.publish.site import Site
+
+    chosen = parse(names, key_file)
+    board = board_at(leaderboard)
+    if final:
+        board = final_board(board, results)
+    index = Site(out).write(public(board, chosen, final=final))
+    print(f"wrote {index}")
+
+
+@app.command()
+def export(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="One of the formats below.")],
+    leaderboard: Board = BOARD,
+    out: Annotated[Path | None, typer.Option(help="The file to write; standard output otherwise.")] = None,
+    identity: Annotated[str, typer.Option("--id", help="The submission, for formats about one.")] = "",
+    names: NamesOption = "full",
+    key_file: KeyFile = None,
+    roster: Annotated[Path | None, typer.Option(help="canvas: the gradebook that Canvas exported.")] = None,
+    assignment: Annotated[str, typer.Option(help="canvas: the assignment's column, such as 'LR week (1234)'.")] = "",
+    submissions: Annotated[str, typer.Option(help="annotations: the submissions' folder in the repository.")] = (
+        "submissions"
+    ),
+    results: Annotated[Path, typer.Option(help="Where grader run keeps its results.")] = Path("results"),
+    final: Annotated[bool, typer.Option("--final", help="By the held-out images that the board did not show.")] = False,
+) -> None:
+    """Write the leaderboard, or one submission of it, as another program reads it.
+
+    Of the whole board: markdown, summary (the job's page on GitHub), csv, canvas, annotations, badge, shields.
+    Of one submission (--id): gradescope, codabench, classroom, badge.
+    """
+    from grader.grading.private_split import final_board
+    from grader.leaderboard.storage import board_at
+    from grader.publish.export import FORMATS, Request
+
+    if form not in FORMATS:
+        raise UsageError(f"there is no format {form!r}: use {', '.join(FORMATS)}")
+    from grader.publish.names import parse
+
+    board = board_at(leaderboard)
+    request = Request(
+        board=final_board(board, results) if final else board,
+        names=parse(names, key_file),
+        identity=identity,
+        roster=roster,
+        assignment=assignment,
+        submissions=submissions,
+        printed=lambda row: _printed(results / board.task.name, row),
+    )
+    text = FORMATS[form](request)
+    for remark in request.remarks:
+        print(f"grader: {no_command(remark)}", file=sys.stderr)
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        from grader.core.files import write_atomically
+
+        write_atomically(out, text)
+        print(f"wrote {out}")
+
+
+@app.command()
+def pseudonyms(leaderboard: Board = BOARD, key_file: KeyFile = None) -> None:
+    """Print whose pseudonym is whose, as CSV: for the instructor alone."""
+    from grader.leaderboard.storage import board_at
+    from grader.publish.names import parse, shown
+    from grader.publish.tables import written
+
+    board = board_at(leaderboard)
+    chosen = parse("pseudonyms", key_file)
+    found = shown(board, chosen)
+    rows = [(r.id, ", ".join(r.team), found[r.kind, r.id].name) for r in board.rows if r.kind == "student"]
+    sys.stdout.write(written([("id", "team", "pseudonym"), *rows]))
+
+
+def _printed(results: Path, row: "Row") -> "Printed | None":
+    """From the log of that very grading, where there is one."""
+    from grader.grading.logs import read_log
+    from grader.publish.export import Printed
+
+    log = read_log(results, row.kind, row.id)
+    if log is None or log.row.submission != row.submission:
+        return None
+    return Printed(log.compiled.violations, log.compiled.output)

@@ -1,0 +1,113 @@
+"""`grader similarity`: compile the class and former years, compare, and write the instructor's report."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from markupsafe import Markup, escape
+from rich.console import Console
+
+from grader.core.files import write_atomically
+from grader.core.templating import environment
+from grader.core.text import clean
+from grader.grading.session import Ready, ready_to_grade
+from grader.sandbox.compile import compile_submission
+from grader.student.kit import kit_file
+from grader.submissions import similarity
+from grader.submissions.loader import Submission, discover
+from grader.submissions.manifest import read_manifest
+from grader.submissions.references import references_for
+from grader.submissions.similarity import Candidate, Findings, Origin
+
+
+def run_similarity(
+    submissions: Path, task_name: str, sandbox_name: str, former: Sequence[Path], results: Path, out: Path
+) -> None:
+    """Write `out`/report.html and report.json. Raises GraderError."""
+    console = Console()
+    found = [(submission, Origin.CLASS, "") for submission in discover(submissions)[0]]
+    for folder in dict.fromkeys(path.resolve() for path in former):
+        found += [(submission, Origin.FORMER, str(folder)) for submission in discover(folder)[0]]
+    with ready_to_grade(
+        lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
+        task_name,
+        sandbox_name,
+        "cpu",
+        0,
+        results,
+    ) as ready:
+        found += [(entry.submission, Origin.REFERENCE, "") for entry in references_for(None, ready.facts)]
+        with ThreadPoolExecutor(ready.workers) as pool:
+            candidates = list(pool.map(lambda one: _candidate(one[0], one[1], one[2], ready), found))
+    findings = similarity.compare(candidates, [kit_file("scheduler.py")])
+    compared = [c for c in candidates if c.origin is not Origin.REFERENCE]
+    write_atomically(out / "report.html", page(findings, submissions.name, compared))
+    write_atomically(out / "report.json", findings.model_dump_json(indent=1) + "\n")
+    for pair in findings.pairs:
+        text = f"{pair.a.id} and {pair.b.id}: {', '.join(pair.reasons)}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    count = len(findings.pairs)
+    console.print(
+        f"{count} pair(s) worth a look among {len(compared)} submissions: {out / 'report.html'}", soft_wrap=True
+    )
+
+
+def _candidate(submission: Submission, origin: Origin, folder: str, ready: Ready) -> Candidate:
+    """The submission's code, sources and recipe; compilations are those of `grader run`, kept and taken over."""
+    version = ready.sandbox.version
+    compiled = ready.store.compiled(submission, version)
+    if compiled is None:
+        compiled = compile_submission(submission, ready.sandbox, ready.task, ready.facts)
+        ready.store.keep_compiled(submission, version, compiled)
+    manifest, _ = read_manifest(submission.files)
+    attribution = submission.files.get("ATTRIBUTION.md", b"").decode("utf-8", "replace")
+    sources = (*(manifest.sources if manifest else ()), *filter(None, (_one_line(attribution),)))
+    return Candidate(
+        id=submission.id,
+        origin=origin,
+        code=submission.files.get("scheduler.py", b"").decode("utf-8", "replace"),
+        sources=sources,
+        recipe=compiled.recipe,
+        folder=folder,
+    )
+
+
+def _one_line(text: str) -> str:
+    return clean(" ".join(text.split()))[:500]
+
+
+def page(findings: Findings, title: str, compared: Sequence[Candidate]) -> str:
+    """The report as HTML; all of it is escaped, and no script runs."""
+    template = environment(Path(__file__).parent / "templates").get_template("similarity.html")
+    return str(
+        template.render(
+            title=title,
+            found=findings,
+            compared=len(compared),
+            former=sum(c.origin is Origin.FORMER for c in compared),
+            same_behaviour=similarity.SAME_BEHAVIOUR,
+            same_code=similarity.SAME_CODE,
+            marked=marked,
+        )
+    )
+
+
+def marked(code: str, places: Sequence[tuple[int, int]]) -> Markup:
+    """The code with the given places (start, end) marked."""
+    parts, at = [], 0
+    for start, end in sorted(places):
+        start = max(start, at)
+        if end > start:
+            parts += [
+                escape(_plain(code[at:start])),
+                Markup("<mark>"),
+                escape(_plain(code[start:end])),
+                Markup("</mark>"),
+            ]
+            at = end
+    return Markup("").join([*parts, escape(_plain(code[at:]))])
+
+
+def _plain(code: str) -> str:
+    """Without marks that turn the reading direction, and other things that do not show."""
+    return "".join(c if c in "\n\t" else clean(c) for c in code)

@@ -1,0 +1,1 @@
+"""What everything may import: the plain data that crosses boundaries, and files, text and errors."""

@@ -1,0 +1,60 @@
+"""Files that are whole or absent (written aside, flushed to the disk, then put in place), and TOML files."""
+
+import contextlib
+import os
+import secrets
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from grader.core.errors import GraderError, SetupError
+
+
+def write_atomically(path: Path, text: str | bytes, *, durable: bool = True) -> None:
+    """Replace `path` by `text`; a crash at any moment leaves the old content or the new. Raises SetupError.
+
+    Without `durable` that holds for a crash of the process, not of the machine, and is much quicker.
+    """
+    try:
+        _write(path, text, durable)
+    except OSError as error:
+        raise SetupError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Make `folder` and a file in it, so that a full or read-only disk shows early. Raises SetupError."""
+    probe = folder / ".probe"
+    write_atomically(probe, "")
+    probe.unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str | bytes, durable: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.partial")
+    try:
+        with open(partial, "wb") as stream:
+            stream.write(text if isinstance(text, bytes) else text.encode())
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
+    if durable and os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def read_toml(path: Path, wrong: type[GraderError]) -> dict[str, Any]:
+    """A TOML file's content. Raises `wrong` with what is the matter."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise wrong(f"{path}: cannot be read ({error.strerror}): check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise wrong(f"{path}: not valid TOML: {error}") from None

@@ -1,0 +1,42 @@
+"""One training of a recipe, as plain data."""
+
+from enum import StrEnum
+
+from grader.core.recipe import Frozen
+from grader.core.verdict import Verdict, Violation
+
+#: Into how many parts an epoch's steps are divided for `EpochRecord.parts`.
+EPOCH_PARTS = 10
+
+
+class EpochRecord(Frozen):
+    """One epoch of one training."""
+
+    epoch: int  # from 1
+    train_loss: float | None  # mean cross-entropy over the epoch's batches; None: not finite
+    accuracy: float  # share of the held-out images classified rightly after the epoch
+    lr: float  # learning rate of the first group in the epoch's last step
+    parts: tuple[float | None, ...] = ()  # mean loss over equal parts of the epoch's steps, at most EPOCH_PARTS
+
+
+class TransformMode(StrEnum):
+    """How a recipe's transforms were applied."""
+
+    BATCHED = "batched"  # on whole batches, on the device, with a draw per image
+    ONCE = "once"  # nothing is random: torchvision's own classes, once per image
+    PER_IMAGE = "per image"  # torchvision's own classes, image by image, in every epoch: slow
+
+
+class SeedRun(Frozen):
+    """One training: a recipe on a task with one seed."""
+
+    seed: int
+    verdict: Verdict
+    accuracy: float | None  # after the last epoch; None where training did not finish
+    seconds: float  # wall time of the training
+    epochs: tuple[EpochRecord, ...] = ()
+    detail: str = ""
+    device: str = ""
+    transforms: TransformMode | None = None
+    violations: tuple[Violation, ...] = ()  # why this recipe cannot be trained
+    final: float | None = None  # accuracy on the part of the held-out images that the board does not show

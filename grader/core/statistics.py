@@ -1,0 +1,75 @@
+"""How sure a difference between trainings is.
+
+Trainings of two recipes with the same seed share initial weights and the order of images, so their
+difference is taken seed by seed (a paired comparison), which removes what the seeds have in common.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+
+from grader.core.recipe import Frozen
+
+CONFIDENCE = 0.95
+
+
+def score(accuracies: Iterable[float]) -> tuple[float, float | None]:
+    """Mean and its standard error (sample deviation over the square root of n; None for n = 1)."""
+    values = list(accuracies)
+    if len(values) < 2:
+        return values[0], None
+    return statistics.fmean(values), statistics.stdev(values) / len(values) ** 0.5
+
+
+def half_width(standard_error: float, n: int, level: float = CONFIDENCE) -> float:
+    """Half of the interval of a mean of `n` values, from Student's t distribution (n at least 2)."""
+    from scipy import stats
+
+    return float(stats.t.ppf((1 + level) / 2, n - 1)) * standard_error
+
+
+class Difference(Frozen):
+    """A mean paired difference with its confidence interval; no interval where there is one pair only."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    pairs: int
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether the interval leaves zero out; one without width, of equal differences, says nothing."""
+        return self.low is not None and self.high is not None and self.low < self.high and self.low * self.high > 0
+
+
+def paired_difference(a: Sequence[float], b: Sequence[float], level: float = CONFIDENCE) -> Difference:
+    """Mean of a[i] - b[i] with its interval (95 % unless `level` says otherwise) from Student's t distribution.
+
+    Student, The Probable Error of a Mean, Biometrika 6 (1908). With few pairs the interval is wide,
+    as it should be: 4.3 standard errors to each side for three.
+    """
+    gaps = [x - y for x, y in zip(a, b, strict=True)]
+    n = len(gaps)
+    mean = math.fsum(gaps) / n
+    if n < 2:
+        return Difference(mean=mean, low=None, high=None, pairs=n)
+    error = math.sqrt(math.fsum((g - mean) ** 2 for g in gaps) / (n - 1) / n)
+    half = half_width(error, n, level)
+    return Difference(mean=mean, low=mean - half, high=mean + half, pairs=n)
+
+
+def probability_of_equal_means(groups: Sequence[Sequence[float]]) -> float | None:
+    """p of a one-way analysis of variance (scipy.stats.f_oneway); None where it says nothing.
+
+    Fisher, Statistical Methods for Research Workers (1925), chapter 7.
+    """
+    import warnings
+
+    from scipy import stats
+
+    if len(groups) < 2 or min(map(len, groups)) < 2:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of groups without any spread, which the answer says as well
+        p = float(stats.f_oneway(*groups).pvalue)
+    return None if math.isnan(p) else p

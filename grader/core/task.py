@@ -1,0 +1,216 @@
+"""A task: what submissions are trained on, and within which limits. One TOML file."""
+
+import hashlib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from grader.core.errors import TaskError
+from grader.core.files import read_toml
+from grader.core.recipe import Frozen, ParameterName, canonical
+
+_SHIPPED = Path(__file__).parent / "tasks"
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+
+class DataSource(StrEnum):
+    """Where images come from."""
+
+    DIGITS = "digits"  # scikit-learn's 1,797 hand-written digits, embedded
+    TORCHVISION = "torchvision"  # a class of torchvision.datasets with a `train` argument
+    FOLDER = "folder"  # PATH/train/CLASS/*.png and PATH/test/CLASS/*.png
+
+
+class Precision(StrEnum):
+    """Arithmetic of the training."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
+class Data(Frozen):
+    """The `[data]` table."""
+
+    source: DataSource
+    name: str = ""  # for torchvision: the data set's class, such as "CIFAR10"
+    path: str = ""  # the image folder, or torchvision's root; relative to the task file. Or a folder's address (s3://…)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.source is DataSource.TORCHVISION and not self.name:
+            raise ValueError('source = "torchvision" needs name, such as "CIFAR10"')
+        if self.source is DataSource.FOLDER and not self.path:
+            raise ValueError('source = "folder" needs path, a folder with train/ and test/')
+        return self
+
+
+class Limits(Frozen):
+    """The `[sandbox]` table: what one submission's code may use."""
+
+    seconds: float = Field(default=30.0, gt=0)  # of CPU time; three times as much by the clock
+    memory_mb: int = Field(default=1500, ge=512)  # torch alone needs most of 512
+    threads: int = Field(default=64, ge=4)
+    output_kb: int = Field(default=8192, ge=1)
+    document_kb: int = Field(default=16384, ge=64)  # the recorded schedule, as JSON
+
+
+class Counting(StrEnum):
+    """Which of a student's gradings counts."""
+
+    LATEST = "latest"
+    BEST = "best"  # the highest accuracy; rewards trying often
+
+
+class Reveal(Frozen):
+    """The `[leaderboard]` table: which grading counts, and what the public file may say besides scores."""
+
+    counts: Counting = Counting.LATEST
+    learning_rates: bool = True
+    violations: bool = True
+
+
+def public_count(n_test: int, share: float) -> int:
+    """How many of the held-out images the board's accuracy is of: at least one, and all where `share` is 1."""
+    return max(1, min(n_test, round(share * n_test)))
+
+
+class RankBy(StrEnum):
+    """What students are ranked by."""
+
+    ACCURACY = "accuracy"
+    CONTRIBUTION = "contribution"  # accuracy less that of the same configuration at its constant rate
+
+
+class Ranking(Frozen):
+    """The `[ranking]` table."""
+
+    by: RankBy = RankBy.ACCURACY
+    contribution: bool = True  # train each configuration at its constant rate too
+    max_seeds: int = Field(default=10, ge=1)  # how far `--seeds adaptive` may go
+    public_share: float = Field(default=1.0, gt=0.0, le=1.0)  # of the held-out images; the rest decides in the end
+    max_gradings: int | None = Field(default=None, ge=1)  # of one student, that may count
+    mix_device_kinds: bool = False  # rank scores of different kinds of device together, which differ in their last bits
+
+    @model_validator(mode="after")
+    def _measured(self) -> Self:
+        if self.by is RankBy.CONTRIBUTION and not self.contribution:
+            raise ValueError('by = "contribution" needs contribution = true')
+        return self
+
+
+class Points(Frozen):
+    """The `[points]` table: what a gradebook gives for what."""
+
+    accepted: float = Field(default=1.0, ge=0)  # accepted by the contract, and trained
+    beats_default: float = Field(default=1.0, ge=0)  # a higher mean accuracy than the default scheduler's
+    top_three: float = Field(default=0.0, ge=0)  # among the first three, or tied with one of them
+    sure: bool = False  # whether `beats_default` wants more than chance: the interval above zero
+
+    @property
+    def possible(self) -> float:
+        """All that can be had."""
+        return self.accepted + self.beats_default + self.top_three
+
+
+class Task(Frozen):
+    """A task file, validated. `folder` is where it lies; the model file and data are found from there."""
+
+    name: Identifier
+    description: str = ""
+    model: str  # a name in the registry, or "model.py:Class" beside the task file
+    image: tuple[int, int, int] = (3, 32, 32)  # channels, height, width that reach the model
+    seeds: tuple[Annotated[int, Field(ge=0, lt=1 << 31)], ...] = Field(default=(0, 1, 2), min_length=1)
+    time_limit_s: float = Field(default=300.0, gt=0)  # sandbox plus one training
+    precision: Precision = Precision.FLOAT32
+    device_kind: str = ""  # the only kind of device to train on: "cpu", or a GPU's model as its driver names it
+    cuda_graph: bool = (
+        False  # for a model of one's own: its every step runs the same operations, so a GPU may repeat it
+    )
+    max_steps: int = Field(default=200_000, ge=1)
+    data: Data
+    sandbox: Limits = Limits()
+    leaderboard: Reveal = Reveal()
+    ranking: Ranking = Ranking()
+    points: Points = Points()
+    folder: Path = Field(default=_SHIPPED, exclude=True)
+
+    @model_validator(mode="after")
+    def _sane(self) -> Self:
+        if self.image[0] not in (1, 3) or min(self.image) < 1 or max(self.image) > 1024:
+            raise ValueError("image must be [1 or 3, height, width]")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("a seed stands twice")
+        return self
+
+    @property
+    def training_key(self) -> str:
+        """Hash of what decides a training's outcome, but for data and model, which have their own."""
+        facts: dict[str, object] = {"image": self.image, "precision": self.precision}
+        if self.cuda_graph:
+            facts["cuda_graph"] = True
+        if self.ranking.public_share < 1.0:
+            facts["public_share"] = self.ranking.public_share
+        return hashlib.sha256(canonical(facts).encode()).hexdigest()
+
+
+class ParameterFact(Frozen):
+    """One parameter of the held-out model, as the sandbox may know it."""
+
+    name: ParameterName
+    shape: tuple[int, ...]
+    layer: str  # class in torch.nn that owns it; "" for others
+
+
+class TaskFacts(Frozen):
+    """What a task's data and model turn out to be; made by the trainer, all that the sandbox may know."""
+
+    n_train: int
+    n_test: int
+    classes: int
+    image: tuple[int, int, int]
+    parameters: tuple[ParameterFact, ...]
+    data_hash: str
+    model_hash: str
+
+
+def shipped() -> list[str]:
+    """Names of the tasks that come with the package."""
+    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
+
+
+def load(name_or_path: str) -> Task:
+    """The shipped task of that name, or the one in that TOML file. Raises TaskError."""
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        if name_or_path not in shipped():
+            raise TaskError(
+                f"there is no task {name_or_path!r}: use one of {', '.join(shipped())}, or the path of a .toml file"
+            )
+        path = _SHIPPED / f"{name_or_path}.toml"
+    raw = read_toml(path, TaskError)
+    try:
+        # Lax for TOML's lists and integers; every range and name is still checked.
+        return Task.model_validate({**raw, "folder": path.resolve().parent}, strict=False)
+    except ValidationError as error:
+        problems = "; ".join(map(_in_words, error.errors()))
+        raise TaskError(f"{path}: {problems}") from None
+
+
+def _in_words(problem: ErrorDetails) -> str:
+    """One of pydantic's complaints about a task file, for the instructor."""
+    place = ".".join(map(str, problem["loc"])) or "task"
+    if problem["type"] == "extra_forbidden":
+        tables: dict[str, type[Frozen]] = {
+            "data": Data,
+            "sandbox": Limits,
+            "leaderboard": Reveal,
+            "ranking": Ranking,
+            "points": Points,
+        }
+        table = tables.get(str(problem["loc"][0]), Task) if len(problem["loc"]) > 1 else Task
+        known = ", ".join(name for name in table.model_fields if name != "folder")
+        return f"{place}: there is no such key; known are {known}"
+    return f"{place}: {problem['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,59 @@
+"""Trainings of named recipes with all seeds, from the store where they are known."""
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+from grader.core.recipe import Recipe
+from grader.core.runs import EpochRecord, SeedRun
+from grader.core.task import Task
+from grader.core.verdict import RejectedError
+from grader.grading.cache import Store
+from grader.training.pool import Trainers
+
+
+class Progress(Protocol):
+    """Told of every epoch, from several threads."""
+
+    def __call__(self, name: str, seed: int, record: EpochRecord, epochs: int) -> None: ...
+
+
+def train_all(
+    recipes: Mapping[str, Recipe],
+    task: Task,
+    store: Store,
+    trainers: Trainers,
+    workers: int,
+    progress: Progress,
+) -> dict[str, tuple[SeedRun, ...]]:
+    """Each recipe's trainings, in the order of the task's seeds; equal recipes are trained once.
+
+    What finishes is kept at once, so that an interrupted call goes on where it was. Raises
+    RejectedError where a recipe cannot be trained, and what the trainers raise.
+    """
+
+    def train(name: str, recipe: Recipe, seed: int) -> SeedRun:
+        run = store.run(recipe, seed, task.time_limit_s)
+        if run is None:
+            run = trainers.train(
+                recipe, seed, task.time_limit_s, lambda record: progress(name, seed, record, recipe.epochs)
+            )
+            if run.violations:
+                raise RejectedError(run.violations)
+            store.keep_run(recipe, run)
+        return run
+
+    under_way: dict[tuple[str, int], Future[SeedRun]] = {}
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for name, recipe in recipes.items():
+                for seed in task.seeds:
+                    if (recipe.key, seed) not in under_way:
+                        under_way[recipe.key, seed] = pool.submit(train, name, recipe, seed)
+            return {
+                name: tuple(under_way[recipe.key, seed].result() for seed in task.seeds)
+                for name, recipe in recipes.items()
+            }
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

@@ -1,0 +1,1 @@
+"""A grading run: compile, train, keep, rank."""

@@ -1,0 +1,80 @@
+"""What happens during a run, told to whoever listens: the display, the live site.
+
+A listener is called from several threads. Grading knows none of its listeners.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from grader.core.runs import EpochRecord, SeedRun
+from grader.leaderboard.models import Row
+from grader.sandbox.compiled import Compiled
+from grader.submissions.entry import Entry
+
+
+@dataclass(frozen=True)
+class SubmissionCompiled:
+    """A submission left the sandbox."""
+
+    entry: Entry
+    compiled: Compiled
+    cached: bool
+
+
+@dataclass(frozen=True)
+class EpochFinished:
+    """A training finished an epoch."""
+
+    entry: Entry
+    seed: int
+    record: EpochRecord
+    epochs: int  # of the whole training
+
+
+@dataclass(frozen=True)
+class TrainingFinished:
+    """A training ended."""
+
+    entry: Entry
+    run: SeedRun
+    cached: bool
+
+
+@dataclass(frozen=True)
+class SubmissionGraded:
+    """A submission was graded, and its row is on the board."""
+
+    entry: Entry
+    row: Row
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something the user should know."""
+
+    text: str
+
+
+Event: TypeAlias = SubmissionCompiled | EpochFinished | TrainingFinished | SubmissionGraded | Remark
+Listener: TypeAlias = Callable[[Event], None]
+
+
+def to_all(listeners: Sequence[Listener]) -> Listener:
+    """One listener that passes every event on to each of `listeners`, in order."""
+
+    def listen(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return listen
+
+
+def only_remarks(listener: Listener) -> Listener:
+    """Passes on remarks and epochs only: for further trainings of submissions that were shown already."""
+
+    def listen(event: Event) -> None:
+        if isinstance(event, (Remark, EpochFinished)):
+            listener(event)
+
+    return listen

@@ -1,0 +1,131 @@
+"""The log of one submission: all that is known of its grading, for the instructor."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from grader.core.files import write_atomically
+from grader.core.kind import Kind
+from grader.core.recipe import Frozen
+from grader.core.runs import SeedRun
+from grader.leaderboard.models import Row
+from grader.sandbox.compiled import Compiled
+
+F = TypeVar("F", bound=Frozen)
+
+
+class Log(Frozen):
+    """`log.json`: the row, what the sandbox said (with the recipe and captured output), every training's curves."""
+
+    row: Row
+    task: str = ""  # SHA-256 of what the board's scores have in common: `grader.leaderboard.ranking.identity`
+    compiled: Compiled
+    runs: tuple[SeedRun, ...]
+    constants: tuple[SeedRun, ...] = ()  # the same configuration at its constant rate
+
+
+class Final(Frozen):
+    """What one training reached on the images that the board does not show."""
+
+    seed: int
+    accuracy: float
+    constant: float | None
+
+
+class Finals(Frozen):
+    """The withheld scores of everything a student handed in, by the hash of the files."""
+
+    gradings: dict[str, tuple[Final, ...]]
+
+
+def folder_of(results: Path, kind: Kind, identity: str) -> Path:
+    """Where a submission's log lies below a task's results."""
+    return results / "submissions" / kind.value / identity
+
+
+def write_log(
+    results: Path, row: Row, compiled: Compiled, runs: Iterable[SeedRun], constants: Mapping[int, SeedRun], task: str
+) -> Path:
+    """Write `log.json` for machines and `log.txt` for people; the folder they lie in."""
+    folder = folder_of(results, row.kind, row.id)
+    order = [score.seed for score in row.seeds]
+    runs = sorted(runs, key=lambda run: order.index(run.seed))
+    still = (constants[seed] for seed in order if seed in constants)
+    log = Log(
+        row=row,
+        task=task,
+        compiled=compiled,
+        runs=tuple(run.model_copy(update={"final": None}) for run in runs),
+        constants=tuple(run.model_copy(update={"final": None}) for run in still),
+    )
+    write_atomically(folder / "log.json", log.model_dump_json(indent=1) + "\n")
+    write_atomically(folder / "log.txt", describe(log))
+    _keep_finals(results, row, {run.seed: run for run in runs}, constants)
+    return folder
+
+
+def _keep_finals(results: Path, row: Row, runs: Mapping[int, SeedRun], constants: Mapping[int, SeedRun]) -> None:
+    """Add to what is withheld; seeds of an earlier run with more of them stay."""
+    new = {
+        seed: Final(seed=seed, accuracy=run.final, constant=constants[seed].final if seed in constants else None)
+        for seed, run in runs.items()
+        if run.final is not None
+    }
+    if new:
+        known = read_finals(results, row.kind, row.id)
+        gradings = dict(known.gradings) if known else {}
+        merged = {final.seed: final for final in gradings.get(row.submission, ())} | new
+        gradings[row.submission] = tuple(merged.values())
+        text = Finals(gradings=gradings).model_dump_json(indent=1) + "\n"
+        write_atomically(_finals_path(results, row.kind, row.id), text)
+
+
+def _finals_path(results: Path, kind: Kind, identity: str) -> Path:
+    """Apart from the logs, which students may ask for."""
+    return results / "finals" / kind.value / f"{identity}.json"
+
+
+def read_finals(results: Path, kind: Kind, identity: str) -> Finals | None:
+    """The withheld scores of a submission; None where there are none."""
+    return _read(_finals_path(results, kind, identity), Finals)
+
+
+def read_log(results: Path, kind: Kind, identity: str) -> Log | None:
+    """The log of a submission; None where there is none, or none of this version."""
+    return _read(folder_of(results, kind, identity) / "log.json", Log)
+
+
+def logged_rows(results: Path, task: str) -> Iterator[Row]:
+    """The last grading of everything that was graded on that very task."""
+    for path in sorted((results / "submissions").glob("*/*/log.json")):
+        log = _read(path, Log)
+        if log is not None and log.task == task:
+            yield log.row
+
+
+def _read(path: Path, kind: type[F]) -> F | None:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def describe(log: Log) -> str:
+    """The log as text: verdict, violations, scores, curves, captured output."""
+    row = log.row
+    lines = [f"{row.id}: {row.verdict}", f"graded {row.graded} in sandbox {row.sandbox} on {row.device}"]
+    if row.detail:
+        lines.append(row.detail)
+    lines += [str(violation) for violation in log.compiled.violations]
+    if row.accuracy is not None:
+        error = f" +- {row.standard_error:.4f}" if row.standard_error is not None else ""
+        lines.append(f"accuracy {row.accuracy:.4f}{error} over seeds {', '.join(str(s.seed) for s in row.seeds)}")
+    for run in log.runs:
+        how = f", transforms {run.transforms}" if run.transforms else ""
+        lines += ["", f"seed {run.seed}: {run.verdict}, {run.seconds:.1f} s{how}"]
+        lines += ["epoch  train loss  accuracy  last lr"]
+        for r in run.epochs:
+            loss = f"{r.train_loss:10.4f}" if r.train_loss is not None else "not finite"
+            lines.append(f"{r.epoch:5}  {loss}  {r.accuracy:8.4f}  {r.lr:.6g}")
+    lines += ["", "captured output of the submission:", log.compiled.output or "(none)"]
+    return "\n".join(lines) + "\n"

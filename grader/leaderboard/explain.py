@@ -1,0 +1,126 @@
+"""`grader explain`: why a row stands where it stands, in sentences."""
+
+from grader.core.kind import Kind
+from grader.core.statistics import CONFIDENCE, Difference
+from grader.core.task import Counting, RankBy
+from grader.core.verdict import MEANINGS
+from grader.leaderboard.history import all_of
+from grader.leaderboard.models import Beats, Leaderboard, Row
+from grader.leaderboard.significance import Comparison
+
+
+def explain(row: Row, board: Leaderboard, board_path: str) -> list[str]:
+    """Paragraphs about one row of a settled board: verdict, recipe, seeds, score, rank, ties, history, versions."""
+    lines = [f"{row.id} ({', '.join(row.team) or row.kind})", f"Verdict: {row.verdict}: {MEANINGS[row.verdict]}."]
+    lines += [f"  {violation}" for violation in row.violations]
+    if row.detail:
+        lines.append(f"  {row.detail.splitlines()[-1]}")
+    lines += _recipe(row)
+    if row.scored:
+        lines += [*_score(row), *_rank(row, board), *_default(row, board), *_contribution(row)]
+    lines += _history(row, board)
+    versions = board.versions
+    lines.append(
+        f"Made by: grader {versions.grader}, trainer {versions.trainer}, torch {versions.torch}, torchvision "
+        f"{versions.torchvision}, Python {versions.python}, on {row.device or board.hardware.device}; compiled in "
+        f"sandbox {row.sandbox or 'unknown'}; graded {row.graded}."
+    )
+    lines.append(
+        f"To reproduce: grader run SUBMISSIONS --task {board.task.name} --force --results /tmp/again --leaderboard "
+        f"/tmp/again.json, with a folder that holds the files of SHA-256 {row.submission[:16]} as {row.id}; the same "
+        f"recipe, seed and kind of device give the same accuracy to the bit. This is read from {board_path}."
+    )
+    return lines
+
+
+def _recipe(row: Row) -> list[str]:
+    if row.recipe is None:
+        return []
+    rate = row.learning_rate
+    course = (
+        f"; learning rate from {rate.first:.4g} to {rate.last:.4g}, between {rate.lowest:.4g} and {rate.highest:.4g}, "
+        f"over {rate.steps} steps"
+        if rate
+        else ""
+    )
+    epochs = "epoch" if row.epochs == 1 else "epochs"
+    return [
+        f"Recipe {row.recipe[:16]}: {row.optimizer}, batch size {row.batch_size}, {row.epochs} {epochs}{course}. Equal "
+        "recipes are one training."
+    ]
+
+
+def _score(row: Row) -> list[str]:
+    each = ", ".join(f"{s.seed}: {100 * s.accuracy:.2f} %" for s in row.seeds if s.accuracy is not None)
+    error = f", standard error {100 * row.standard_error:.2f}" if row.standard_error is not None else ""
+    return [f"Seeds {each}. Score: their mean, {100 * (row.accuracy or 0):.2f} %{error}."]
+
+
+def points(difference: Difference) -> str:
+    """A difference in percentage points, with its interval where there is one."""
+    if difference.low is None or difference.high is None:
+        return f"{100 * difference.mean:+.2f} points (one seed: no interval)"
+    interval = f"{100 * difference.low:+.2f} to {100 * difference.high:+.2f}"
+    return f"{100 * difference.mean:+.2f} points ({CONFIDENCE:.0%} interval {interval})"
+
+
+def _rank(row: Row, board: Leaderboard) -> list[str]:
+    if row.kind is not Kind.STUDENT:
+        return ["It is a reference: it stands among the students without a rank."]
+    by = board.task.ranking.by
+    what = "accuracy" if by is RankBy.ACCURACY else "contribution"
+    if not board.compares(row):
+        return [
+            f"No rank: it was trained on {row.device or 'an unknown device'}, and the board ranks what "
+            f"{board.only_device} gave. Kinds of device are not compared; the next run with this submission grades it "
+            "on its own."
+        ]
+    students = [r for r in board.rows if r.kind is Kind.STUDENT and r.rank is not None]
+    lines = [f"Rank {row.rank} of {len(students)}, by {what}."]
+    if row.tie:
+        tied = sum(r.tie == row.tie for r in students)
+        lines.append(
+            f"It cannot be told apart from the first of ranks {row.tie[0]} to {row.tie[1]}: these {tied} are tied (all "
+            "pairs judged at once by Tukey's studentized range: equals are told apart in 5 % of boards at most)."
+        )
+    elif len(row.seeds) > 1:
+        lines.append("It is in no tie.")
+    if row.to_next is not None:
+        lines.append(f"To the next student: {points(row.to_next)}.")
+    scored = [r for r in board.rows if board.compares(r)]
+    lines.append(Comparison(scored, board.task, by).about(row))
+    return lines
+
+
+def _default(row: Row, board: Leaderboard) -> list[str]:
+    if row.to_default is None:
+        return []
+    word = {Beats.YES: "yes", Beats.NO: "no", Beats.UNSURE: "can't tell"}[row.beats_default or Beats.UNSURE]
+    return [f"Beats the default scheduler: {word}; {points(row.to_default)}."]
+
+
+def _contribution(row: Row) -> list[str]:
+    if row.contribution is None or row.constant is None:
+        return []
+    if row.contribution.low == row.contribution.high == 0.0:
+        constant = row.learning_rate is not None and row.learning_rate.distinct == 1
+        why = "since its rate is constant" if constant else "it does as well as its constant rate, seed by seed"
+        return [f"Contribution of the scheduler: 0, {why}."]
+    return [
+        f"Contribution of the scheduler: {points(row.contribution)}, against {100 * row.constant:.2f} % of the same "
+        "configuration at its constant rate with the same seeds."
+    ]
+
+
+def _history(row: Row, board: Leaderboard) -> list[str]:
+    rule = "the latest counts" if board.task.counts is Counting.LATEST else "the best counts"
+    limit = board.task.ranking.max_gradings
+    gradings = all_of(row)
+    lines = [f"{len(gradings)} grading(s); {rule}" + (f", of the first {limit} submissions." if limit else ".")]
+    for past in gradings:
+        accuracy = f", {100 * past.accuracy:.2f} %" if past.accuracy is not None else ""
+        standing = (
+            "counts" if past.number == row.number else "graded again since" if past.regraded else "does not count"
+        )
+        lines.append(f"  {past.number}. {past.graded[:16].replace('T', ' ')}: {past.verdict}{accuracy}: {standing}")
+    return lines

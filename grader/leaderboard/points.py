@@ -1,0 +1,73 @@
+"""Points for a row, by the task's `[points]` table: for gradebooks, Gradescope and GitHub Classroom."""
+
+from grader.core.errors import UsageError
+from grader.core.kind import Kind
+from grader.core.recipe import Frozen
+from grader.leaderboard.models import Beats, Leaderboard, Row
+
+
+class Award(Frozen):
+    """Points for one thing, given or not."""
+
+    name: str
+    score: float
+    possible: float
+    why: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether all of it was reached."""
+        return self.score >= self.possible
+
+
+def awards(row: Row, board: Leaderboard) -> tuple[Award, ...]:
+    """What the row earns, point by point. A row without a score earns nothing.
+
+    Raises UsageError where the default scheduler, which some points hang on, has no score itself.
+    """
+    points = board.task.points
+    scored = row.scored
+    result = [
+        Award(
+            name="Accepted and trained",
+            score=points.accepted if scored else 0.0,
+            possible=points.accepted,
+            why=f"verdict {row.verdict}" + (f", accuracy {row.accuracy:.2%}" if row.accuracy is not None else ""),
+        )
+    ]
+    if points.beats_default > 0:
+        default = next((r for r in board.rows if r.kind is Kind.DEFAULT), None)
+        if default is None or default.accuracy is None or not board.compares(default):
+            where = f" on {board.only_device}" if default is not None and default.scored else ""
+            raise UsageError(
+                f"the default scheduler has no score on this leaderboard{where}, so nobody can beat it: run again"
+            )
+        beaten = board.compares(row) and row.accuracy is not None and row.accuracy > default.accuracy
+        if points.sure:
+            beaten = beaten and row.beats_default is Beats.YES
+        result.append(
+            Award(
+                name="Better than the default scheduler",
+                score=points.beats_default if beaten else 0.0,
+                possible=points.beats_default,
+                why=f"the default scheduler reaches {default.accuracy:.2%}"
+                + (f"; surely better: {row.beats_default}" if points.sure and row.beats_default else ""),
+            )
+        )
+    if points.top_three > 0:
+        first = row.tie[0] if row.tie else row.rank
+        among = scored and first is not None and first <= 3
+        result.append(
+            Award(
+                name="Among the first three",
+                score=points.top_three if among else 0.0,
+                possible=points.top_three,
+                why=f"rank {row.rank}" + (f", tied with ranks {row.tie[0]} to {row.tie[1]}" if row.tie else ""),
+            )
+        )
+    return tuple(result)
+
+
+def total(row: Row, board: Leaderboard) -> float:
+    """All points of the row."""
+    return sum(award.score for award in awards(row, board))

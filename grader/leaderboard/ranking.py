@@ -1,0 +1,120 @@
+"""The leaderboard's rules: what it holds, who stands where. How its file is kept: `grader.leaderboard.storage`.
+
+Ranking rules
+1. Ranked are students whose verdict is `ok` or `diverged`, by mean accuracy over their seeds (or by the
+   scheduler's contribution, where the task says so), highest first. Equal means share a rank, and the next
+   rank counts all above it (1, 2, 2, 4); among them, who was graded earlier stands first.
+2. References and the default scheduler stand in the same order, without a rank.
+3. Scores of different kinds of device are not compared: those of the kind that graded last are ranked, others
+   follow without a rank until they are graded again (unless the task mixes kinds).
+4. Rows without a score come last, by id. A score is never missing because of us: a verdict
+   `internal` does not replace an earlier row of the same submission.
+5. Which of a submission's gradings counts is the task's choice: see `grader.leaderboard.history`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from grader.core.environment import TrainerInfo
+from grader.core.kind import Kind
+from grader.core.recipe import canonical
+from grader.core.task import RankBy, Task, TaskFacts
+from grader.leaderboard import history, significance
+from grader.leaderboard.models import BoardTask, Hardware, Leaderboard, Row, Versions, now
+
+#: Fields of a board's task that decide whether two scores may be compared.
+_IDENTITY = ("name", "model_hash", "data_hash", "seeds")
+
+
+def header(task: Task, facts: TaskFacts, trainer: TrainerInfo) -> Leaderboard:
+    """An empty board for a task on this machine."""
+    import os
+    import platform
+
+    from grader import __version__
+
+    return Leaderboard(
+        task=BoardTask(
+            name=task.name,
+            description=task.description,
+            model_hash=facts.model_hash,
+            data_hash=facts.data_hash,
+            n_train=facts.n_train,
+            n_test=facts.n_test,
+            seeds=task.seeds,
+            time_limit_s=task.time_limit_s,
+            counts=task.leaderboard.counts,
+            ranking=task.ranking,
+            points=task.points,
+        ),
+        hardware=Hardware(device=trainer.device, processor=trainer.processor, cores=os.cpu_count() or 1),
+        versions=Versions(
+            grader=__version__,
+            trainer=trainer.version,
+            torch=trainer.torch,
+            torchvision=trainer.torchvision,
+            python=platform.python_version(),
+        ),
+        updated=now(),
+    )
+
+
+class Place(NamedTuple):
+    """Where a row stands, as far as the row alone decides it: smaller places come first."""
+
+    group: int  # 0: with a score that is ranked; 1: with one of another kind of device; 2: without
+    points: float  # negative, without the last bits of its summation, so that equal scores are equal
+    guest: bool  # a reference, or the default scheduler
+    graded: str
+    id: str
+
+
+def place_of(row: Row, by: RankBy = RankBy.ACCURACY, only: str | None = None) -> Place:
+    """The place of a row among rows of the kind of device `only`; of any where that is None."""
+    guest = row.kind is not Kind.STUDENT
+    if not row.scored:
+        return Place(2, 0.0, guest, "", row.id)
+    return Place(int(only not in (None, row.device)), -round(history.points_of(row, by), 12), guest, row.graded, row.id)
+
+
+def ranks(places: Iterable[Place]) -> Iterator[int | None]:
+    """The rank at each of the places, which are in order."""
+    students, rank, last = 0, 0, 0.0
+    for place in places:
+        if place.group or place.guest:
+            yield None
+            continue
+        students += 1
+        if students == 1 or place.points != last:
+            rank, last = students, place.points
+        yield rank
+
+
+def ranked(rows: Iterable[Row], by: RankBy = RankBy.ACCURACY, only: str | None = None) -> tuple[Row, ...]:
+    """Rows in order, with their ranks, by the module's rules; what all rows together decide is for `settled`."""
+    order = sorted(((place_of(row, by, only), row) for row in rows), key=lambda pair: pair[0])
+    return tuple(
+        row.model_copy(update={**significance.BLANK, "rank": rank})
+        for (_, row), rank in zip(order, ranks(place for place, _ in order), strict=True)
+    )
+
+
+def settled(board: Leaderboard) -> Leaderboard:
+    """The board with what only all rows together can tell: ranks, differences, ties."""
+    rows = ranked(board.rows, board.task.ranking.by, board.only_device)
+    return board.model_copy(update={"rows": significance.settled(rows, board.task, board.only_device)})
+
+
+def other_in(there: BoardTask, here: BoardTask) -> list[str]:
+    """What makes the scores of two boards incomparable; nothing where they may stand on one."""
+    changed = [n.removesuffix("_hash") for n in _IDENTITY if getattr(there, n) != getattr(here, n)]
+    if there.ranking.public_share != here.ranking.public_share:
+        changed.append("public_share")
+    return changed
+
+
+def identity(task: BoardTask) -> str:
+    """SHA-256 of what makes scores comparable."""
+    parts = {name: getattr(task, name) for name in _IDENTITY} | {"public_share": task.ranking.public_share}
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()

@@ -1,0 +1,30 @@
+"""More seeds where they decide something: between neighbours on the board that cannot be told apart yet."""
+
+from collections.abc import Iterator, Sequence
+from itertools import count, islice, pairwise
+
+from grader.core.kind import Kind
+from grader.leaderboard.models import Leaderboard, Row
+from grader.leaderboard.significance import Comparison
+
+
+def seeds_of(base: Sequence[int], n: int) -> tuple[int, ...]:
+    """The first `n` seeds of the row that everybody goes along: the task's, then the lowest others."""
+
+    def further() -> Iterator[int]:
+        yield from base
+        yield from (seed for seed in count() if seed not in base)
+
+    return tuple(islice(further(), n))
+
+
+def wanting(board: Leaderboard) -> list[Row]:
+    """Students (and the default scheduler) that another seed could tell from a neighbour, and that may have one."""
+    scored = [row for row in board.rows if board.compares(row) and row.recipe is not None]
+    comparison = Comparison(scored, board.task, board.task.ranking.by)
+    order = [row for row in scored if row.kind is not Kind.REFERENCE and comparison.knows(row)]
+    found: dict[tuple[Kind, str], Row] = {}
+    for a, b in pairwise(order):
+        if a.recipe != b.recipe and not comparison.told_apart(a, b):
+            found |= {(row.kind, row.id): row for row in (a, b)}
+    return [row for row in found.values() if len(row.seeds) < board.task.ranking.max_seeds]

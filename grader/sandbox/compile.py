@@ -1,0 +1,171 @@
+"""Submission in, recipe or verdict out: the one way from student files to data."""
+
+import io
+import re
+import signal
+import tokenize
+
+from grader.core.task import Task, TaskFacts
+from grader.core.text import clean
+from grader.core.verdict import Rule, Verdict, Violation
+from grader.sandbox.base import Ending, Outcome, Sandbox, job_of, limits_of
+from grader.sandbox.compiled import Compiled
+from grader.sandbox.document import BrokenDocument, read_document
+from grader.submissions.loader import CODE, FILES, Submission
+from grader.submissions.manifest import read_manifest
+
+#: Words without which a schedule can hardly depend on clock or chance. Whoever hides them gains
+#: nothing (a recipe is a recipe); they only decide whether compiling twice pays.
+_CHANCE = re.compile(r"rand|seed|time|clock|uuid|secret|hash|^id$|getpid|environ|entropy|^now$")
+_INTERNAL_RETRIES = 2
+
+
+def compile_submission(
+    submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts, *, observe: bool = False
+) -> Compiled:
+    """Read the manifest, run the probe, and collect all that is wrong at once.
+
+    A schedule that names clock or chance is compiled a second time in a fresh sandbox: where the
+    two differ, that is a violation. A failure of the sandbox is retried, then `internal`.
+    """
+    _, violations = read_manifest(submission.files)
+    violations = [*submission.problems, *violations]
+    texts = all(_is_text(submission.files.get(name, b""), name, violations) for name in CODE)
+    if not texts or not all(name in submission.files for name in CODE):
+        return Compiled(
+            verdict=Verdict.CONTRACT, violations=_ordered(violations), sandbox=sandbox.name.value, seconds=0.0
+        )
+    first = _run(submission, sandbox, task, facts, observe=observe)
+    if first.recipe is not None and any(_names_chance(submission.files[name]) for name in CODE):
+        second = _run(submission, sandbox, task, facts)
+        if second.verdict is Verdict.INTERNAL:
+            first = second
+        elif second.recipe != first.recipe:
+            what = "the schedule differs from run to run"
+            fix = "remove what depends on chance, the clock or the process (or seed it); a score must be repeatable"
+            violation = Violation(rule=Rule.DETERMINISTIC, file="scheduler.py", what=what, fix=fix)
+            first = first.model_copy(
+                update={"verdict": Verdict.CONTRACT, "recipe": None, "violations": (*first.violations, violation)}
+            )
+    violations += first.violations
+    if not violations or first.verdict is Verdict.INTERNAL:
+        return first
+    verdict = first.verdict if first.verdict is not Verdict.OK else Verdict.CONTRACT
+    draft = first.recipe if observe else None
+    return first.model_copy(
+        update={"verdict": verdict, "violations": _ordered(violations), "recipe": None, "draft": draft}
+    )
+
+
+def _names_chance(source: bytes) -> bool:
+    """Whether a name or text in the code (not a comment) has to do with chance or the clock."""
+    try:
+        # As text: a coding cookie is for the bytes, and names codecs that are none of text.
+        tokens = list(tokenize.generate_tokens(io.StringIO(source.decode("utf-8-sig")).readline))
+    except Exception:  # whatever a tokenizer says of foreign code
+        return True
+    kinds = (tokenize.NAME, tokenize.STRING)
+    return any(t.type in kinds and _CHANCE.search(t.string) for t in tokens)
+
+
+def _is_text(data: bytes, name: str, violations: list[Violation]) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        violations.append(
+            Violation(
+                rule=Rule.FILES,
+                file=name,
+                line=data[: error.start].count(b"\n") + 1,
+                what="is not a UTF-8 text",
+                fix="save it as UTF-8",
+            )
+        )
+        return False
+    return True
+
+
+def _ordered(violations: list[Violation]) -> tuple[Violation, ...]:
+    order = {name: index for index, name in enumerate(FILES)}
+    return tuple(sorted(violations, key=lambda v: (order.get(v.file, len(order)), v.line or 0)))
+
+
+def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts, *, observe: bool = False) -> Compiled:
+    job, limits = job_of(submission, task, facts, observe=observe), limits_of(task, task.time_limit_s)
+    for _ in range(1 + _INTERNAL_RETRIES):
+        outcome = sandbox.run(job, limits)
+        if outcome.ending is not Ending.BROKEN:
+            break
+    verdict, violations, recipe, observed = Verdict.OK, list[Violation](), None, None
+    base_rates: tuple[float, ...] = ()
+    if outcome.ending is Ending.BROKEN:
+        verdict = Verdict.INTERNAL
+    elif outcome.ending is not Ending.EXITED:
+        verdict, violation = _over_limit(outcome, task)
+        violations.append(violation)
+    elif outcome.exit_code != 0:
+        verdict = Verdict.CRASH
+        violations.append(_died(outcome))
+    else:
+        try:
+            document = read_document(outcome.document, task, facts)
+        except BrokenDocument as error:
+            # The probe's own documents are sound; another process's code had a hand in this one.
+            verdict = Verdict.CRASH
+            what = f"the process ended before its schedule was recorded, or wrote over the record ({error})"
+            violations.append(_resource(what, "do not end the process and do not touch the grader's channels"))
+        else:
+            violations, recipe, observed = list(document.violations), document.recipe, document.observed
+            base_rates = document.base_rates
+            if document.memory:
+                verdict, violation = _over_limit(Outcome(Ending.MEMORY), task)
+                violations.append(violation)
+            elif any(v.rule is Rule.RAISED for v in violations):
+                verdict = Verdict.CRASH
+            elif violations:
+                verdict = Verdict.CONTRACT
+    output = "\n".join(clean(line) for line in outcome.output.decode("utf-8", "replace").splitlines())
+    return Compiled(
+        verdict=verdict,
+        violations=tuple(violations),
+        recipe=recipe if verdict is Verdict.OK else None,
+        sandbox=sandbox.name.value,
+        seconds=round(outcome.seconds, 4),
+        output=output,
+        detail=outcome.detail,
+        observed=observed,
+        base_rates=base_rates if recipe is not None else (),
+    )
+
+
+def _resource(what: str, fix: str) -> Violation:
+    return Violation(rule=Rule.RESOURCES, file="scheduler.py", what=what, fix=fix)
+
+
+def _over_limit(outcome: Outcome, task: Task) -> tuple[Verdict, Violation]:
+    box = task.sandbox
+    match outcome.ending:
+        case Ending.TIMEOUT:
+            what = f"loading the submission and playing its schedule took longer than {box.seconds:g} s of computing"
+            fix = "look for an endless loop, or for a get_lr() that goes through all past steps each time"
+            return Verdict.TIMEOUT, _resource(what, fix)
+        case Ending.MEMORY:
+            what = f"the submission's code needs more memory than {box.memory_mb} MB"
+            return Verdict.MEMORY, _resource(what, "compute the learning rate of the current step only")
+        case Ending.THREADS:
+            return Verdict.CRASH, _resource(f"more than {box.threads} threads", "a schedule needs no threads")
+        case Ending.DOCUMENT:
+            what = f"the recorded schedule takes more than {box.document_kb} KB"
+            return Verdict.OUTPUT, _resource(what, "use fewer parameter groups with rates of their own, or fewer steps")
+        case _:
+            what = f"the submission printed more than {box.output_kb} KB"
+            return Verdict.OUTPUT, _resource(what, "remove print() from code that runs in every step")
+
+
+def _died(outcome: Outcome) -> Violation:
+    if outcome.signal is not None:
+        name = signal.Signals(outcome.signal).name if outcome.signal in set(signal.Signals) else str(outcome.signal)
+        return _resource(f"the submission's process was ended by {name}", "look for what crashes the interpreter")
+    return _resource(
+        f"the submission ended its process with exit code {outcome.exit_code}", "do not leave the interpreter"
+    )

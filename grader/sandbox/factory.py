@@ -1,0 +1,67 @@
+"""`--sandbox auto`: Docker where an engine answers, then sandlock, otherwise say what to install."""
+
+from grader.core.errors import SetupError, UsageError
+from grader.sandbox.base import Ending, Sandbox, SandboxName
+from grader.sandbox.inside.supervisor import Limits
+
+AUTO = "auto"
+
+
+def choose(name: str) -> Sandbox:
+    """The sandbox of that name, not opened yet. Raises SetupError or UsageError."""
+    if name == AUTO:
+        return _first_usable()
+    try:
+        wanted = SandboxName(name)
+    except ValueError:
+        raise UsageError(f"there is no sandbox {name!r}: use auto, {', '.join(SandboxName)}") from None
+    return _make(wanted)
+
+
+def _make(name: SandboxName) -> Sandbox:
+    if name is SandboxName.DOCKER:
+        from grader.sandbox.docker import DockerSandbox
+
+        return DockerSandbox()
+    if name is SandboxName.SANDLOCK:
+        from grader.sandbox.sandlock import SandlockSandbox
+
+        return SandlockSandbox()
+    from grader.sandbox.plain import PlainSandbox
+
+    return PlainSandbox()
+
+
+def _first_usable() -> Sandbox:
+    from grader.sandbox import docker, sandlock
+
+    why_not_docker = docker.unusable()
+    if why_not_docker is None:
+        return _make(SandboxName.DOCKER)
+    why_not_sandlock = sandlock.unusable()
+    if why_not_sandlock is None:
+        return _make(SandboxName.SANDLOCK)
+    raise SetupError(
+        f"there is no sandbox on this machine: {why_not_docker}; {why_not_sandlock}. Install and start Docker "
+        "Engine, or use Linux 6.12 or later for sandlock. (--sandbox none runs the code unprotected.)"
+    )
+
+
+def prove(sandbox: Sandbox) -> None:
+    """Start a worker and let it confine itself. Raises SetupError where that fails: nobody could be graded."""
+    if sandbox.name is SandboxName.NONE:
+        return
+    outcome = sandbox.run(b"{}", Limits(seconds=10, memory_mb=1500, threads=64, output=1 << 20, document=1 << 20))
+    if outcome.ending is Ending.BROKEN:
+        said = outcome.output.decode("utf-8", "replace").strip().splitlines()
+        why = "; ".join([outcome.detail, *said[-1:]])
+        advice = f"docker rmi --force {sandbox.version.split()[-1]}" if sandbox.name is SandboxName.DOCKER else ""
+        mend = f"If its image is broken, remove it ({advice}); the next run builds it again" if advice else ""
+        raise SetupError(f"the sandbox {sandbox.name} does not work on this machine: {why}. {mend}".rstrip())
+
+
+def for_own_code() -> Sandbox:
+    """For code of the user's own: sandlock where it works, since it is quick, else none."""
+    from grader.sandbox import sandlock
+
+    return _make(SandboxName.SANDLOCK if sandlock.unusable() is None else SandboxName.NONE)

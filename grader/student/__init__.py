@@ -1,0 +1,1 @@
+"""What a student runs: the assignment's files, the check and its advice."""

@@ -1,0 +1,77 @@
+"""`grader check`: the very probe and contract of `grader run` on one's own folder, and advice.
+
+The public task's facts (number of images, names and shapes of parameters) are shipped, so that a
+check needs neither the data set nor torch in this process.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.core import task as tasks
+from grader.core.errors import TaskError
+from grader.core.task import Task, TaskFacts
+from grader.core.verdict import Verdict
+from grader.sandbox.compile import compile_submission
+from grader.sandbox.compiled import Compiled
+from grader.sandbox.plain import PlainSandbox
+from grader.student.advice import Advice, Subject, advise
+from grader.submissions.loader import Submission, only
+from grader.submissions.manifest import read_manifest
+
+#: Seconds per image and per step of the public training on one CPU core: a run of five epochs of
+#: 50,000 images in batches of 64, with evaluation, took 26 s.
+_SECONDS_PER_IMAGE = 9e-5
+_SECONDS_PER_STEP = 1e-3
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The outcome of a check."""
+
+    submission: Submission
+    task: Task
+    compiled: Compiled
+    advice: tuple[Advice, ...]
+    predicted_seconds: float | None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether `grader run` would train it."""
+        return self.compiled.verdict is Verdict.OK
+
+
+def facts_of_public(task: Task) -> TaskFacts:
+    """The shipped facts of a public task. Raises TaskError for a task without."""
+    path = task.folder / f"{task.name}.facts.json"
+    try:
+        return TaskFacts.model_validate_json(path.read_bytes())
+    except OSError:
+        raise TaskError(f"task {task.name} has no {path.name} beside it: check with the public task, cifar10") from None
+
+
+def _over_the_limit(predicted: float, task: Task) -> list[Advice]:
+    if predicted <= task.time_limit_s:
+        return []
+    what = f"training takes about {predicted:.0f} s on one CPU core; it is cut off at {task.time_limit_s:.0f} s"
+    fix = "train for fewer epochs: a training that is cut off has no score (a grader with a GPU is faster)"
+    return [Advice(code="over-the-limit", file="config.py", line=None, what=what, fix=fix)]
+
+
+def check(folder: Path, sandbox: PlainSandbox, task_name: str = "cifar10") -> Checked:
+    """Check the submission in `folder`. Raises UsageError where there is none."""
+    task = tasks.load(task_name)
+    facts = facts_of_public(task)
+    submission = only(folder)
+    compiled = compile_submission(submission, sandbox, task, facts, observe=True)
+    advice: tuple[Advice, ...] = ()
+    predicted = None
+    recipe = compiled.recipe or compiled.draft
+    if recipe is not None:
+        texts = {name: data.decode("utf-8", "replace") for name, data in submission.files.items()}
+        manifest, _ = read_manifest(submission.files)
+        cited = manifest is not None and any(not s.lower().startswith("none") for s in manifest.sources)
+        subject = Subject(recipe, compiled.observed, texts["scheduler.py"], texts["config.py"], cited)
+        images = facts.n_train * recipe.epochs
+        predicted = compiled.seconds + images * _SECONDS_PER_IMAGE + recipe.steps * _SECONDS_PER_STEP
+        advice = (*_over_the_limit(predicted, task), *advise(subject))
+    return Checked(submission, task, compiled, advice, predicted)

@@ -1,0 +1,1 @@
+"""What students and references hand in, as files on disk."""

@@ -1,0 +1,108 @@
+"""`submission.json` and the attribution."""
+
+import codecs
+import re
+from typing import Any
+
+from grader.core import strict_json
+from grader.core.recipe import Frozen
+from grader.core.text import clean
+from grader.core.verdict import Rule, Violation
+
+MAX_MANIFEST = 64 << 10
+_PLACEHOLDER = re.compile(
+    r"\b(todo|replace (this|me)|your name|your sources?|pennkey here|list (your|every) source)", re.I
+)
+
+
+class Manifest(Frozen):
+    """`submission.json`, validated."""
+
+    assignment_name: str
+    contributors: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+def read_manifest(files: dict[str, bytes]) -> tuple[Manifest | None, list[Violation]]:
+    """`submission.json` and the attribution, from a submission's files. The manifest is None where unusable."""
+    name = "submission.json"
+    if name not in files:
+        return None, []  # reported as a missing file
+    try:
+        raw = strict_json.parse(files[name].removeprefix(codecs.BOM_UTF8), MAX_MANIFEST)
+    except strict_json.JsonError as error:
+        return None, [_manifest_problem(error.line, f"not valid JSON: {error}", "mend the JSON")]
+    if not isinstance(raw, dict):
+        return None, [_manifest_problem(1, "not a JSON object", "start from the submission.json of the assignment")]
+    problems: list[Violation] = []
+    text = files[name].decode("utf-8")
+
+    def say(key: str, what: str, fix: str) -> None:
+        line = next((n for n, at in enumerate(text.splitlines(), 1) if f'"{key}"' in at), None)
+        problems.append(_manifest_problem(line, what, fix))
+
+    assignment = raw.get("assignment_name")
+    if not isinstance(assignment, str) or not 0 < len(assignment.strip()) <= 200:
+        say("assignment_name", "assignment_name is missing or not a text", "keep the assignment's name as it came")
+        assignment = ""
+    contributors = _texts(raw.get("contributors"))
+    if not contributors:
+        say("contributors", "contributors is missing or not a list of names", 'write "contributors": ["Ada Lovelace"]')
+    elif any(_PLACEHOLDER.search(c) for c in contributors):
+        say("contributors", "contributors still holds the placeholder", "write the names of everybody who worked on it")
+    sources = _texts(raw.get("sources", []))
+    if sources is None:
+        say("sources", "sources is not a list of texts", 'write "sources": ["https://…"]')
+        return None, problems
+    real = [s for s in sources if not _PLACEHOLDER.search(s)]
+    attribution = files.get("ATTRIBUTION.md", b"").decode("utf-8", "replace")
+    if not real and not _says_something(attribution):
+        line = next((n for n, at in enumerate(text.splitlines(), 1) if '"sources"' in at), None)
+        problems.append(
+            Violation(
+                rule=Rule.ATTRIBUTION,
+                file=name,
+                line=line,
+                what="no sources are given, here or in ATTRIBUTION.md",
+                fix='cite what you used (people, pages, assistants); where you used nothing, write "none: my own work"',
+            )
+        )
+    if contributors is None:
+        return None, problems
+    return Manifest(assignment_name=assignment, contributors=tuple(contributors), sources=tuple(sources)), problems
+
+
+def _manifest_problem(line: int | None, what: str, fix: str) -> Violation:
+    return Violation(rule=Rule.SUBMISSION_JSON, file="submission.json", line=line, what=what, fix=fix)
+
+
+def _texts(value: Any) -> list[str] | None:
+    """A list of non-empty texts from a text, a list, or objects with a `name`; None for anything else."""
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list) or len(value) > 200:
+        return None
+    result = []
+    for item in value:
+        if isinstance(item, dict):
+            item = item.get("name") or item.get("url") or item.get("title")
+        if not isinstance(item, str) or len(item) > 2000:
+            return None
+        if item.strip():
+            result.append(clean(item.strip()))
+    return result
+
+
+def _without_comments(text: str) -> str:
+    """`text` without HTML comments; one that never ends is none. Linear, unlike a search that starts at each `<!--`."""
+    kept, at = [], 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        kept.append(text[at:start])
+        at = end + 3
+    return "".join(kept) + text[at:]
+
+
+def _says_something(attribution: str) -> bool:
+    """Whether ATTRIBUTION.md holds a line of its own: neither heading, comment nor placeholder."""
+    lines = (line.strip() for line in _without_comments(attribution).splitlines())
+    return any(line and not line.startswith("#") and not _PLACEHOLDER.search(line) for line in lines)

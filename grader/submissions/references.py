@@ -1,0 +1,51 @@
+"""The reference schedulers: ordinary submissions, but for one line that fits them to a task.
+
+A student's schedule cannot know how long the held-out training is. A reference is a yardstick, so
+it may: the line `TOTAL_STEPS = N` of its config.py is set to the number of steps that its own
+`batch_size` and `num_epochs` make on the task. As a submission it stands as it is.
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from grader.core.kind import Kind
+from grader.submissions.entry import Entry
+from grader.core.errors import UsageError
+from grader.core.recipe import steps_per_epoch
+from grader.submissions.loader import Submission, discover
+from grader.core.task import TaskFacts
+
+#: The scheduler that the assignment starts from.
+DEFAULT = "constant"
+_TOTAL = re.compile(rb"^TOTAL_STEPS = \d+", re.M)
+
+
+def references_for(folder: Path | None, facts: TaskFacts) -> list[Entry]:
+    """The references in `folder` (None: the shipped ones), fitted to the task; the default scheduler first."""
+    found, _ = discover(folder or _shipped())
+    entries = [Entry(_fitted(s, facts), Kind.DEFAULT if s.id == DEFAULT else Kind.REFERENCE) for s in found]
+    return sorted(entries, key=lambda e: (e.kind is not Kind.DEFAULT, e.submission.id))
+
+
+def _shipped() -> Path:
+    """In a checkout `reference/` at the top; in an installed package its copy."""
+    for path in (Path(__file__).parents[2] / "reference", Path(__file__).parents[1] / "reference"):
+        if path.is_dir():
+            return path
+    raise UsageError("the reference schedulers are missing from this installation: name them with --reference")
+
+
+def _fitted(submission: Submission, facts: TaskFacts) -> Submission:
+    config = submission.files.get("config.py", b"")
+    batch_size, epochs = _number(config, b"batch_size"), _number(config, b"num_epochs")
+    if batch_size is None or epochs is None:
+        return submission
+    total = steps_per_epoch(facts.n_train, batch_size) * epochs
+    fitted = _TOTAL.sub(f"TOTAL_STEPS = {total}".encode(), config)
+    return replace(submission, files={**submission.files, "config.py": fitted})
+
+
+def _number(config: bytes, name: bytes) -> int | None:
+    match = re.search(rb"^\s+" + name + rb" = (\d+)\s*$", config, re.M)
+    return int(match[1]) if match else None

@@ -1,0 +1,168 @@
+"""Who may have copied from whom: what schedules do, and how their code is written. A hint for people, no verdict.
+
+Two tests, for two ways of copying:
+- behaviour: two schedules go alike (both divided by their highest rate, over the same length), and it is no formula
+  that everybody is taught. It finds code that was rewritten.
+- code: fingerprints of the token streams, in which names count for nothing (Schleimer, Wilkerson and Aiken,
+  Winnowing: Local Algorithms for Document Fingerprinting, SIGMOD 2003, as copydetect does it). What the kit and the
+  references hold, and what many in the class wrote, says nothing and is left out. It finds renamed and reordered code.
+"""
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from itertools import combinations
+from typing import Any
+
+from grader.submissions.known_schedules import name_of
+from grader.core.recipe import Frozen, Recipe
+from grader.core.curves import distance, resampled, shape
+
+SAME_BEHAVIOUR = 0.002  # mean distance of two shapes, of 1: rounding and a step more or less, no more
+SAME_CODE = 0.4  # share of what is a submission's own
+MIN_OVERLAP = 60  # characters of the token stream: about three lines
+_GRAM, _WINDOW = 16, 6  # characters: shorter than copydetect's usual, for files of thirty lines
+_COMMON = 0.3  # share of the class from which on a fingerprint is nobody's own
+_COMMON_AT_LEAST = 4
+
+
+class Origin(StrEnum):
+    """Where a submission is from."""
+
+    CLASS = "class"
+    FORMER = "former"
+    REFERENCE = "reference"
+
+
+class Candidate(Frozen):
+    """One submission to be compared."""
+
+    id: str
+    origin: Origin
+    code: str  # scheduler.py
+    sources: tuple[str, ...]  # what it cites
+    recipe: Recipe | None  # None where it could not be compiled
+    folder: str = ""  # of former years
+
+
+class Reason(StrEnum):
+    """Why a pair is worth a look."""
+
+    BEHAVIOUR = "behaves alike"
+    CODE = "is written alike"
+
+
+class Pair(Frozen):
+    """Two submissions that somebody should look at."""
+
+    a: Candidate
+    b: Candidate
+    reasons: tuple[Reason, ...]
+    distance: float | None  # of their learning rates; None where one has none
+    code: float  # share of the shorter one's own code that both have
+    marked: tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]  # what both have, as places in either code
+
+
+class Known(Frozen):
+    """What a submission's schedule is, by itself."""
+
+    id: str
+    formula: str | None  # one that everybody is taught
+    reference: str | None  # the reference that behaves the same
+    sources: tuple[str, ...]
+
+
+class Findings(Frozen):
+    """The report."""
+
+    pairs: tuple[Pair, ...]
+    known: tuple[Known, ...]
+    equal: tuple[tuple[str, ...], ...]  # ids of the class with equal recipes
+
+
+def compare(candidates: Sequence[Candidate], kit: Iterable[str]) -> Findings:
+    """Compare the class with itself and with former years. `kit` is code that everybody was given."""
+    mine = [c for c in candidates if c.origin is Origin.CLASS]
+    references = [c for c in candidates if c.origin is Origin.REFERENCE]
+    compared = [c for c in candidates if c.origin is not Origin.REFERENCE]
+    shapes = {id(c): shape(resampled(_rates(c.recipe))) for c in candidates if c.recipe is not None}
+    formulas = {id(c): name_of(_rates(c.recipe)) for c in compared if c.recipe is not None}
+    prints = _fingerprints(compared, [*kit, *(r.code for r in references)])
+    pairs = []
+    for a, b in combinations(compared, 2):
+        if Origin.CLASS not in (a.origin, b.origin):
+            continue
+        gap = distance(shapes[id(a)], shapes[id(b)]) if id(a) in shapes and id(b) in shapes else None
+        taught = formulas.get(id(a)) is not None and formulas.get(id(b)) is not None
+        overlap, share, marked = _overlap(prints[id(a)], prints[id(b)])
+        reasons = []
+        if gap is not None and gap < SAME_BEHAVIOUR and not taught:
+            reasons.append(Reason.BEHAVIOUR)
+        if share >= SAME_CODE and overlap >= MIN_OVERLAP:
+            reasons.append(Reason.CODE)
+        if reasons:
+            pairs.append(Pair(a=a, b=b, reasons=tuple(reasons), distance=gap, code=share, marked=marked))
+    pairs.sort(key=lambda p: (-len(p.reasons), -p.code, p.a.id, p.b.id))
+    known = tuple(
+        Known(
+            id=c.id,
+            formula=formulas.get(id(c)),
+            reference=next(
+                (r.id for r in references if _alike(shapes.get(id(c)), shapes.get(id(r)))),
+                None,
+            ),
+            sources=c.sources,
+        )
+        for c in mine
+    )
+    return Findings(pairs=tuple(pairs), known=known, equal=_equal(mine))
+
+
+def _alike(a: tuple[float, ...] | None, b: tuple[float, ...] | None) -> bool:
+    return a is not None and b is not None and distance(a, b) < SAME_BEHAVIOUR
+
+
+def _rates(recipe: Recipe) -> list[float]:
+    return list(recipe.groups[0].lr.expand())
+
+
+def _equal(mine: Sequence[Candidate]) -> tuple[tuple[str, ...], ...]:
+    groups: dict[str, list[str]] = {}
+    for candidate in mine:
+        if candidate.recipe is not None:
+            groups.setdefault(candidate.recipe.key, []).append(candidate.id)
+    return tuple(tuple(ids) for ids in groups.values() if len(ids) > 1)
+
+
+def _fingerprints(candidates: Sequence[Candidate], given: Iterable[str]) -> dict[int, Any]:
+    """Every candidate's fingerprints without those that say nothing about it."""
+    import numpy as np
+
+    boilerplate = {h for code in given for h in _print(code, None).hashes}
+    raw = {id(c): _print(c.code, None) for c in candidates}
+    counts = Counter(h for found in raw.values() for h in found.hashes)
+    bound = max(_COMMON_AT_LEAST, _COMMON * len(candidates))
+    boilerplate |= {h for h, n in counts.items() if n > bound}
+    common = np.array(sorted(boilerplate))
+    return {id(c): _print(c.code, common) for c in candidates}
+
+
+def _print(code: str, boilerplate: Any) -> Any:
+    from copydetect import CodeFingerprint
+
+    return CodeFingerprint("scheduler.py", _GRAM, _WINDOW, boilerplate, language="python", fp=io.StringIO(code))
+
+
+def _overlap(a: Any, b: Any) -> tuple[int, float, tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]]:
+    """Characters that both have, their share of the shorter one's own code, and where they are."""
+    from copydetect import compare_files
+
+    if not a.token_coverage or not b.token_coverage:
+        return 0, 0.0, ((), ())
+    overlap, shares, slices = compare_files(a, b)
+    marks = tuple(
+        tuple((int(start), int(end)) for start, end in zip(*found, strict=True)) if len(found) else ()
+        for found in slices
+    )
+    return int(overlap), float(min(1.0, max(shares))), (marks[0], marks[1])

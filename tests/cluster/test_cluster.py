@@ -1,0 +1,242 @@
+"""`--engine ray` on a real cluster of several nodes: the same board as here, to the bit, whatever happens to a node."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.cluster.nodes import Node, of_one_kind
+from grader.core.errors import SetupError
+from support.runs import (
+    MODEL,
+    command,
+    essence,
+    injected,
+    make_class,
+    read_to,
+    run,
+    slow_class,
+    started,
+    trainings,
+)
+
+pytestmark = [
+    pytest.mark.xdist_group("cluster"),
+    pytest.mark.skipif(sys.platform != "linux", reason="a cluster of several nodes on one machine is Linux's"),
+]
+STORE = 100 << 20
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A head that only manages, and two nodes with a CPU each, none of which finds a Docker engine."""
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+        head = {"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False}
+        made = Cluster(initialize_head=True, head_node_args=head)
+        made.members = [made.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(2)]
+    yield made
+    made.shutdown()
+
+
+def on(cluster: Any) -> list[str]:
+    return ["--engine", "ray", "--address", cluster.address]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The class, graded by the local engine."""
+    where = tmp_path_factory.mktemp("local")
+    assert run(slow_class(where / "class", 5), "--sandbox", "sandlock", where=where).returncode == 0
+    return where
+
+
+def test_a_class_graded_on_a_cluster_has_the_same_board_to_the_bit(cluster: Any, here: Path, tmp_path: Path) -> None:
+    done = run(here / "class", "--sandbox", "auto", *on(cluster), where=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 at a time, sandbox sandlock" in done.stdout
+    assert essence(tmp_path) == essence(here)
+    before = trainings(tmp_path)
+    assert run(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path).returncode == 0
+    assert trainings(tmp_path) == before
+
+
+def test_a_node_lost_in_the_middle_changes_nothing(cluster: Any, here: Path, tmp_path: Path) -> None:
+    call = command(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
+    with started(call, tmp_path) as process:
+        said = read_to(process, "[1/")
+        cluster.remove_node(cluster.members[0], allow_graceful=False)
+        assert process.stdout is not None
+        said += process.stdout.read()
+        assert process.wait(300) == 0, said
+    assert "1 place(s) to train are left" in said
+    assert essence(tmp_path) == essence(here)
+
+
+def test_when_all_nodes_are_lost_one_that_joins_takes_over(cluster: Any, here: Path, tmp_path: Path) -> None:
+    call = command(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
+    with started(call, tmp_path) as process:
+        read_to(process, "[2/")
+        for member in cluster.members:
+            cluster.remove_node(member, allow_graceful=False)
+        cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        process.wait(300)
+    # Submissions that had not left a sandbox when the last one went are ours to retry; no score is wrong or lost.
+    done = run(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert essence(tmp_path) == essence(here)
+
+
+def test_a_driver_that_is_killed_goes_on_where_it_was(cluster: Any, here: Path, tmp_path: Path) -> None:
+    call = command(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
+    with started(call, tmp_path) as process:
+        read_to(process, "[2/")
+        process.send_signal(signal.SIGKILL)
+    known = trainings(tmp_path)
+    assert known
+    done = run(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert known.items() <= trainings(tmp_path).items()
+    assert essence(tmp_path) == essence(here)
+
+
+def test_an_actor_that_is_killed_is_replaced(cluster: Any, here: Path, tmp_path: Path) -> None:
+    """As Ray itself does where a node runs out of memory."""
+    call = command(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
+    with started(call, tmp_path) as process:
+        read_to(process, "[1/")
+        killed = 0
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if b"ray::_Actor.answer" in entry.read_bytes():
+                    os.kill(int(entry.parent.name), signal.SIGKILL)
+                    killed += 1
+            except OSError:
+                continue
+        assert killed
+        assert process.wait(300) == 0
+    assert essence(tmp_path) == essence(here)
+
+
+def test_a_course_s_own_model_and_data_go_to_the_nodes(cluster: Any, tmp_path: Path) -> None:
+    import fsspec
+    from PIL import Image
+
+    for part in ("train", "test"):
+        for label in ("dark", "light"):
+            folder = tmp_path / "shared" / part / label
+            folder.mkdir(parents=True)
+            for n in range(6):
+                shade = 40 + n if label == "dark" else 200 + n
+                Image.new("RGB", (32, 32), (shade, shade, shade)).save(folder / f"{n}.png")
+    (tmp_path / "model.py").write_text(MODEL.format(fault="pass"))
+    url = f"file://{tmp_path / 'shared'}"
+    assert fsspec.open(f"{url}/train/dark/0.png")
+    task = f'name = "own"\nmodel = "model.py:Net"\nseeds = [0]\n[data]\nsource = "folder"\npath = "{url}"\n'
+    (tmp_path / "own.toml").write_text(task)
+    make_class(tmp_path / "class", 1)
+    call = ("--sandbox", "sandlock", "--task", "own.toml")
+    environment = {"GRADER_CACHE": str(tmp_path / "cache")}
+    done = run(tmp_path / "class", *call, *on(cluster), where=tmp_path, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    ours = essence(tmp_path)
+    assert ours["student", "student00"]["verdict"] == "ok"
+    shutil.rmtree(tmp_path / "results")
+    (tmp_path / "leaderboard/leaderboard.json").unlink(missing_ok=True)
+    done = run(tmp_path / "class", *call, where=tmp_path, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert essence(tmp_path) == ours
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--sandbox", "none"], 2, "in a sandbox only: use auto, docker or sandlock"),
+        (["--sandbox", "docker"], 3, "no node of the cluster has the sandbox docker: no Docker engine answers"),
+        (["--gpus-per-training", "1.5"], 3, "use a share such as 0.25, or a whole number"),
+        (["--device", "cuda"], 3, "no node to train on with --device cuda"),
+    ],
+)
+def test_what_a_cluster_cannot_do_is_said(
+    cluster: Any, tmp_path: Path, arguments: list[str], code: int, says: str
+) -> None:
+    make_class(tmp_path / "class", 1)
+    call = [*arguments, *([] if "--sandbox" in arguments else ["--sandbox", "sandlock"])]
+    base = command(tmp_path / "class", *call, *on(cluster), where=tmp_path)
+    if "--device" in arguments:
+        base.remove("cpu")
+        base.remove("--device")
+    done = subprocess.run(base, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_node_with_other_software_is_left_out_and_said(cluster: Any, tmp_path: Path) -> None:
+    make_class(tmp_path / "class", 1)
+    other = "from grader.cluster import nodes\nnodes.software = lambda: 'grader 99'"
+    call = injected(other, tmp_path / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 3
+    assert done.stdout.count("is left out: it has grader") >= 2
+    assert "here is grader 99" in done.stdout
+
+
+def test_without_a_cluster_or_without_ray_it_says_what_to_do(tmp_path: Path) -> None:
+    make_class(tmp_path / "class", 1)
+    done = run(tmp_path / "class", "--engine", "ray", "--address", "127.0.0.1:1", where=tmp_path)
+    assert done.returncode == 3
+    assert "no Ray cluster could be had at 127.0.0.1:1" in done.stderr
+    assert "Traceback" not in done.stderr
+    code = "import sys\nsys.modules['ray'] = None"
+    call = injected(code, tmp_path / "class", "--engine", "ray", where=tmp_path)
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 3
+    assert "pip install 'grader[ray]'" in done.stderr
+    done = run(tmp_path / "class", "--address", "127.0.0.1:1", where=tmp_path)
+    assert done.returncode == 2
+    assert "belong to --engine ray" in done.stderr
+
+
+def test_the_local_engine_imports_no_ray(tmp_path: Path) -> None:
+    make_class(tmp_path / "class", 1)
+    code = "import atexit, sys\natexit.register(lambda: print('ray' in sys.modules, file=open('ray', 'w')))"
+    call = injected(code, tmp_path / "class", "--sandbox", "sandlock", where=tmp_path)
+    subprocess.run(call, cwd=tmp_path, capture_output=True, check=True, timeout=200)
+    assert (tmp_path / "ray").read_text() == "False\n"
+
+
+def node(name: str, kind: str, cpus: int = 4, gpus: float = 0) -> Node:
+    return Node(name, name, cpus, gpus, kind, None, None)
+
+
+def test_one_run_trains_on_one_kind_of_device() -> None:
+    nodes = [node("a", "cpu", 64), node("b", "H100", gpus=1), node("c", "A100", gpus=2), node("d", "A100", gpus=2)]
+    said: list[str] = []
+    assert [n.id for n in of_one_kind(nodes, "auto", "", said.append)] == ["c", "d"]
+    assert "left out" in said[0]
+    assert "H100, cpu" in said[0]
+    assert [n.id for n in of_one_kind(nodes, "auto", "H100", said.append)] == ["b"]
+    assert [n.id for n in of_one_kind(nodes, "cpu", "", said.append)] == ["a"]
+    with pytest.raises(SetupError, match=r"demands B200.*it has A100, H100, cpu"):
+        of_one_kind(nodes, "auto", "B200", said.append)
+    with pytest.raises(SetupError, match="no node to train on"):
+        of_one_kind(nodes[:1], "cuda", "", said.append)
+
+
+def test_results_say_what_they_were_trained_on(here: Path) -> None:
+    row = json.loads((here / "leaderboard/leaderboard.json").read_text())["rows"][0]
+    assert row["device"] == "cpu"
+    assert time.strptime(row["graded"][:10], "%Y-%m-%d")

@@ -1,0 +1,174 @@
+"""The manifest's rules, and what the host believes of a document."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from grader.core.recipe import Recipe
+from grader.core.task import Task, TaskFacts
+from grader.core.verdict import Rule
+from grader.sandbox.document import BrokenDocument, read_document
+from grader.submissions.manifest import read_manifest
+from support.submissions import Compile, make
+
+
+def rules(manifest: object, **files: str) -> list[str]:
+    return [v.rule.value for v in read_manifest(make(manifest=manifest, **files).files)[1]]
+
+
+GOOD: dict[str, Any] = {"assignment_name": "a", "contributors": ["Ada"], "sources": ["a book"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, []),
+        ({"contributors": "Ada"}, []),
+        ({"contributors": [{"name": "Ada", "pennkey": "ada"}]}, []),
+        ({"sources": [{"url": "https://example.org"}]}, []),
+        ({"sources": ["none: my own work"]}, []),
+        ({"sources": []}, ["attribution"]),
+        ({"sources": ["TODO: list every source"]}, ["attribution"]),
+        ({"sources": ["TODO", "a book"]}, []),
+        ({"sources": 3}, ["submission_json"]),
+        ({"contributors": []}, ["submission_json"]),
+        ({"contributors": ["Your Name"]}, ["submission_json"]),
+        ({"contributors": [1]}, ["submission_json"]),
+        ({"assignment_name": ""}, ["submission_json"]),
+        ({"assignment_name": None, "contributors": None, "sources": None},
+         ["submission_json", "submission_json", "submission_json"]),
+    ],
+)  # fmt: skip
+def test_manifest_rules(change: dict[str, Any], expected: list[str]) -> None:
+    assert rules({**GOOD, **change}) == expected
+
+
+def test_a_missing_key_counts_as_nothing_said() -> None:
+    assert rules({"contributors": ["Ada"]}) == ["submission_json", "attribution"]
+    assert rules([1, 2]) == ["submission_json"]
+
+
+def test_attribution_may_stand_in_its_own_file() -> None:
+    bare = {**GOOD, "sources": []}
+    assert rules(bare, ATTRIBUTION_md="# Attribution\n\nFrom the lecture.\n") == []
+    assert rules(bare, ATTRIBUTION_md="# Attribution\n\n<!-- write here -->\nTODO\n") == ["attribution"]
+
+
+def test_the_line_of_a_manifest_problem_is_given() -> None:
+    problem = read_manifest(make(manifest={**GOOD, "sources": []}).files)[1][0]
+    assert str(problem).startswith("submission.json:6: no sources are given")
+
+
+@pytest.fixture(scope="module")
+def recipe(sandlock: Any, task: Task, facts: TaskFacts) -> dict[str, Any]:
+    compiled = Compile(sandlock, task, facts)(make()).recipe
+    assert compiled is not None
+    return compiled.model_dump(mode="json")
+
+
+def document(recipe: object, **more: object) -> bytes:
+    base = {"protocol": 1, "memory": False, "violations": [], "recipe": recipe, "torch": "2", "torchvision": None}
+    return json.dumps({**base, **more}).encode()
+
+
+def test_an_honest_document_gives_its_recipe(recipe: dict[str, Any], task: Task, facts: TaskFacts) -> None:
+    parsed = read_document(document(recipe), task, facts).recipe
+    assert parsed == Recipe.model_validate_json(json.dumps(recipe))
+
+
+def broken(recipe: dict[str, Any], path: str, value: object) -> dict[str, Any]:
+    result: Any = json.loads(json.dumps(recipe))
+    *way, last = path.split(".")
+    at = result
+    for step in way:
+        at = at[int(step) if step.isdigit() else step]
+    at[last] = value
+    return result  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "rule"),
+    [
+        ("groups.0.lr.values", [-1.0] + [0.1] * 45, Rule.LEARNING_RATE),
+        ("groups.0.lr", {"values": [0.1], "counts": [45]}, Rule.CONFIG),
+        ("groups.0.lr", {"values": [0.1, 0.1], "counts": [40, 6]}, Rule.LEARNING_RATE),
+        ("groups.0.lr", {"values": ["0.1"], "counts": [46]}, Rule.LEARNING_RATE),
+        ("groups.0.parameters", ["no.such"], Rule.OPTIMIZER),
+        ("groups.0.parameters", [], Rule.OPTIMIZER),
+        ("optimizer", "LBFGS", Rule.OPTIMIZER),
+        ("optimizer", "os.system", Rule.OPTIMIZER),
+        ("epochs", 3, Rule.STEPS),
+        ("epochs", 10**12, Rule.CONFIG),
+        ("batch_size", 0, Rule.CONFIG),
+        ("frozen", ["no.such"], Rule.OPTIMIZER),
+        ("transforms", [{"transform": "os.system", "arguments": {}}], Rule.TRANSFORMS),
+        ("transforms", [{"transform": "torchvision.transforms.Pad", "arguments": {"padding": 9999}}], Rule.TRANSFORMS),
+        ("accuracy", 1.0, Rule.CONFIG),
+    ],
+)
+def test_a_bent_recipe_is_a_violation(
+    recipe: dict[str, Any], task: Task, facts: TaskFacts, path: str, value: object, rule: Rule
+) -> None:
+    result = read_document(document(broken(recipe, path, value)), task, facts)
+    assert result.recipe is None
+    assert [v.rule for v in result.violations] == [rule]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b"1e999",
+        b"NaN",
+        b'{"protocol": 1, "protocol": 1}',
+        b"9" * 5000,
+        b"[]" * 3,
+        document(None),
+        document(None, protocol=2),
+        document(None, violations=[{"rule": "files"}]),
+        document(None, extra=1),
+        document(None, torch="x" * 1000),
+    ],
+)
+def test_what_is_no_document_is_said_to_be_none(data: bytes, task: Task, facts: TaskFacts) -> None:
+    with pytest.raises(BrokenDocument):
+        read_document(data, task, facts)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=200) | JSON.map(lambda v: json.dumps(v).encode()))
+def test_no_bytes_raise_anything_else(data: bytes, task: Task, facts: TaskFacts) -> None:
+    with pytest.raises(BrokenDocument):
+        read_document(data, task, facts)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(value=JSON, key=st.sampled_from(["optimizer", "groups", "frozen", "batch_size", "epochs", "transforms"]))
+def test_no_recipe_raises_anything_else(
+    value: object, key: str, recipe: dict[str, Any], task: Task, facts: TaskFacts
+) -> None:
+    try:
+        read_document(document({**recipe, key: value}), task, facts)
+    except BrokenDocument:
+        pass
+
+
+def test_foreign_text_is_made_printable(task: Task, facts: TaskFacts) -> None:
+    said = {"rule": "raised", "file": "scheduler.py", "line": 1, "what": "a\x1b[31m\n::error::b\u202e", "fix": "c"}
+    (violation,) = read_document(document(None, violations=[said]), task, facts).violations
+    assert violation.what == "a?[31m?::error::b?"

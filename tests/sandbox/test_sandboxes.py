@@ -1,0 +1,416 @@
+"""Attacks on both real sandboxes. Each tries something and says how it went; nothing may have worked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import docker
+import pytest
+
+from grader.core.errors import UsageError
+from grader.core.task import Limits, Task, TaskFacts
+from grader.core.verdict import Verdict
+from grader.sandbox import docker as docker_module
+from grader.sandbox.base import Ending, Sandbox, job_of, limits_of
+from grader.sandbox.docker import DockerSandbox
+from grader.sandbox.factory import choose
+from grader.sandbox.plain import PlainSandbox
+from grader.sandbox.sandlock import SandlockSandbox
+from support.submissions import Compile, make
+
+TRY = """
+import sys
+def attempt(name, action):
+    try:
+        result = action()
+    except BaseException as error:
+        sys.stderr.write(f"{name}: {type(error).__name__}\\n")
+    else:
+        sys.stderr.write(f"{name}: WORKED {str(result)[:60]!r}\\n")
+"""
+
+
+def said(sandbox: Sandbox, task: Task, facts: TaskFacts, attack: str) -> str:
+    result = Compile(sandbox, task, facts)(make(scheduler=TRY + attack))
+    assert result.output, result
+    return result.output
+
+
+def test_network_is_closed_in_every_family(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        output = said(
+            sandbox,
+            task,
+            facts,
+            f"""
+import socket
+attempt("tcp", lambda: socket.create_connection(("127.0.0.1", {port}), timeout=2))
+for family in ("AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK", "AF_PACKET", "AF_VSOCK"):
+    attempt(family, lambda: socket.socket(getattr(socket, family), socket.SOCK_DGRAM))
+attempt("docker.sock", lambda: socket.socket(socket.AF_UNIX).connect("/var/run/docker.sock"))
+""",
+        )
+        listener.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            listener.accept()
+    assert "WORKED" not in output
+    assert output.count("PermissionError") == 8
+
+
+def test_files_and_secrets_are_out_of_reach(
+    sandbox: Sandbox, task: Task, facts: TaskFacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "labels.txt"
+    secret.write_text("the held-out labels")
+    secret.chmod(0o644)
+    output = said(
+        sandbox,
+        task,
+        facts,
+        f"""
+import os
+attempt("labels", lambda: open({str(secret)!r}).read())
+attempt("shadow", lambda: open("/etc/shadow").read())
+attempt("home", lambda: os.listdir("/root"))
+attempt("parent's memory", lambda: open(f"/proc/{{os.getppid()}}/mem", "rb").read(1))
+attempt("parent's environment", lambda: open(f"/proc/{{os.getppid()}}/environ", "rb").read(1))
+attempt("write beside", lambda: open({str(tmp_path / "mine")!r}, "w"))
+attempt("write to python", lambda: open(os.path.join(os.path.dirname(os.__file__), "mine.py"), "w"))
+attempt("link", lambda: os.symlink("/etc/shadow", "/usr/lib/mine"))
+attempt("device", lambda: os.mknod("/tmp/mine", 0o600 | 0o020000, os.makedev(1, 3)))
+sys.stderr.write("variables: " + " ".join(sorted(os.environ)) + "\\n")
+""",
+    )
+    assert "WORKED" not in output
+    assert list(tmp_path.iterdir()) == [secret]
+    variables = set(output.split("variables: ")[1].split())
+    ours = {"HOME", "LANG", "LC_CTYPE", "OMP_NUM_THREADS", "PATH", "PYTHONHASHSEED", "TORCHINDUCTOR_CACHE_DIR", "PWD"}
+    image = {"HOSTNAME", "GPG_KEY", "PYTHON_VERSION", "PYTHON_SHA256"}
+    assert variables <= ours | image, variables
+
+
+def test_no_process_is_started_traced_or_killed(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    output = said(
+        sandbox,
+        task,
+        facts,
+        """
+import ctypes, os, signal, subprocess
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*arguments):
+    if libc.syscall(*arguments) == -1:
+        raise OSError(ctypes.get_errno(), "refused")
+attempt("fork", os.fork)
+attempt("exec", lambda: os.execv("/bin/sh", ["sh"]))
+attempt("spawn", lambda: subprocess.run(["/bin/true"]))
+attempt("ptrace", lambda: call(101, 16, os.getppid(), 0, 0))
+attempt("process_vm_readv", lambda: call(310, os.getppid(), 0, 0, 0, 0, 0))
+attempt("io_uring", lambda: call(425, 1, 0))
+attempt("keyring", lambda: call(250, 0, -3, 0, 0, 0))
+attempt("user namespace", lambda: call(272, 0x10000000))
+attempt("memfd", lambda: os.memfd_create("x"))
+attempt("bpf", lambda: call(321, 0, 0, 0))
+attempt("raise a limit", lambda: __import__("resource").setrlimit(7, (1 << 20, 1 << 20)))
+""",
+    )
+    assert "WORKED" not in output
+    assert output.count("Error") == 11
+
+
+def test_nothing_of_others_can_be_changed(sandbox: Sandbox, task: Task, facts: TaskFacts, tmp_path: Path) -> None:
+    """Landlock knows nothing of modes, times, attributes, limits and priorities: the filter refuses them."""
+    theirs = tmp_path / "board.json"
+    theirs.write_text("x")
+    before = theirs.stat()
+    output = said(
+        sandbox,
+        task,
+        facts,
+        f"""
+import ctypes, os, resource, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*arguments):
+    if libc.syscall(*arguments) == -1:
+        raise OSError(ctypes.get_errno(), "refused")
+parent, path = os.getppid() or 1, {str(theirs)!r}
+attempt("limits of another", lambda: resource.prlimit(parent, resource.RLIMIT_NOFILE, (0, 0)))
+attempt("priority of another", lambda: os.setpriority(os.PRIO_PROCESS, parent, 19))
+attempt("processor of another", lambda: os.sched_setaffinity(parent, {{0}}))
+attempt("class of another", lambda: os.sched_setscheduler(parent, os.SCHED_IDLE, os.sched_param(0)))
+attempt("mode", lambda: os.chmod(path, 0))
+attempt("owner", lambda: os.chown(path, 1, 1))
+attempt("time", lambda: os.utime(path, (1, 1)))
+attempt("attribute", lambda: os.setxattr(path, "user.x", b"x"))
+attempt("watch", lambda: call(294, 0))
+attempt("socketpair", socket.socketpair)
+attempt("stack memory", lambda: __import__("mmap").mmap(-1, 4096, flags=0x02 | 0x20 | 0x100))
+""",
+    )
+    assert "WORKED" not in output
+    assert output.count("Error") == 11
+    assert theirs.stat() == before
+
+
+def test_hashes_are_the_same_in_every_run(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    here = subprocess.run(
+        [sys.executable, "-c", "print(hash('x'))"],
+        env={**os.environ, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said(sandbox, task, facts, "sys.stderr.write(str(hash('x')))").strip() == here.stdout.strip()
+
+
+def test_limits_hold_after_the_pipes_are_closed(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    attack = """
+import os, threading, time
+os.closerange(0, 64)
+threading.stack_size(64 << 10)
+for _ in range(300):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+time.sleep(60)
+"""
+    started = time.monotonic()
+    result = Compile(sandbox, task, facts)(make(scheduler=attack))
+    assert result.verdict is Verdict.CRASH  # ended by us, or refused its threads by the kernel
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+def test_the_supervisor_survives_the_signals_of_its_worker(
+    sandbox: Sandbox, task: Task, facts: TaskFacts, number: signal.Signals
+) -> None:
+    attack = (
+        f"import os\nfor victim in (os.getppid(), 1, -1):\n    attempt(victim, lambda: os.kill(victim, {number:d}))"
+    )
+    result = Compile(sandbox, task, facts)(make(scheduler=TRY + attack))
+    assert result.verdict in (Verdict.CONTRACT, Verdict.CRASH, Verdict.TIMEOUT), result  # kill(-1) may hit itself
+    assert Compile(sandbox, task, facts)(make()).verdict is Verdict.OK
+
+
+def test_threads_are_counted(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    attack = """
+import threading, time
+threading.stack_size(64 << 10)
+for _ in range(500):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+time.sleep(2)
+"""
+    result = Compile(sandbox, task, facts)(make(scheduler=attack))
+    assert result.verdict is Verdict.CRASH
+    assert "thread" in str(result.violations[0])
+
+
+def test_threads_left_behind_do_not_delay_the_result(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    left = "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n"
+    result = Compile(sandbox, task, facts)(make(scheduler=left + make().files["scheduler.py"].decode()))
+    assert result.verdict is Verdict.OK
+    assert result.seconds < 4
+
+
+def test_open_files_and_disk_are_limited(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    output = said(
+        sandbox,
+        task,
+        facts,
+        """
+import os
+def many():
+    return [os.dup(2) for _ in range(2000)]
+attempt("descriptors", many)
+""",
+    )
+    assert "descriptors: OSError" in output
+    fill = "\ndef fill():\n    for n in range(100):\n        open(f'/tmp/fill{n}', 'wb').write(bytes(16 << 20))\n"
+    output = said(sandbox, task, facts, fill + "attempt('disk', fill)")
+    assert "WORKED" not in output
+    inodes = "\ndef inodes():\n    for n in range(5000):\n        open(f'/tmp/n{n}', 'w').close()\n"
+    output = said(sandbox, task, facts, inodes + "attempt('inodes', inodes)")
+    assert "WORKED" not in output
+
+
+def test_time_limit_is_kept_to_the_second(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    limits = dataclasses.replace(limits_of(task, 300), seconds=1.5)
+    started = time.monotonic()
+    outcome = sandbox.run(job_of(make(scheduler="while True: pass"), task, facts), limits)
+    assert outcome.ending is Ending.TIMEOUT
+    assert 1.4 < outcome.seconds < 6.0
+    assert time.monotonic() - started < 60
+    limits = dataclasses.replace(limits, seconds=0.5)
+    outcome = sandbox.run(job_of(make(scheduler="import time; time.sleep(60)"), task, facts), limits)
+    assert outcome.ending is Ending.TIMEOUT
+    assert 1.4 < outcome.seconds < 4.0  # asleep: three times the limit, by the clock
+
+
+def test_a_document_too_large_is_cut(sandbox: Sandbox, facts: TaskFacts, task: Task) -> None:
+    attack = "import os\nwhile True: os.write(DESCRIPTOR, b'x' * 65536)"  # some numbers are another's pipe, which fills
+    for descriptor in range(1, 6):
+        result = Compile(sandbox, task, facts)(make(scheduler=attack.replace("DESCRIPTOR", str(descriptor))))
+        assert result.verdict in (Verdict.OUTPUT, Verdict.CRASH, Verdict.TIMEOUT), descriptor
+
+
+def test_a_forged_recipe_gains_nothing_a_scheduler_could_not_have(
+    sandbox: Sandbox, task: Task, facts: TaskFacts
+) -> None:
+    """Whoever writes the document himself has chosen learning rates, which is what he may do: all rules still hold."""
+    honest = Compile(sandbox, task, facts)(make()).recipe
+    assert honest is not None
+    forged = honest.model_dump(mode="json")
+    forged["groups"][0]["lr"] = {"values": [-1.0], "counts": [46]}
+    for recipe in (forged, {**honest.model_dump(mode="json"), "accuracy": 1.0}, {"groups": []}, None):
+        document = {
+            "protocol": 1,
+            "memory": False,
+            "violations": [],
+            "recipe": recipe,
+            "torch": "",
+            "torchvision": None,
+        }
+        attack = f"import os\nfor d in range(3, 12):\n    try: os.write(d, {json.dumps(document).encode()!r})\n"
+        attack += "    except OSError: pass\nos._exit(0)"
+        result = Compile(sandbox, task, facts)(make(scheduler=attack))
+        assert result.verdict in (Verdict.CONTRACT, Verdict.CRASH)
+        assert result.recipe is None
+
+
+def test_jobs_run_side_by_side(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    results = {}
+    compile_ = Compile(sandbox, task, facts)
+    texts = ["while True: pass", "import os; os._exit(5)", make().files["scheduler.py"].decode()]
+
+    def go(index: int) -> None:
+        results[index] = compile_(make(scheduler=texts[index])).verdict
+
+    threads = [threading.Thread(target=go, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert results == {0: Verdict.TIMEOUT, 1: Verdict.CRASH, 2: Verdict.OK}
+
+
+def test_a_dead_helper_is_replaced(task: Task, facts: TaskFacts) -> None:
+    sandbox = SandlockSandbox()
+    sandbox.open(print)
+    try:
+        assert Compile(sandbox, task, facts)(make()).verdict is Verdict.OK
+        assert sandbox._process is not None
+        sandbox._process.kill()
+        sandbox._process.wait()
+        assert Compile(sandbox, task, facts)(make()).verdict is Verdict.OK
+    finally:
+        sandbox.close()
+
+
+GRADER = """
+import sys
+from grader.core import task as tasks
+from grader.training import data, models
+from grader.sandbox.base import job_of, limits_of
+from grader.sandbox.factory import choose
+from grader.submissions.loader import Submission
+task = tasks.load("digits").model_copy(update={"sandbox": tasks.Limits(seconds=100)})
+facts = models.facts_of(task, data.load(task))
+box = choose(sys.argv[1]); box.open(lambda text: None)
+files = {"scheduler.py": b"import sys\\nwhile True: pass", "config.py": b""}
+print("ready", flush=True)
+box.run(job_of(Submission("x", files), task, facts), limits_of(task, 300))
+"""
+
+
+def _children(parent: int) -> set[int]:
+    found, todo = set(), [parent]
+    while todo:
+        pid = todo.pop()
+        for task_dir in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in map(int, task_dir.read_text().split()):
+                found.add(child)
+                todo.append(child)
+    return found
+
+
+def _wait(condition: object, seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():  # type: ignore[operator]
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_workers_die_with_a_killed_grader() -> None:
+    with subprocess.Popen([sys.executable, "-c", GRADER, "sandlock"], stdout=subprocess.PIPE) as grader:
+        assert grader.stdout is not None
+        assert grader.stdout.readline() == b"ready\n"
+        assert _wait(lambda: len(_children(grader.pid)) >= 3)
+        workers = _children(grader.pid)
+        grader.send_signal(signal.SIGKILL)
+    assert _wait(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers)), workers
+
+
+@pytest.mark.docker
+def test_containers_die_with_a_killed_grader_and_are_removed_by_the_next() -> None:
+    client = docker.from_env()
+
+    def ours(all_: bool) -> list[str]:
+        return [c.id for c in client.containers.list(all=all_, filters={"label": docker_module.LABEL})]
+
+    before = set(ours(True))
+    with subprocess.Popen([sys.executable, "-c", GRADER, "docker"], stdout=subprocess.PIPE) as grader:
+        assert grader.stdout is not None
+        assert grader.stdout.readline() == b"ready\n"
+        assert _wait(lambda: set(ours(False)) - before)
+        grader.send_signal(signal.SIGKILL)
+    left = set(ours(True)) - before
+    assert _wait(lambda: not left & set(ours(False)))
+    box = DockerSandbox()
+    box.open(print)
+    box.close()
+    assert not left & set(ours(True))
+    client.close()
+
+
+@pytest.mark.docker
+def test_an_out_of_memory_kill_is_told_from_a_crash(docker_box: DockerSandbox, task: Task, facts: TaskFacts) -> None:
+    """Shared memory escapes RLIMIT_DATA; the container's own limit and the kernel's word catch it."""
+    attack = "import mmap\nblock = mmap.mmap(-1, 1 << 31)\n"
+    assert Compile(docker_box, task, facts)(make(scheduler=attack)).verdict is Verdict.CRASH  # refused by the filter
+    small = task.model_copy(update={"sandbox": Limits(seconds=20, memory_mb=512)})
+    outcome = Compile(docker_box, small, facts)(make(scheduler="x = [bytearray(1 << 20) for _ in range(4000)]"))
+    assert outcome.verdict is Verdict.MEMORY
+
+
+def test_plain_processes_are_limited_in_time_and_output(task: Task, facts: TaskFacts) -> None:
+    compile_ = Compile(PlainSandbox(), task, facts)
+    assert compile_(make()).verdict is Verdict.OK
+    quick = task.model_copy(update={"sandbox": Limits(seconds=2)})
+    assert Compile(PlainSandbox(), quick, facts)(make(scheduler="while True: pass")).verdict is Verdict.TIMEOUT
+    assert compile_(make(scheduler="while True: print('x' * 99999)")).verdict is Verdict.OUTPUT
+    assert compile_(make(scheduler="import os; os._exit(3)")).verdict is Verdict.CRASH
+
+
+def test_auto_prefers_docker_then_sandlock_then_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    from grader.core.errors import SetupError
+    from grader.sandbox import sandlock as sandlock_module
+
+    monkeypatch.setattr(docker_module, "unusable", lambda: None)
+    assert choose("auto").name == "docker"
+    monkeypatch.setattr(docker_module, "unusable", lambda: "no engine")
+    monkeypatch.setattr(sandlock_module, "unusable", lambda: None)
+    assert choose("auto").name == "sandlock"
+    monkeypatch.setattr(sandlock_module, "unusable", lambda: "old kernel")
+    with pytest.raises(SetupError, match=r"no engine; old kernel.*Install and start Docker"):
+        choose("auto")
+    with pytest.raises(UsageError, match="no sandbox 'podman'"):
+        choose("podman")

@@ -1,0 +1,123 @@
+"""Submissions on disk, by expected verdict: `tests/fixtures/submissions/VERDICT/NAME`, in both real sandboxes.
+
+Hostile ones: `tests/test_attacks.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grader.core.task import Task, TaskFacts
+from grader.core.verdict import Verdict
+from grader.sandbox.base import Sandbox, limits_of
+from grader.sandbox.sandlock import SandlockSandbox
+from grader.submissions.loader import discover
+from support.submissions import ROOT, Compile, load, make
+
+FIXTURES = sorted((ROOT / "tests/fixtures/submissions").glob("*/*"))
+SAMPLES = {
+    "kim-imported-scheduler": Verdict.CONTRACT,
+    "lena-untouched": Verdict.CONTRACT,
+    "nia-attribute-too-late": Verdict.CRASH,
+    "olu-late-nan": Verdict.CONTRACT,
+    "zed-endless-loop": Verdict.TIMEOUT,
+    "zoe-reads-the-server": Verdict.CRASH,
+    "zora-forges-a-score": Verdict.CRASH,
+}
+# What each message must say, where it must point.
+SAYS = {
+    "contract/borrowed-formula": ("CosineAnnealingLR", "scheduler.py:11"),
+    "contract/negative-rate": ("is -0.01", "in step 11 (epoch 1)"),
+    "contract/too-many-rates": ("2 learning rates for 1 parameter groups", "in step 29"),
+    "contract/random-rate": ("differs from run to run", "chance"),
+    "contract/wants-metrics": ("'metrics'", "scheduler.py:8"),
+    "contract/reads-weights": ("reads the values of weights or moves", "scheduler.py:6"),
+    "contract/reads-gradients": ("gradients exist in a training only", "scheduler.py:6"),
+    "contract/reads-optimizer-state": ("the optimizer's state exist", "scheduler.py:6"),
+    "contract/unfreezes": ("freezes or unfreezes", "requires_grad"),
+    "contract/optimizer-hook": ("hooks", "config.py"),
+    "contract/gradient-hook": ("hooks", "config.py"),
+    "contract/changed-transform": ("was changed after it was made", "config.py"),
+    "contract/borrowed-helper": ("OneCycleLR", "scheduler.py:7"),
+    "contract/numpy-chance": ("differs from run to run", "chance"),
+    "contract/lbfgs": ("closure", "config.py:9"),
+    "contract/own-optimizer": ("not an optimizer that torch ships", "config.py"),
+    "contract/changes-weights": ("changes the model or its weights", "config.py"),
+    "contract/lambda-transform": ("function of your own", "config.py:10"),
+    "contract/no-tensor": ("not a tensor", "ToTensor()"),
+    "contract/shape-changes": ("[3, 28, 28]", "config.py:10"),
+    "contract/transform-class": ("instead of an instance", "ToTensor()"),
+    "contract/switch-moves": ("nesterov", "cannot change"),
+    "contract/placeholder": ("no sources are given", "submission.json:1"),
+    "contract/duplicate-keys": ("'contributors' stands twice", "submission.json"),
+    "crash/syntax-error": ("SyntaxError", "scheduler.py:1"),
+    "crash/verbose": ("remove verbose", "scheduler.py:6"),
+    "crash/late-error": ("IndexError", "in step 39 (epoch 2)"),
+    "crash/missing-module": ("my_helpers", "scheduler.py:1"),
+    "contract/wrong-kwargs": ("gamma", "config.py:8"),
+}
+
+
+def test_limits_hold_before_bombs_are_run(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    """The memory fixtures run only where this worker says that it is limited."""
+    report = make(
+        scheduler="import resource, sys\n"
+        "sys.stderr.write(f'limit={resource.getrlimit(resource.RLIMIT_DATA)[0]} ')\n"
+        "try:\n    import os; os.fork()\nexcept OSError as error:\n    sys.stderr.write(f'fork={error.errno}')\n"
+    )
+    result = Compile(sandbox, task, facts)(report)
+    assert f"limit={task.sandbox.memory_mb << 20}" in result.output
+    assert "fork=1" in result.output
+
+
+@pytest.mark.parametrize("folder", FIXTURES, ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_fixture_gets_its_verdict(folder: Path, sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    result = Compile(sandbox, task, facts)(load(folder))
+    assert result.verdict == folder.parent.name, (result.violations, result.detail, result.output[-500:])
+    assert (result.recipe is not None) == (result.verdict is Verdict.OK)
+    assert bool(result.violations) == (result.verdict is not Verdict.OK)
+    said = "\n".join(map(str, result.violations))
+    for words in SAYS.get(f"{folder.parent.name}/{folder.name}", ()):
+        assert words in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("name", sorted(s.id for s in discover(ROOT / "submissions")[0]))
+def test_sample_gets_its_verdict(name: str, compiled: Compile) -> None:
+    submission = next(s for s in discover(ROOT / "submissions")[0] if s.id == name)
+    assert compiled(submission).verdict is SAMPLES.get(name, Verdict.OK)
+
+
+def test_there_are_samples_of_every_sort() -> None:
+    samples, passed = discover(ROOT / "submissions")
+    assert len(samples) >= 12
+    assert not passed
+    assert set(SAMPLES) < {s.id for s in samples}
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("name", sorted(s.id for s in discover(ROOT / "submissions")[0] if s.id not in SAMPLES))
+def test_both_sandboxes_compile_the_same_recipe(
+    name: str, sandlock: SandlockSandbox, docker_box: Sandbox, task: Task, facts: TaskFacts
+) -> None:
+    submission = next(s for s in discover(ROOT / "submissions")[0] if s.id == name)
+    ours = Compile(sandlock, task, facts)(submission).recipe
+    theirs = Compile(docker_box, task, facts)(submission).recipe
+    assert ours is not None
+    assert theirs == ours
+
+
+def test_all_violations_come_at_once(compiled: Compile) -> None:
+    submission = next(s for s in discover(ROOT / "submissions")[0] if s.id == "lena-untouched")
+    rules = {v.rule.value for v in compiled(submission).violations}
+    assert rules == {"learning_rate", "config", "transforms", "attribution"}
+
+
+def test_a_hundred_thousand_steps_fit_the_limits(compiled: Compile, task: Task, facts: TaskFacts) -> None:
+    config = make().files["config.py"].decode().replace("num_epochs = 2", "num_epochs = 4347")
+    result = compiled(make(config=config))
+    assert result.recipe is not None, result.violations
+    assert result.recipe.steps == 4347 * 23
+    assert result.seconds < limits_of(task, 300).seconds

@@ -1,0 +1,201 @@
+"""Folders and archives are read without trusting a name or a byte."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from support.submissions import Compile, make
+
+from grader.core.errors import UsageError
+from grader.core.verdict import Verdict
+from grader.submissions.loader import MAX_FILE, discover
+
+FILES = make().files
+
+
+def write(folder: Path, files: dict[str, bytes] = FILES) -> Path:
+    folder.mkdir(parents=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def pack_zip(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+def pack_tar(path: Path, members: dict[str, bytes], *extra: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        for info in extra:
+            archive.addfile(info)
+    return path
+
+
+def test_folders_and_archives_are_found_in_order(tmp_path: Path) -> None:
+    write(tmp_path / "zoe")
+    pack_zip(tmp_path / "adam.zip", {f"week5/{n}": d for n, d in FILES.items()})
+    pack_tar(tmp_path / "bea.tar.gz", dict(FILES))
+    (tmp_path / ".git").mkdir()
+    found, passed = discover(tmp_path)
+    assert [s.id for s in found] == ["adam", "bea", "zoe"]
+    assert all(s.files == FILES and not s.problems for s in found)
+    assert not passed
+
+
+def test_what_is_no_submission_is_named_and_passed_over(tmp_path: Path) -> None:
+    write(tmp_path / "ok")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "list.csv").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "ok")
+    write(tmp_path / "new\nline")
+    pack_zip(tmp_path / "ok.zip", dict(FILES))
+    found, passed = discover(tmp_path)
+    assert [s.id for s in found] == ["ok"]
+    reasons = {p.name: p.reason for p in passed}
+    assert reasons["notes"].startswith("holds none of")
+    assert "neither a folder" in reasons["list.csv"]
+    assert "symbolic link" in reasons["link"]
+    assert "rename" in reasons["new?line"]
+    assert "another submission called ok" in reasons["ok.zip"]
+
+
+def test_one_submission_may_be_named_itself(tmp_path: Path) -> None:
+    folder = write(tmp_path / "mine")
+    assert [s.id for s in discover(folder)[0]] == ["mine"]
+
+
+def test_a_missing_folder_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not a folder"):
+        discover(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["../../evil.py", "/etc/cron.d/evil", "a/../../b", "..\\evil", "C:\\evil"])
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_paths_that_lead_outside_are_refused(tmp_path: Path, name: str, kind: str) -> None:
+    members = {**FILES, name: b"x"}
+    (pack_zip if kind == "zip" else pack_tar)(tmp_path / f"a.{kind}", members)
+    (submission,) = discover(tmp_path)[0]
+    assert not submission.files
+    assert "leads outside" in submission.problems[0].what
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, kind: bytes) -> None:
+    info = tarfile.TarInfo("submission.json")
+    info.type, info.linkname = kind, "/etc/passwd"
+    files = {n: d for n, d in FILES.items() if n != "submission.json"}
+    pack_tar(tmp_path / "a.tar.gz", files, info)
+    (submission,) = discover(tmp_path)[0]
+    assert not submission.files
+    assert "link or device" in submission.problems[0].what
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        info = zipfile.ZipInfo("scheduler.py")
+        info.external_attr = 0o120777 << 16
+        archive.writestr(info, "/etc/passwd")
+    (submission,) = discover(tmp_path)[0]
+    assert "link or device" in submission.problems[0].what
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_bombs_are_refused_without_unpacking(tmp_path: Path, kind: str) -> None:
+    many = {f"f{n}": b"" for n in range(3000)} | FILES
+    (pack_zip if kind == "zip" else pack_tar)(tmp_path / f"many.{kind}", many)
+    (pack_zip if kind == "zip" else pack_tar)(tmp_path / f"wide.{kind}", {**FILES, "scheduler.py": bytes(MAX_FILE + 1)})
+    many_, wide = discover(tmp_path)[0]
+    assert "more than 2000 files" in many_.problems[0].what
+    assert "larger than 256 KiB" in wide.problems[0].what
+
+
+def test_a_tar_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
+    pack_tar(tmp_path / "deep.tar.gz", {**FILES, "model.pt": bytes(80 << 20)})
+    assert "unpacks to more than 64 MiB" in discover(tmp_path)[0][0].problems[0].what
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 not really", os.urandom(4096)])
+@pytest.mark.parametrize("suffix", ["zip", "tar.gz"])
+def test_broken_archives_are_the_submissions_problem(tmp_path: Path, data: bytes, suffix: str) -> None:
+    (tmp_path / f"a.{suffix}").write_bytes(data)
+    (submission,) = discover(tmp_path)[0]
+    assert submission.problems
+    assert not submission.files
+
+
+def test_links_pipes_and_giants_in_a_folder_are_not_followed(tmp_path: Path) -> None:
+    folder = write(tmp_path / "s")
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    (folder / "scheduler.py").unlink()
+    (folder / "scheduler.py").symlink_to(secret)
+    (folder / "config.py").unlink()
+    os.mkfifo(folder / "config.py")
+    (folder / "ATTRIBUTION.md").write_bytes(bytes(MAX_FILE + 1))
+    submission = next(s for s in discover(tmp_path)[0] if s.id == "s")
+    assert set(submission.files) == {"submission.json"}
+    assert len(submission.problems) == 3
+
+
+def test_missing_files_are_each_reported(tmp_path: Path) -> None:
+    write(tmp_path / "s", {"scheduler.py": b"x"})
+    problems = discover(tmp_path)[0][0].problems
+    assert [p.file for p in problems] == ["config.py", "submission.json"]
+
+
+def test_the_shallowest_folder_of_an_archive_is_the_submission(tmp_path: Path) -> None:
+    deep = {f"repo/old/{n}": b"old" for n in FILES}
+    pack_zip(tmp_path / "a.zip", {**deep, **{f"repo/{n}": d for n, d in FILES.items()}, "__MACOSX/._config.py": b""})
+    assert discover(tmp_path)[0][0].files == FILES
+
+
+def test_a_single_folder_inside_a_folder_is_the_submission(tmp_path: Path) -> None:
+    write(tmp_path / "nested" / "hw")
+    assert discover(tmp_path)[0][0].files == FILES
+
+
+def test_a_stray_file_does_not_make_one_submission_of_a_class(tmp_path: Path) -> None:
+    write(tmp_path / "a")
+    (tmp_path / "scheduler.py").write_text("")
+    found, passed = discover(tmp_path)
+    assert [s.id for s in found] == ["a"]
+    assert [p.name for p in passed] == ["scheduler.py"]
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path, compiled: Compile) -> None:
+    write(tmp_path / "a", {n: b"\xef\xbb\xbf" + d for n, d in FILES.items()})
+    assert compiled(discover(tmp_path)[0][0]).verdict is Verdict.OK
+
+
+def test_mutated_archives_never_end_a_run(tmp_path: Path) -> None:
+    whole = pack_zip(tmp_path / "a.zip", dict(FILES)).read_bytes()
+    packed = pack_tar(tmp_path / "b.tar.gz", dict(FILES)).read_bytes()
+    draw = random.Random(0)
+    for data, suffix in ((whole, "zip"), (packed, "tar.gz")):
+        for n in range(300):
+            bent = bytearray(data)
+            for _ in range(draw.randint(1, 4)):
+                bent[draw.randrange(len(bent))] = draw.randrange(256)
+            folder = tmp_path / f"{suffix}{n}"
+            folder.mkdir()
+            (folder / f"x.{suffix}").write_bytes(bent)
+            assert [s.id for s in discover(folder)[0]] == ["x"]
+
+
+def test_a_header_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("x" * (80 << 20))
+    pack_tar(tmp_path / "a.tar.gz", dict(FILES), info)
+    assert "unpacks to more than" in discover(tmp_path)[0][0].problems[0].what
