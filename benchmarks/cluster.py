@@ -26,11 +26,11 @@ from grader.core.kind import Kind
 from grader.core.recipe import Recipe
 from grader.core.task import Task
 from grader.core.verdict import Verdict
-from grader.grading.cache import Store
+from grader.grading.cache import Cache
+from grader.grading.config import RunConfig
 from grader.grading.events import Event, Remark, SubmissionGraded
-from grader.grading.pipeline import Grading
-from grader.leaderboard.ranking import header
-from grader.leaderboard.storage import Ledger
+from grader.grading.pipeline import GradingRun
+from grader.grading.session import Session
 from grader.publish.live import LiveSite
 from grader.publish.names import Names
 from grader.publish.site import Site
@@ -134,25 +134,27 @@ def schedule(trainers: RayTrainers) -> None:
 
 
 class Elsewhere:
-    """In place of a sandbox: every submission is in the store, compiled."""
+    """In place of a sandbox: every submission is in the cache, compiled."""
 
     name, version = "none", "benchmark"
 
 
 def grade(trainers: RayTrainers, task: Task, where: Path) -> None:
-    facts, info = trainers.facts()
-    store = Store(where / "results", task, facts, info)
+    facts, environment = trainers.facts()
+    cache = Cache(where / "results" / task.name, task, facts, environment)
     entries = []
     for n in range(COUNT):
         files = {"scheduler.py": f"# {n}\n".encode() * 150, "config.py": b"#\n" * 300}
         submission = Submission(id=f"student{n:05}", files=files)
         made = Compiled(verdict=Verdict.OK, recipe=recipe(0.2 + 1e-6 * n), sandbox="none", seconds=0.1)
-        store.keep_compiled(submission, Elsewhere.version, made)
+        cache.keep_compiled(submission, Elsewhere.version, made)
         entries.append(Entry(submission, Kind.STUDENT))
-    ledger = Ledger(where / "board.json", header(task, facts, info))
     sandbox: Any = Elsewhere()
+    config = RunConfig(task=task, results=where / "results")
+    session = Session(config, facts, environment, sandbox, trainers, cache)
+    writer = session.writer(where / "board.json")
     progress = Progress("A class, with its site")
-    site = LiveSite(Site(where / "site"), Names(), ledger, entries)
+    site = LiveSite(Site(where / "site"), Names(), writer, entries)
     updates: list[float] = []
     site._publish = timed(site._publish, updates)  # type: ignore[method-assign]
     with site:
@@ -162,13 +164,11 @@ def grade(trainers: RayTrainers, task: Task, where: Path) -> None:
             if isinstance(event, SubmissionGraded):
                 site.graded(event.entry)
 
-        Grading(
-            task, facts, sandbox, trainers, store, ledger, info.device, listener, jobs=trainers.workers
-        ).grade(entries)  # fmt: skip
-        rows = ledger.entries()
+        GradingRun(session, writer, listener).grade(entries)
+        rows = writer.entries()
         progress.end(sum(seed.seconds for _, entry in rows for seed in entry.row.seeds), trainers.workers)
         start = time.perf_counter()
-        site.settle(ledger.settle())
+        site.settle(writer.settle())
         print(f"settled in {time.perf_counter() - start:.1f} s, {len(rows)} rows")
     print(f"most memory at any time, with the whole board in it at the end: {peak_mb():.0f} MB")
     *running, last = updates

@@ -14,7 +14,7 @@ SCHEDULING_S = 0.64e-3  # CPU time of the driver per training: python benchmarks
 KEEPING_S = 3.9e-3  # and per submission, for store, log, board and site: the same
 RECIPE_B = 175e3  # 7,820 different rates; it is stored once, and once more in the log
 RESULT_B = 3e3  # the other files of a submission: python benchmarks/cluster.py
-BOARD_B = 1.8e3  # python benchmarks/ledger.py
+BOARD_B = 1.8e3  # python benchmarks/board.py
 SITE_B = 18e3  # python benchmarks/cluster.py
 FILES = 3 + TRAININGS + 1  # compiled, two logs, a page; a file per training
 

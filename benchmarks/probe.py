@@ -39,7 +39,7 @@ class CONFIG:
 
 
 def main() -> None:
-    task = tasks.load("digits").model_copy(update={"sandbox": tasks.Limits(seconds=60)})
+    task = tasks.load("digits").model_copy(update={"sandbox": tasks.SandboxLimits(seconds=60)})
     facts = models.facts_of(task, data.load(task))
     for name in sys.argv[1:] or ["sandlock", "none"]:
         sandbox = choose(name)

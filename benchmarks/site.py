@@ -17,12 +17,12 @@ from playwright.sync_api import sync_playwright
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from grader.core import task as tasks
 from grader.core.task import TaskFacts
-from grader.leaderboard.storage import Ledger
+from grader.leaderboard.storage import BoardWriter
 from grader.publish.live import LiveSite
 from grader.publish.names import Names
 from grader.publish.public import public
 from grader.publish.site import Site
-from support.boards import large_board, scored  # type: ignore[import-not-found]
+from support.boards import large_board, scored
 
 ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 READY = "() => { const n = performance.getEntriesByType('navigation')[0]; return n.loadEventEnd - n.startTime; }"
@@ -58,14 +58,14 @@ def main() -> None:
         print(f"sorted in {statistics.median(sorts):.0f} ms")
         print(f"written in {written:.2f} s, with a page per row; again, nothing new: {again:.2f} s")
     with tempfile.TemporaryDirectory() as folder:
-        ledger = Ledger(Path(folder) / "board.json", board.model_copy(update={"rows": ()}))
+        writer = BoardWriter(Path(folder) / "board.json", board.with_rows(()))
         for row in board.rows:
-            ledger.add(row)
-        live = LiveSite(Site(Path(folder) / "site"), Names(), ledger, [])
+            writer.add(row.unranked)
+        live = LiveSite(Site(Path(folder) / "site"), Names(), writer, [])
         live._publish(running=True)
         taken = []
         for n in range(20):
-            ledger.add(scored(f"new{n}", 0.6 + n / 60, n))
+            writer.add(scored(f"new{n}", 0.6 + n / 60, n))
             start = time.perf_counter()
             live._publish(running=True)
             taken.append(time.perf_counter() - start)

@@ -27,6 +27,7 @@ from grader.core.recipe import Recipe
 from grader.core.task import Task
 from grader.training import data, loop, models
 from grader.training.data import ImageData, Split
+from grader.training.device import kind_of
 from grader.training.pool import TrainerPool, choose_device, default_workers
 
 Scores = list[list[float]]  # per recipe, per seed
@@ -171,7 +172,7 @@ def main() -> None:
     recipes = sample_class.recipes(models.facts_of(task, images), chosen.epochs)
     passes = len(recipes) * chosen.seeds * chosen.epochs * len(images.train)
     print(
-        f"{task.name} on {loop.device_kind(device)}: {len(recipes)} recipes, {chosen.seeds} seeds, {chosen.epochs} "
+        f"{task.name} on {kind_of(device)}: {len(recipes)} recipes, {chosen.seeds} seeds, {chosen.epochs} "
         f"epoch(s) of {len(images.train)} images, {len(images.test)} held out",
         flush=True,
     )

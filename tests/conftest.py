@@ -22,6 +22,7 @@ from support.submissions import Compile, make
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-table", action="store_true", help="write the table of attacks into SECURITY.md")
+    parser.addoption("--write-golden", action="store_true", help="record the golden trainings of this kind of device")
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,14 @@
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 
 from grader import __version__
+from grader.core.errors import UsageError
 
 app = typer.Typer(
     add_completion=False,
@@ -17,6 +19,17 @@ app = typer.Typer(
 )
 
 BOARD = Path("leaderboard/leaderboard.json")
+
+
+E = TypeVar("E", bound=StrEnum)
+
+
+def chosen(kind: type[E], name: str, what: str) -> E:
+    """The member of an enumeration that an option names; `what` is what its members are. Raises UsageError."""
+    try:
+        return kind(name)
+    except ValueError:
+        raise UsageError(f"there is no {what} {name!r}: use {', '.join(kind)}") from None
 
 
 def interrupted() -> NoReturn:

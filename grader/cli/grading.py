@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from grader.cli.app import BOARD, app, interrupted
+from grader.cli.app import BOARD, app, chosen, interrupted
 from grader.core.errors import UsageError
 
 
@@ -37,35 +37,33 @@ def run(
 ) -> None:
     """Grade every submission in a folder and rank it on the leaderboard beside the references."""
     from grader.cli.run import Publication, run_class
-    from grader.grading.session import Engine, EngineName
+    from grader.core.task import load
+    from grader.grading.config import Engine, EngineName, RunConfig, SeedPolicy
     from grader.publish.github import only_text
     from grader.publish.names import parse
     from grader.publish.site import Site
+    from grader.sandbox.base import SandboxChoice
+    from grader.training.pool import DeviceChoice
 
-    if engine not in set(EngineName):
-        raise UsageError(f"there is no engine {engine!r}: use {' or '.join(EngineName)}")
-    if engine == EngineName.LOCAL and (address is not None or gpus_per_training != 1.0):
+    engine_name = chosen(EngineName, engine, "engine")
+    if engine_name is EngineName.LOCAL and (address is not None or gpus_per_training != 1.0):
         raise UsageError("--address and --gpus-per-training belong to --engine ray")
-    if seeds not in ("fixed", "adaptive"):
-        raise UsageError(f"--seeds {seeds}: use fixed or adaptive")
-    chosen = parse(names, key_file)
-    publication = Publication(Site(site), chosen) if site is not None else None
+    names_mode = parse(names, key_file)
+    config = RunConfig(
+        task=load(task),
+        results=results,
+        sandbox=chosen(SandboxChoice, sandbox, "sandbox"),
+        device=chosen(DeviceChoice, device, "device"),
+        jobs=jobs,
+        engine=Engine(name=engine_name, address=address, gpus_per_training=gpus_per_training),
+        references=reference,
+        seeds=chosen(SeedPolicy, seeds, "seed policy"),
+        force=force,
+    )
+    publication = Publication(Site(site), names_mode) if site is not None else None
     try:
         with only_text():
-            run_class(
-                submissions=submissions,
-                task_name=task,
-                sandbox_name=sandbox,
-                device=device,
-                jobs=jobs,
-                board_path=leaderboard or _board_of(task),
-                results=results,
-                references=reference,
-                force=force,
-                publication=publication,
-                adaptive=seeds == "adaptive",
-                engine=Engine(EngineName(engine), address, gpus_per_training),
-            )
+            run_class(config, submissions, leaderboard or _board_of(config.task.name), publication)
     except KeyboardInterrupt:  # here, since Typer would make an exit of it that says nothing
         interrupted()
 
@@ -73,15 +71,13 @@ def run(
 def _board_of(task: str) -> Path:
     """The usual file; where that holds another task's scores, one with the task's name beside it."""
     from grader.core.errors import SetupError as Unreadable
-    from grader.core.task import load
     from grader.leaderboard.storage import read
 
-    name = load(task).name
     try:
         there = read(BOARD)
     except Unreadable:
         return BOARD
-    return BOARD if there is None or there.task.name == name else BOARD.with_name(f"{name}.json")
+    return BOARD if there is None or there.task.name == task else BOARD.with_name(f"{task}.json")
 
 
 @app.command()
@@ -157,9 +153,13 @@ def similarity(
 ) -> None:
     """Report who may have copied from whom, by behaviour and by code: for the instructor, not for the board."""
     from grader.cli.render_similarity import run_similarity
+    from grader.core.task import load
+    from grader.grading.config import RunConfig
+    from grader.sandbox.base import SandboxChoice
 
+    config = RunConfig(task=load(task), results=results, sandbox=chosen(SandboxChoice, sandbox, "sandbox"))
     try:
-        run_similarity(submissions, task, sandbox, former or [], results, out)
+        run_similarity(config, submissions, former or [], out)
     except KeyboardInterrupt:
         interrupted()
 
@@ -187,16 +187,19 @@ def gradescope(
 ) -> None:
     """Grade one submission inside a Gradescope autograder and write its results.json."""
     from grader.cli.run import run_gradescope
+    from grader.core.task import load
+    from grader.grading.config import RunConfig
+    from grader.sandbox.base import SandboxChoice
     from grader.submissions.loader import handed_in
+    from grader.training.pool import DeviceChoice
 
+    config = RunConfig(
+        task=load(task),
+        results=results,
+        sandbox=chosen(SandboxChoice, sandbox, "sandbox"),
+        device=chosen(DeviceChoice, device, "device"),
+    )
     try:
-        run_gradescope(
-            submission=handed_in(submission, "submission"),
-            out=out,
-            task_name=task,
-            sandbox_name=sandbox,
-            device=device,
-            results=results,
-        )
+        run_gradescope(config, handed_in(submission, "submission"), out)
     except KeyboardInterrupt:
         interrupted()

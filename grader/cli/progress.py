@@ -20,7 +20,7 @@ from grader.grading.events import (
     SubmissionGraded,
     TrainingFinished,
 )
-from grader.leaderboard.models import Leaderboard, Row
+from grader.leaderboard.models import GradedRow, Leaderboard, RankedRow
 from grader.submissions.entry import Entry
 
 _PIPED_WIDTH = 130
@@ -72,7 +72,7 @@ class Display:
             case Remark():
                 self._console.print(escape(event.text), highlight=False, soft_wrap=True)
 
-    def _graded_line(self, entry: Entry, row: Row) -> None:
+    def _graded_line(self, entry: Entry, row: GradedRow) -> None:
         with self._lock:
             self._graded += 1
             style = _STYLES.get(row.verdict, "red")
@@ -81,21 +81,21 @@ class Display:
             self._console.print(line, highlight=False, soft_wrap=True)
 
 
-def _accuracy(row: Row) -> str:
+def _accuracy(row: GradedRow) -> str:
     if row.accuracy is None:
         return ""
     error = f" ± {100 * row.standard_error:.2f}" if row.standard_error is not None else ""
     return f"{100 * row.accuracy:.2f}{error} %"
 
 
-def _rank(row: Row, *, tied: bool) -> str:
+def _rank(row: RankedRow, *, tied: bool) -> str:
     """The rank, and the ranks that it cannot be told apart from."""
     if row.rank is None:
         return ""
     return f"{row.rank} ({row.tie[0]}–{row.tie[1]})" if tied and row.tie else str(row.rank)
 
 
-def _reason(row: Row) -> str:
+def _reason(row: GradedRow) -> str:
     if row.violations:
         more = f" (and {len(row.violations) - 1} more)" if len(row.violations) > 1 else ""
         return f"{row.violations[0]}{more}"
@@ -111,7 +111,7 @@ def print_board(console: Console, board: Leaderboard) -> None:
         kinds = ", ".join(sorted({row.device or "unknown" for row in apart}))
         console.print(
             f"{len(apart)} row(s) have no rank: they were trained on {kinds}, and ranked here is what "
-            f"{board.only_device} gave. Grade them again there to rank them.",
+            f"{board.policy.only_device} gave. Grade them again there to rank them.",
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
 

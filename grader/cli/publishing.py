@@ -11,7 +11,7 @@ from grader.core.errors import UsageError
 from grader.core.text import no_command
 
 if TYPE_CHECKING:
-    from grader.leaderboard.models import Row
+    from grader.leaderboard.models import GradedRow
     from grader.publish.export import Printed
 
 Board = Annotated[Path, typer.Argument(help="A JSON leaderboard.")]
@@ -114,7 +114,7 @@ def pseudonyms(leaderboard: Board = BOARD, key_file: KeyFile = None) -> None:
     sys.stdout.write(written([("id", "team", "pseudonym"), *rows]))
 
 
-def _printed(results: Path, row: "Row") -> "Printed | None":
+def _printed(results: Path, row: "GradedRow") -> "Printed | None":
     """From the log of that very grading, where there is one."""
     from grader.grading.logs import read_log
     from grader.publish.export import Printed

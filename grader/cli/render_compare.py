@@ -12,24 +12,16 @@ from rich.table import Table
 
 from grader.core.runs import EpochRecord
 from grader.experiments import plots
-from grader.experiments.compare import Line, compare, public_task
+from grader.experiments.compare import ComparedSchedule, compare
+from grader.grading.config import RunConfig
 
 _PIPED_WIDTH = 110
 
 
-def run_comparison(
-    folder: Path,
-    task_name: str,
-    data: Path | None,
-    seeds: int,
-    others: Sequence[str],
-    device: str,
-    results: Path,
-    plot: Path,
-) -> None:
+def run_comparison(config: RunConfig, folder: Path, others: Sequence[str], plot: Path) -> None:
     """Train, print, draw. Raises GraderError."""
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-    task = public_task(task_name, data, seeds)
+    task = config.task
     console.print(f"comparing on {task.name} with seeds {', '.join(map(str, task.seeds))}", highlight=False)
     lock = threading.Lock()
     with Progress(
@@ -52,15 +44,17 @@ def run_comparison(
                     bar = known[name, seed] = int(bars.add_task(what, total=epochs))
                 bars.update(bars.task_ids[bar], completed=record.epoch, description=what)
 
-        lines = compare(folder, task, others, device, results, progress)
+        lines = compare(folder, config, others, progress)
     console.print(_table(lines))
     for remark in _remarks(lines, task.name):
         console.print(remark, highlight=False, soft_wrap=True)
-    plots.comparison({line.name: line.runs for line in lines}, f"{task.name}: mean and range of {seeds} seed(s)", plot)
+    plots.comparison(
+        {line.name: line.runs for line in lines}, f"{task.name}: mean and range of {len(task.seeds)} seed(s)", plot
+    )
     console.print(f"figure: {plot}", highlight=False, soft_wrap=True)
 
 
-def _remarks(lines: Sequence[Line], task: str) -> list[str]:
+def _remarks(lines: Sequence[ComparedSchedule], task: str) -> list[str]:
     """What the numbers do not say by themselves."""
     mine = next(line.recipe for line in lines if line.name == "yours")
     own = (mine.optimizer, mine.batch_size, mine.epochs)
@@ -75,7 +69,7 @@ def _remarks(lines: Sequence[Line], task: str) -> list[str]:
     return remarks
 
 
-def _table(lines: Sequence[Line]) -> Table:
+def _table(lines: Sequence[ComparedSchedule]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("schedule", "accuracy ± s.e.", "vs default", "final loss", "configuration"):
         table.add_column(name, justify="left" if name in ("schedule", "configuration") else "right")

@@ -1,5 +1,6 @@
 """`grader similarity`: compile the class and former years, compare, and write the instructor's report."""
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,56 +11,49 @@ from rich.console import Console
 from grader.core.files import write_atomically
 from grader.core.templating import environment
 from grader.core.text import clean
-from grader.grading.session import Ready, ready_to_grade
+from grader.grading.config import RunConfig
+from grader.grading.session import Session, open_compiler
 from grader.sandbox.compile import compile_submission
 from grader.student.kit import kit_file
 from grader.submissions import similarity
 from grader.submissions.loader import Submission, discover
-from grader.submissions.manifest import read_manifest
 from grader.submissions.references import references_for
 from grader.submissions.similarity import Candidate, Findings, Origin
 
 
-def run_similarity(
-    submissions: Path, task_name: str, sandbox_name: str, former: Sequence[Path], results: Path, out: Path
-) -> None:
+def run_similarity(config: RunConfig, submissions: Path, former: Sequence[Path], out: Path) -> None:
     """Write `out`/report.html and report.json. Raises GraderError."""
     console = Console()
     found = [(submission, Origin.CLASS, "") for submission in discover(submissions)[0]]
     for folder in dict.fromkeys(path.resolve() for path in former):
         found += [(submission, Origin.FORMER, str(folder)) for submission in discover(folder)[0]]
-    with ready_to_grade(
-        lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
-        task_name,
-        sandbox_name,
-        "cpu",
-        0,
-        results,
-    ) as ready:
-        found += [(entry.submission, Origin.REFERENCE, "") for entry in references_for(None, ready.facts)]
-        with ThreadPoolExecutor(ready.workers) as pool:
-            candidates = list(pool.map(lambda one: _candidate(one[0], one[1], one[2], ready), found))
+    with open_compiler(config, lambda text: _say(console, text)) as session:
+        found += [(entry.submission, Origin.REFERENCE, "") for entry in references_for(None, session.facts)]
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            candidates = list(pool.map(lambda one: _candidate(one[0], one[1], one[2], session), found))
     findings = similarity.compare(candidates, [kit_file("scheduler.py")])
     compared = [c for c in candidates if c.origin is not Origin.REFERENCE]
     write_atomically(out / "report.html", page(findings, submissions.name, compared))
     write_atomically(out / "report.json", findings.model_dump_json(indent=1) + "\n")
     for pair in findings.pairs:
         text = f"{pair.a.id} and {pair.b.id}: {', '.join(pair.reasons)}"
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        _say(console, text)
     count = len(findings.pairs)
-    console.print(
-        f"{count} pair(s) worth a look among {len(compared)} submissions: {out / 'report.html'}", soft_wrap=True
-    )
+    _say(console, f"{count} pair(s) worth a look among {len(compared)} submissions: {out / 'report.html'}")
 
 
-def _candidate(submission: Submission, origin: Origin, folder: str, ready: Ready) -> Candidate:
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _candidate(submission: Submission, origin: Origin, folder: str, session: Session) -> Candidate:
     """The submission's code, sources and recipe; compilations are those of `grader run`, kept and taken over."""
-    version = ready.sandbox.version
-    compiled = ready.store.compiled(submission, version)
+    version = session.sandbox.version
+    compiled = session.cache.compiled(submission, version)
     if compiled is None:
-        compiled = compile_submission(submission, ready.sandbox, ready.task, ready.facts)
-        ready.store.keep_compiled(submission, version, compiled)
-    manifest, _ = read_manifest(submission.files)
+        compiled = compile_submission(submission, session.sandbox, session.task, session.facts)
+        session.cache.keep_compiled(submission, version, compiled)
+    manifest = compiled.manifest
     attribution = submission.files.get("ATTRIBUTION.md", b"").decode("utf-8", "replace")
     sources = (*(manifest.sources if manifest else ()), *filter(None, (_one_line(attribution),)))
     return Candidate(

@@ -1,6 +1,5 @@
 """`grader study` on the terminal: progress, a table per study, and where the report is."""
 
-import shlex
 import sys
 import threading
 from collections.abc import Sequence
@@ -13,57 +12,40 @@ from rich.table import Table
 
 from grader.core.runs import EpochRecord
 from grader.experiments import report
-from grader.experiments.compare import public_task
-from grader.experiments.findings import Line, table
-from grader.experiments.runner import Outcome, run_studies
+from grader.experiments.findings import VariantLine, table
+from grader.experiments.runner import StudyOutcome, run_studies
 from grader.experiments.spec import Study, load, shipped
+from grader.grading.config import RunConfig
 
 _PIPED_WIDTH = 120
 
 
-def run_and_report(
-    name: str,
-    task_name: str,
-    data: Path | None,
-    seeds: int,
-    epochs: int | None,
-    device: str,
-    jobs: int,
-    results: Path,
-    out: Path,
-) -> None:
-    """Run one study, or all; print tables, write the report. Raises GraderError."""
+def run_and_report(config: RunConfig, name: str, epochs: int | None, out: Path, command: str) -> None:
+    """Run one study, or all; print tables, write the report, which says that `command` made it. Raises GraderError."""
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-    task = public_task(task_name, data, seeds)
+    task = config.task
     studies = [load(one) for one in (shipped() if name == "all" else [name])]
     if epochs is not None:
-        studies = [s.model_copy(update={"setup": s.setup.model_copy(update={"epochs": epochs})}) for s in studies]
+        studies = [study.with_epochs(epochs) for study in studies]
     console.print(
         f"{', '.join(s.name for s in studies)} on {task.name}, seeds {', '.join(map(str, task.seeds))}, "
         f"{studies[0].setup.epochs} epochs",
         highlight=False,
     )
-    outcomes: list[Outcome] = []
+    outcomes: list[StudyOutcome] = []
     with _Bars(console) as bars:
-        for outcome in run_studies(studies, task, device, jobs, results, bars):
+        for outcome in run_studies(studies, config, bars):
             outcomes.append(outcome)
             bars.console.print(_board(outcome.study.title, table(outcome)[: len(outcome.variants)]))
     if len(outcomes) > 1:
-        lines = [found.model_copy(update={"name": n}) for n, found in report.summarized(outcomes).items()]
+        lines = [found.named(n) for n, found in report.summarized(outcomes).items()]
         console.print(_board("All schedules", lines))
     folder = out / task.name / (name if name == "all" else studies[0].name)
-    path = report.write(outcomes, folder, _command(name, task_name, data, seeds, epochs))
+    path = report.write(outcomes, folder, command)
     console.print(f"report: {path}", highlight=False, soft_wrap=True)
 
 
-def _command(name: str, task: str, data: Path | None, seeds: int, epochs: int | None) -> str:
-    parts = ["grader", "study", name, "--task", task, "--seeds", str(seeds)]
-    parts += ["--data", "FOLDER"] if data is not None else []
-    parts += ["--epochs", str(epochs)] if epochs is not None else []
-    return shlex.join(parts)
-
-
-def _board(title: str, lines: Sequence[Line]) -> Table:
+def _board(title: str, lines: Sequence[VariantLine]) -> Table:
     shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("schedule", "initial rate", "accuracy ± s.e.", "to constant", "95 % interval"):
         shown.add_column(name, justify="left" if name == "schedule" else "right")

@@ -1,5 +1,6 @@
 """Commands for students: the assignment, its check, comparisons and studies."""
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from grader.cli.app import app, interrupted
+from grader.cli.app import app, chosen, interrupted
 from grader.core.errors import SetupError
 
 
@@ -91,11 +92,16 @@ def compare(
     """Train your scheduler and the default one on the public task, with the same seeds, and draw both."""
     from grader.cli.render_compare import run_comparison
     from grader.experiments import plots
+    from grader.experiments.compare import public_task
+    from grader.grading.config import RunConfig
+    from grader.training.pool import DeviceChoice
 
     plots.check_name(plot)
     others = [name.strip() for name in with_.split(",") if name.strip()]
+    kind = chosen(DeviceChoice, device, "device")
+    config = RunConfig(task=public_task(task, data, seeds), results=results, device=kind)
     try:
-        run_comparison(folder, task, data, seeds, others, device, results, plot)
+        run_comparison(config, folder, others, plot)
     except KeyboardInterrupt:
         interrupted()
 
@@ -114,11 +120,24 @@ def study(
 ) -> None:
     """Reproduce an exercise on learning-rate schedules: train its variants, and report with figures and intervals."""
     from grader.cli.render_study import run_and_report
+    from grader.experiments.compare import public_task
+    from grader.grading.config import RunConfig
+    from grader.training.pool import DeviceChoice
+
+    kind = chosen(DeviceChoice, device, "device")
+    config = RunConfig(task=public_task(task, data, seeds), results=results, device=kind, jobs=jobs)
 
     try:
-        run_and_report(name, task, data, seeds, epochs, device, jobs, results, out)
+        run_and_report(config, name, epochs, out, _command(name, task, data, seeds, epochs))
     except KeyboardInterrupt:
         interrupted()
+
+
+def _command(name: str, task: str, data: Path | None, seeds: int, epochs: int | None) -> str:
+    parts = ["grader", "study", name, "--task", task, "--seeds", str(seeds)]
+    parts += ["--data", "FOLDER"] if data is not None else []
+    parts += ["--epochs", str(epochs)] if epochs is not None else []
+    return shlex.join(parts)
 
 
 def _times(folder: Path) -> dict[Path, int]:

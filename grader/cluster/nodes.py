@@ -6,13 +6,12 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
-from grader import __version__
-from grader.core.environment import LIBRARIES
+from grader.core.environment import is_kind, software
 from grader.core.errors import SetupError
 from grader.sandbox.base import Say
+from grader.training.pool import DeviceChoice
 
 _LOOK_SECONDS = 120.0
 
@@ -25,7 +24,7 @@ class Node:
     host: str
     cpus: int
     gpus: float
-    kind: str  # "cpu" or the model of its GPUs, as a training's result names it
+    kind: str  # of device, as a training's result names it
     no_docker: str | None  # why not; None where it works
     no_sandlock: str | None
 
@@ -58,14 +57,8 @@ def _reach(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def software() -> str:
-    """Versions that decide what a training gives."""
-    ours = (f"grader {__version__}", *(f"{name} {version(name)}" for name in ("torch", "torchvision")))
-    return ", ".join((*ours, *LIBRARIES))
-
-
 def _describe() -> tuple[str, str, str | None, str | None]:
-    """Run on a node: what is there."""
+    """Run on a node: its name, its kind of device and software, and why its sandboxes cannot be used."""
     from grader.sandbox import docker, sandlock
     from grader.training.pool import device_kind
 
@@ -116,7 +109,7 @@ def census(say: Say, known: Sequence[str] = ()) -> list[Node]:
                 host=host,
                 cpus=int(resources.get("CPU", 0)),
                 gpus=gpus,
-                kind=kind if gpus else "cpu",
+                kind=kind,
                 no_docker=no_docker,
                 no_sandlock=no_sandlock,
             )
@@ -129,20 +122,21 @@ def cause_of(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
 
 
-def of_one_kind(nodes: Sequence[Node], device: str, wanted: str, say: Say) -> list[Node]:
+def of_one_kind(nodes: Sequence[Node], device: DeviceChoice, wanted: str, say: Say) -> list[Node]:
     """The nodes to train on: all of the `wanted` kind, or of the kind with the most room. Raises SetupError.
 
     Scores of different kinds of device are not compared, so one run never mixes them.
     """
-    able = [n for n in nodes if device == "auto" or (n.kind == "cpu") == (device == "cpu")]
+    able = [n for n in nodes if device is DeviceChoice.AUTO or is_kind(n.kind, "cpu") == (device is DeviceChoice.CPU)]
     kinds = sorted({n.kind for n in able}, key=lambda k: _room(k, able), reverse=True)
     if wanted:
-        if wanted not in kinds:
+        matching = [kind for kind in kinds if is_kind(kind, wanted)]
+        if not matching:
             there = ", ".join(kinds) or "none"
             raise SetupError(f"the task demands {wanted}, and the cluster has no such node; it has {there}")
-        kinds = [wanted]
+        kinds = matching
     if not kinds:
-        raise SetupError(f"the cluster has no node to train on with --device {device}")
+        raise SetupError(f"the cluster has no node to train on with --device {device.value}")
     chosen = [n for n in able if n.kind == kinds[0]]
     left = [n for n in able if n.kind != kinds[0]]
     if left:
@@ -153,4 +147,4 @@ def of_one_kind(nodes: Sequence[Node], device: str, wanted: str, say: Say) -> li
 
 def _room(kind: str, nodes: Sequence[Node]) -> tuple[bool, float]:
     mine = [n for n in nodes if n.kind == kind]
-    return kind != "cpu", sum(n.gpus or n.cpus for n in mine)
+    return not is_kind(kind, "cpu"), sum(n.gpus or n.cpus for n in mine)

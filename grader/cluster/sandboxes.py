@@ -6,19 +6,19 @@ from typing import Any
 
 from grader.cluster.nodes import Node, cause_of, pinned
 from grader.core.errors import GraderError, SetupError, UsageError
-from grader.sandbox.base import Ending, Outcome, SandboxName, Say
-from grader.sandbox.factory import AUTO, choose, prove
+from grader.sandbox.base import Ending, Outcome, SandboxChoice, SandboxName, Say
+from grader.sandbox.factory import choose, prove
 from grader.sandbox.inside.supervisor import Limits
 
 _OPEN_SECONDS = 3600.0  # a first start may build an image
 _GRACE_SECONDS = 300.0
 
 
-class _Actor:
+class _SandboxActor:
     """Runs in a worker of the cluster: one node's sandbox."""
 
     def __init__(self, name: str) -> None:
-        self._sandbox = choose(name)
+        self._sandbox = choose(SandboxChoice(name))
         if self._sandbox.name is SandboxName.NONE:
             raise SetupError("student code runs on a node in a sandbox only")
 
@@ -43,10 +43,10 @@ class _Host:
 class RaySandbox:
     """A sandbox that is many: each job goes to the node with the most room. See `grader.sandbox.base.Sandbox`."""
 
-    def __init__(self, wanted: str, nodes: Sequence[Node]) -> None:
+    def __init__(self, wanted: SandboxChoice, nodes: Sequence[Node]) -> None:
         """`nodes` are those that student code may run on. Raises UsageError for a sandbox that is none."""
-        if wanted not in (AUTO, SandboxName.DOCKER, SandboxName.SANDLOCK):
-            raise UsageError(f"--engine ray runs student code in a sandbox only: use {AUTO}, docker or sandlock")
+        if wanted is SandboxChoice.NONE:
+            raise UsageError("--engine ray runs student code in a sandbox only: use auto, docker or sandlock")
         self._wanted, self._nodes = wanted, [node for node in nodes if node.cpus]
         self.name = SandboxName.SANDLOCK
         self._hosts: list[_Host] = []
@@ -66,11 +66,12 @@ class RaySandbox:
             SandboxName.DOCKER: [n for n in self._nodes if n.no_docker is None],
             SandboxName.SANDLOCK: [n for n in self._nodes if n.no_sandlock is None],
         }
-        order = [SandboxName(self._wanted)] if self._wanted != AUTO else [SandboxName.DOCKER, SandboxName.SANDLOCK]
+        any_of = [SandboxName.DOCKER, SandboxName.SANDLOCK]
+        order = any_of if self._wanted is SandboxChoice.AUTO else [SandboxName(self._wanted)]
         self.name = next((name for name in order if able[name]), order[0])
         starting = []
         for node in able[self.name]:
-            actor = ray.remote(num_cpus=0, max_restarts=0, max_concurrency=max(2, node.cpus))(_Actor)
+            actor = ray.remote(num_cpus=0, max_restarts=0, max_concurrency=max(2, node.cpus))(_SandboxActor)
             host = _Host(node, actor.options(scheduling_strategy=pinned(node.id)).remote(self.name.value))
             starting.append((host, host.actor.open.remote()))
         versions = set()

@@ -9,24 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from grader.cluster.nodes import Node, alive, census, of_one_kind, pinned
-from grader.core.environment import TrainerInfo
+from grader.core.environment import Environment
 from grader.core.errors import InternalError, SetupError, TaskError
 from grader.core.recipe import Recipe
 from grader.core.runs import SeedRun
-from grader.core.task import Task, TaskFacts
+from grader.core.task import WALL_FACTOR, Task, TaskFacts, from_json
 from grader.sandbox.base import Say
-from grader.training.pool import OnEpoch, late_run, run_of
+from grader.training.pool import DeviceChoice, OnEpoch, late_run, run_of
 
 _START_SECONDS = 3600.0  # a first start may download and decode a data set
 _GRACE_SECONDS = 30.0
 _ALONE_SECONDS = 60.0  # how long to wait for a new node when none is left
 
 
-class _Actor:
+class _TrainerActor:
     """Runs in a worker of the cluster."""
 
     def __init__(self, task_json: str, files: dict[str, bytes], data: dict[str, Any], device: str) -> None:
-        from grader.training.worker import Worker, shared_data
+        from grader.training.worker import TrainingWorker, shared_data
 
         self._problem: str = data.get("problem", "")
         if self._problem:
@@ -34,8 +34,7 @@ class _Actor:
         folder = Path(tempfile.mkdtemp(prefix="grader-task-"))
         for name, content in files.items():
             (folder / name).write_bytes(content)
-        task = Task.model_validate_json(task_json).model_copy(update={"folder": folder})
-        self._worker = Worker(task, shared_data(data), device, lambda _: None)
+        self._worker = TrainingWorker(from_json(task_json, folder), shared_data(data), device, lambda _: None)
 
     def answer(self, *request: Any) -> tuple[Any, ...]:
         if self._problem:
@@ -48,7 +47,7 @@ def _load(task_json: str, folder: str) -> dict[str, Any]:
     from grader.training.worker import load_shared
 
     try:
-        return load_shared(Task.model_validate_json(task_json).model_copy(update={"folder": Path(folder)}))
+        return load_shared(from_json(task_json, Path(folder)))
     except TaskError as error:
         return {"problem": str(error)}
 
@@ -66,7 +65,7 @@ class RayTrainers:
     """Like `TrainerPool`, over a cluster. Safe to call from several threads."""
 
     def __init__(
-        self, task: Task, nodes: Sequence[Node], device: str, jobs: int, gpus_per_training: float, say: Say
+        self, task: Task, nodes: Sequence[Node], device: DeviceChoice, jobs: int, gpus_per_training: float, say: Say
     ) -> None:
         """Places to train on `nodes`. Raises SetupError where none can train.
 
@@ -82,7 +81,7 @@ class RayTrainers:
         self._lock = threading.Lock()
         self._slots: list[_Slot] = []
         self._known: set[str] = set()
-        self._facts: tuple[TaskFacts, TrainerInfo] | None = None
+        self._facts: tuple[TaskFacts, Environment] | None = None
         self._closed = False
         nodes = of_one_kind(nodes, device, task.device_kind, say)
         self._kind = nodes[0].kind
@@ -117,14 +116,14 @@ class RayTrainers:
             arguments = self._task.model_dump_json(), str(self._task.folder)
             self._data[slot.node.id] = load.options(scheduling_strategy=place).remote(*arguments)
         needs = {"num_gpus": self._share} if slot.node.gpus else {"num_cpus": 1}
-        actor = ray.remote(**needs, max_restarts=0, max_task_retries=0)(_Actor)
+        actor = ray.remote(**needs, max_restarts=0, max_task_retries=0)(_TrainerActor)
         device = "cuda" if slot.node.gpus else "cpu"
         slot.actor = actor.options(scheduling_strategy=place).remote(
             self._task.model_dump_json(), self._files, self._data[slot.node.id], device
         )
         slot.ready = slot.actor.answer.remote("facts")
 
-    def facts(self) -> tuple[TaskFacts, TrainerInfo]:
+    def facts(self) -> tuple[TaskFacts, Environment]:
         """What the task's data and model are, and what trains. Raises TaskError, SetupError or InternalError."""
         slot = self._take()
         try:
@@ -132,16 +131,21 @@ class RayTrainers:
         finally:
             self._idle.put(slot)
 
-    def _ready(self, slot: _Slot) -> tuple[TaskFacts, TrainerInfo]:
+    def _ready(self, slot: _Slot) -> tuple[TaskFacts, Environment]:
         """Wait until the slot can train; every slot must have the same data, model, device and software."""
         import ray
 
-        kind, payload = ray.get(slot.ready, timeout=_START_SECONDS)
+        try:
+            kind, payload = ray.get(slot.ready, timeout=_START_SECONDS)
+        except ray.exceptions.GetTimeoutError:
+            raise InternalError(
+                f"a trainer on node {slot.node.host} did not start within {_START_SECONDS:g} s"
+            ) from None
         if kind == "task":
             raise TaskError(payload)
         if kind != "facts":
             raise InternalError(payload)
-        found = TaskFacts.model_validate_json(payload[0]), TrainerInfo.model_validate_json(payload[1])
+        found = TaskFacts.model_validate_json(payload[0]), Environment.model_validate_json(payload[1])
         with self._lock:
             if self._facts is None:
                 self._facts = found
@@ -166,10 +170,10 @@ class RayTrainers:
             self._ready(slot)
             request = slot.actor.answer.remote("train", recipe.model_dump_json(), seed, budget_s)
             started = time.monotonic()
-            kind, payload = ray.get(request, timeout=budget_s + _GRACE_SECONDS)
+            kind, payload = ray.get(request, timeout=WALL_FACTOR * budget_s + _GRACE_SECONDS)
             broken = kind == "failed"
         except ray.exceptions.GetTimeoutError:
-            return late_run(seed, started)
+            return late_run(seed, started, budget_s)
         except ray.exceptions.RayError as error:
             raise InternalError(
                 f"a training on node {slot.node.host} was lost ({type(error).__name__}): {str(error)[:500]}"

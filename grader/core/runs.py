@@ -39,4 +39,11 @@ class SeedRun(Frozen):
     device: str = ""
     transforms: TransformMode | None = None
     violations: tuple[Violation, ...] = ()  # why this recipe cannot be trained
+    limit_s: float | None = None  # the time that it was given, as `grader.training.deadline` counts it
+    certain: bool = True  # False: a timeout that may have been the machine's doing, which no later run takes over
     final: float | None = None  # accuracy on the part of the held-out images that the board does not show
+
+    @property
+    def without_private_score(self) -> "SeedRun":
+        """The same without what the board does not show."""
+        return SeedRun.model_construct(**{**dict(self), "final": None})

@@ -1,6 +1,7 @@
 """A task: what submissions are trained on, and within which limits. One TOML file."""
 
 import hashlib
+import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -13,6 +14,8 @@ from grader.core.files import read_toml
 from grader.core.recipe import Frozen, ParameterName, canonical
 
 _SHIPPED = Path(__file__).parent / "tasks"
+#: On a CPU, how many times the limit (which is CPU time) a training may take by the clock.
+WALL_FACTOR = 3.0
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
@@ -47,7 +50,7 @@ class Data(Frozen):
         return self
 
 
-class Limits(Frozen):
+class SandboxLimits(Frozen):
     """The `[sandbox]` table: what one submission's code may use."""
 
     seconds: float = Field(default=30.0, gt=0)  # of CPU time; three times as much by the clock
@@ -123,15 +126,17 @@ class Task(Frozen):
     model: str  # a name in the registry, or "model.py:Class" beside the task file
     image: tuple[int, int, int] = (3, 32, 32)  # channels, height, width that reach the model
     seeds: tuple[Annotated[int, Field(ge=0, lt=1 << 31)], ...] = Field(default=(0, 1, 2), min_length=1)
-    time_limit_s: float = Field(default=300.0, gt=0)  # sandbox plus one training
+    time_limit_s: float = Field(default=300.0, gt=0)  # sandbox plus one training: CPU time, on a GPU by the clock
     precision: Precision = Precision.FLOAT32
-    device_kind: str = ""  # the only kind of device to train on: "cpu", or a GPU's model as its driver names it
+    device_kind: str = (
+        ""  # the only kind of device to train on: "cpu", a GPU's model, or a whole kind as results name it
+    )
     cuda_graph: bool = (
         False  # for a model of one's own: its every step runs the same operations, so a GPU may repeat it
     )
     max_steps: int = Field(default=200_000, ge=1)
     data: Data
-    sandbox: Limits = Limits()
+    sandbox: SandboxLimits = SandboxLimits()
     leaderboard: Reveal = Reveal()
     ranking: Ranking = Ranking()
     points: Points = Points()
@@ -144,6 +149,21 @@ class Task(Frozen):
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("a seed stands twice")
         return self
+
+    def on_data(self, data: Data, name: str, description: str) -> "Task":
+        """The same on other images."""
+        return self._with(data=data, name=name, description=description)
+
+    def with_seeds(self, seeds: tuple[int, ...]) -> "Task":
+        """The same with other seeds."""
+        return self._with(seeds=seeds)
+
+    def with_limits(self, sandbox: SandboxLimits) -> "Task":
+        """The same with other limits of the sandbox."""
+        return self._with(sandbox=sandbox)
+
+    def _with(self, **changes: object) -> "Task":
+        return Task.model_validate({**dict(self), **changes})
 
     @property
     def training_key(self) -> str:
@@ -199,13 +219,18 @@ def load(name_or_path: str) -> Task:
         raise TaskError(f"{path}: {problems}") from None
 
 
+def from_json(text: str, folder: Path) -> Task:
+    """A task that crossed to another process, as `model_dump_json` wrote it; `folder` is where its files lie there."""
+    return Task.model_validate({**json.loads(text), "folder": folder}, strict=False)
+
+
 def _in_words(problem: ErrorDetails) -> str:
     """One of pydantic's complaints about a task file, for the instructor."""
     place = ".".join(map(str, problem["loc"])) or "task"
     if problem["type"] == "extra_forbidden":
         tables: dict[str, type[Frozen]] = {
             "data": Data,
-            "sandbox": Limits,
+            "sandbox": SandboxLimits,
             "leaderboard": Reveal,
             "ranking": Ranking,
             "points": Points,

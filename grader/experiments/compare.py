@@ -12,8 +12,9 @@ from grader.core.runs import SeedRun
 from grader.core.statistics import score
 from grader.core.task import Data, DataSource, Task, TaskFacts
 from grader.core.verdict import RejectedError
-from grader.experiments.trials import Progress, train_all
-from grader.grading.cache import Store
+from grader.experiments.trials import EpochListener, train_all
+from grader.grading.cache import Cache
+from grader.grading.config import RunConfig
 from grader.sandbox.compile import compile_submission
 from grader.sandbox.plain import PlainSandbox
 from grader.submissions.loader import Submission, only
@@ -35,7 +36,7 @@ class CustomLRScheduler(_LRScheduler):
 
 
 @dataclass(frozen=True)
-class Line:
+class ComparedSchedule:
     """One schedule of a comparison."""
 
     name: str
@@ -54,33 +55,25 @@ def public_task(name: str, data: Path | None, seeds: int | None) -> Task:
     task = tasks.load(name)
     if data is not None:
         folder = Data(source=DataSource.FOLDER, path=str(data.resolve()))
-        about = {"name": f"{task.name}-images", "description": f"The model {task.model} on the images of {data.name}"}
-        task = task.model_copy(update={"data": folder, **about})
-    if seeds is not None:
-        task = task.model_copy(update={"seeds": tuple(range(seeds))})
-    return task
+        task = task.on_data(folder, f"{task.name}-images", f"The model {task.model} on the images of {data.name}")
+    return task if seeds is None else task.with_seeds(tuple(range(seeds)))
 
 
-def compare(
-    folder: Path, task: Task, others: Sequence[str], device: str, results: Path, progress: Progress
-) -> list[Line]:
+def compare(folder: Path, config: RunConfig, others: Sequence[str], progress: EpochListener) -> list[ComparedSchedule]:
     """Train the submission in `folder`, the default scheduler and the references named in `others`.
 
     All share configuration-independent seeds and data order; the default shares the configuration
     too. Raises RejectedError where the submission breaks the contract.
     """
-    mine = only(folder)
-    chosen = choose_device(device)
-    workers = default_workers(chosen)
-    with contextlib.ExitStack() as stack:
-        trainers = TrainerPool(task, chosen, workers)
-        stack.callback(trainers.close)
+    mine, task = only(folder), config.task
+    chosen = choose_device(config.device)
+    with contextlib.closing(TrainerPool(task, chosen, config.jobs or default_workers(chosen))) as trainers:
         trainers.start()
-        facts, trainer = trainers.facts()
-        store = Store(results / task.name, task, facts, trainer)
+        facts, environment = trainers.facts()
+        cache = Cache(config.folder, task, facts, environment)
         recipes = _recipes(mine, others, task, facts)
-        runs = train_all(recipes, task, store, trainers, workers, progress)
-        return [Line(name, recipes[name], seeds) for name, seeds in runs.items()]
+        runs = train_all(recipes, task, cache, trainers, progress)
+        return [ComparedSchedule(name, recipes[name], seeds) for name, seeds in runs.items()]
 
 
 def _recipes(mine: Submission, others: Sequence[str], task: Task, facts: TaskFacts) -> dict[str, Recipe]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from grader.core.recipe import steps_per_epoch
 from grader.core.runs import EPOCH_PARTS, EpochRecord
-from grader.experiments.findings import Line, line
+from grader.experiments.findings import VariantLine, line
 from grader.experiments.plots import canvas as blank
-from grader.experiments.runner import Outcome, Trial
+from grader.experiments.runner import StudyOutcome, Trial
 from grader.experiments.spec import Figure, FigureKind, Sweep
 
 # Okabe and Ito, Color Universal Design (2008): told apart by colour-blind readers too.
@@ -32,7 +32,7 @@ _BLUES = "Blues"
 _SHOWN_BELOW = 0.1  # accuracy under the constant rate's that the summary still draws to scale
 
 
-def draw(figure: Figure, outcome: Outcome) -> str:
+def draw(figure: Figure, outcome: StudyOutcome) -> str:
     """The figure as an SVG document."""
     return _DRAWN[figure.kind](figure, outcome)
 
@@ -47,12 +47,12 @@ def _svg(figure: Any) -> str:
     return written.getvalue()
 
 
-def _colours(outcome: Outcome) -> dict[str, str]:
+def _colours(outcome: StudyOutcome) -> dict[str, str]:
     others = [name for name in outcome.variants if name != "constant"]
     return {"constant": _NEUTRAL, **{name: _COLOURS[n % len(_COLOURS)] for n, name in enumerate(others)}}
 
 
-def _chosen(figure: Figure, outcome: Outcome) -> dict[str, Trial]:
+def _chosen(figure: Figure, outcome: StudyOutcome) -> dict[str, Trial]:
     if figure.sweep:
         return {", ".join(at): trial for at, trial in outcome.sweeps[figure.sweep].items()}
     return {name: outcome.variants[name] for name in figure.variants}
@@ -79,7 +79,7 @@ def _per_epoch(trial: Trial, read: Callable[[EpochRecord], float | None]) -> lis
     return [curve + [None] * (epochs - len(curve)) for curve in curves]  # a diverged training may end early
 
 
-def _rates(axis: Any, trial: Trial, outcome: Outcome, colour: str, label: str) -> None:
+def _rates(axis: Any, trial: Trial, outcome: StudyOutcome, colour: str, label: str) -> None:
     """The rate over the steps, with a mark at the end of every epoch: as the trainer applied it."""
     rates = list(trial.recipe.groups[0].lr.expand())
     per_epoch = steps_per_epoch(outcome.facts.n_train, trial.recipe.batch_size)
@@ -90,7 +90,7 @@ def _rates(axis: Any, trial: Trial, outcome: Outcome, colour: str, label: str) -
     axis.plot([r.epoch for r in records], [r.lr for r in records], ".", color=colour, markersize=5)
 
 
-def _curves(figure: Figure, outcome: Outcome) -> str:
+def _curves(figure: Figure, outcome: StudyOutcome) -> str:
     canvas, axes = blank(13, 4.2, 3)
     colours = _colours(outcome)
     for name, trial in _chosen(figure, outcome).items():
@@ -109,7 +109,7 @@ def _legend_below(canvas: Any, axis: Any) -> None:
     canvas.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False)
 
 
-def _early(figure: Figure, outcome: Outcome) -> str:
+def _early(figure: Figure, outcome: StudyOutcome) -> str:
     """The loss in tenths of the first epochs, and the rate beside it."""
     canvas, axes = blank(10, 4.2, 2)
     colours = _colours(outcome)
@@ -130,7 +130,7 @@ def _early(figure: Figure, outcome: Outcome) -> str:
     return _svg(canvas)
 
 
-def _only_rates(figure: Figure, outcome: Outcome) -> str:
+def _only_rates(figure: Figure, outcome: StudyOutcome) -> str:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
@@ -145,11 +145,11 @@ def _only_rates(figure: Figure, outcome: Outcome) -> str:
     return _svg(canvas)
 
 
-def _sweep(figure: Figure, outcome: Outcome) -> Sweep:
+def _sweep(figure: Figure, outcome: StudyOutcome) -> Sweep:
     return next(s for s in outcome.study.sweep if s.name == figure.sweep)
 
 
-def _over(axis: Any, labels: Sequence[str], lines: Sequence[Line], what: str) -> None:
+def _over(axis: Any, labels: Sequence[str], lines: Sequence[VariantLine], what: str) -> None:
     """Means with standard errors over named points."""
     errors = [100 * (found.standard_error or 0.0) for found in lines]
     means = [100 * found.accuracy for found in lines]
@@ -158,7 +158,7 @@ def _over(axis: Any, labels: Sequence[str], lines: Sequence[Line], what: str) ->
     _grid(axis, what, "final accuracy (%)")
 
 
-def _line(figure: Figure, outcome: Outcome) -> str:
+def _line(figure: Figure, outcome: StudyOutcome) -> str:
     canvas, (axis,) = blank(7, 4)
     sweep = _sweep(figure, outcome)
     trials = outcome.sweeps[figure.sweep]
@@ -167,12 +167,12 @@ def _line(figure: Figure, outcome: Outcome) -> str:
     return _svg(canvas)
 
 
-def _constant(axis: Any, outcome: Outcome) -> None:
+def _constant(axis: Any, outcome: StudyOutcome) -> None:
     axis.axhline(100 * mean(outcome.constant.accuracies), color=_NEUTRAL, linestyle="--", label="constant rate")
     axis.legend(frameon=False)
 
 
-def _tuning(figure: Figure, outcome: Outcome) -> str:
+def _tuning(figure: Figure, outcome: StudyOutcome) -> str:
     canvas, (axis,) = blank(7, 4)
     _over(
         axis,
@@ -183,7 +183,7 @@ def _tuning(figure: Figure, outcome: Outcome) -> str:
     return _svg(canvas)
 
 
-def _heatmap(figure: Figure, outcome: Outcome) -> str:
+def _heatmap(figure: Figure, outcome: StudyOutcome) -> str:
     sweep = _sweep(figure, outcome)
     rows, columns = sweep.axis
     trials = outcome.sweeps[figure.sweep]
@@ -204,7 +204,7 @@ def _heatmap(figure: Figure, outcome: Outcome) -> str:
     return _svg(canvas)
 
 
-def summary(lines: Mapping[str, Line]) -> str:
+def summary(lines: Mapping[str, VariantLine]) -> str:
     """Final accuracy with its standard error, one row per schedule, best at the top."""
     ranked = sorted(lines.items(), key=lambda item: item[1].accuracy)
     edge = lines["constant"].accuracy - _SHOWN_BELOW
@@ -225,7 +225,7 @@ def summary(lines: Mapping[str, Line]) -> str:
     return _svg(canvas)
 
 
-_DRAWN: dict[FigureKind, Callable[[Figure, Outcome], str]] = {
+_DRAWN: dict[FigureKind, Callable[[Figure, StudyOutcome], str]] = {
     FigureKind.CURVES: _curves,
     FigureKind.EARLY: _early,
     FigureKind.RATES: _only_rates,

@@ -9,7 +9,7 @@ from grader.core.recipe import Frozen, steps_per_epoch
 from grader.core.runs import SeedRun
 from grader.core.statistics import Difference, paired_difference, probability_of_equal_means, score
 from grader.core.verdict import Verdict
-from grader.experiments.runner import Outcome, Trial
+from grader.experiments.runner import StudyOutcome, Trial
 from grader.experiments.spec import Answer, AnswerKind
 
 #: Shares of the constant rate's final accuracy; how soon they are reached is the speed of convergence.
@@ -26,7 +26,7 @@ class Reached(Frozen):
     seeds: int
 
 
-class Line(Frozen):
+class VariantLine(Frozen):
     """One variant in the table of a study."""
 
     name: str
@@ -42,8 +42,12 @@ class Line(Frozen):
     reached: tuple[Reached, ...]
     recipe: str
 
+    def named(self, name: str) -> "VariantLine":
+        """The same under another name."""
+        return VariantLine.model_construct(**{**dict(self), "name": name})
 
-def targets(outcome: Outcome) -> tuple[float, ...]:
+
+def targets(outcome: StudyOutcome) -> tuple[float, ...]:
     """The accuracies whose epochs are counted, rounded to whole percent."""
     final = mean(outcome.constant.accuracies)
     return tuple(math.floor(100 * share * final) / 100 for share in _SHARES)
@@ -56,12 +60,12 @@ def reached(runs: Sequence[SeedRun], accuracy: float) -> Reached:
     return Reached(accuracy=accuracy, epoch=mean(found) if found else None, seeds=len(found))
 
 
-def line(name: str, trial: Trial, outcome: Outcome) -> Line:
+def line(name: str, trial: Trial, outcome: StudyOutcome) -> VariantLine:
     """A variant's numbers."""
     average, error = score(trial.accuracies)
     losses = [run.epochs[-1].train_loss for run in trial.runs]
     finite = [loss for loss in losses if loss is not None]
-    return Line(
+    return VariantLine(
         name=name,
         schedule=trial.variant.schedule,
         optimizer=trial.recipe.optimizer.value,
@@ -77,7 +81,7 @@ def line(name: str, trial: Trial, outcome: Outcome) -> Line:
     )
 
 
-def table(outcome: Outcome) -> list[Line]:
+def table(outcome: StudyOutcome) -> list[VariantLine]:
     """All variants, then all points of all sweeps."""
     named = list(outcome.variants.items())
     named += [(trial.variant.name, trial) for sweep in outcome.sweeps.values() for trial in sweep.values()]
@@ -102,12 +106,12 @@ def percent(trial: Trial) -> str:
     return f"{100 * average:.2f}{f' ± {100 * error:.2f}' if error is not None else ''} %"
 
 
-def answer(wanted: Answer, outcome: Outcome) -> str:
+def answer(wanted: Answer, outcome: StudyOutcome) -> str:
     """The sentences for one answer of a study."""
     return _ANSWERS[wanted.kind](wanted, outcome)
 
 
-def _setup(wanted: Answer, outcome: Outcome) -> str:
+def _setup(wanted: Answer, outcome: StudyOutcome) -> str:
     setup, facts, task = outcome.study.setup, outcome.facts, outcome.task
     weights = sum(math.prod(p.shape) for p in facts.parameters)
     momentum = f" with momentum {setup.momentum:g}" if setup.optimizer.value == "SGD" else ""
@@ -120,7 +124,7 @@ def _setup(wanted: Answer, outcome: Outcome) -> str:
     )
 
 
-def _tuning(wanted: Answer, outcome: Outcome) -> str:
+def _tuning(wanted: Answer, outcome: StudyOutcome) -> str:
     tried = "; ".join(f"{t.lr:g}: {percent(t)}" for t in outcome.tuning)
     rates = [t.lr for t in outcome.tuning]
     edge = " It lies at the edge of the grid: a wider one might find better." if _at_edge(outcome.tuned, rates) else ""
@@ -131,7 +135,7 @@ def _at_edge(best: float, rates: Sequence[float]) -> bool:
     return len(rates) > 1 and best in (min(rates), max(rates))
 
 
-def _final(wanted: Answer, outcome: Outcome) -> str:
+def _final(wanted: Answer, outcome: StudyOutcome) -> str:
     trial = outcome.variants[wanted.a]
     found = line(wanted.a, trial, outcome)
     loss = "not finite" if found.train_loss is None else f"{found.train_loss:.3f}"
@@ -142,7 +146,7 @@ def _final(wanted: Answer, outcome: Outcome) -> str:
     )
 
 
-def _rates(wanted: Answer, outcome: Outcome) -> str:
+def _rates(wanted: Answer, outcome: StudyOutcome) -> str:
     recipe, run = outcome.variants[wanted.a].recipe, outcome.variants[wanted.a].runs[0]
     rates = list(recipe.groups[0].lr.expand())
     top = rates.index(max(rates))
@@ -153,7 +157,7 @@ def _rates(wanted: Answer, outcome: Outcome) -> str:
     )
 
 
-def _difference(wanted: Answer, outcome: Outcome) -> str:
+def _difference(wanted: Answer, outcome: StudyOutcome) -> str:
     a, b = outcome.variants[wanted.a], outcome.variants[wanted.b]
     found = paired_difference(a.accuracies, b.accuracies)
     said = f"{quoted(wanted.a)} {percent(a)}, {quoted(wanted.b)} {percent(b)}: {interval(found)}. "
@@ -166,7 +170,7 @@ def _difference(wanted: Answer, outcome: Outcome) -> str:
     return said + f"{quoted(wanted.a if found.mean > 0 else wanted.b)} is better here."
 
 
-def _speed(wanted: Answer, outcome: Outcome) -> str:
+def _speed(wanted: Answer, outcome: StudyOutcome) -> str:
     parts = []
     for target in targets(outcome):
         times = []
@@ -184,7 +188,7 @@ def _start(run: SeedRun) -> list[float]:
     return [math.inf if loss is None else loss for record in run.epochs[:_EARLY] for loss in record.parts]
 
 
-def _early(wanted: Answer, outcome: Outcome) -> str:
+def _early(wanted: Answer, outcome: StudyOutcome) -> str:
     chance = math.log(outcome.facts.classes)
     said, means = [], {}
     for name in (wanted.a, wanted.b):
@@ -209,7 +213,7 @@ def _early(wanted: Answer, outcome: Outcome) -> str:
     return text + f"Difference of the means {gap}: {quoted(lower)} starts with the lower loss."
 
 
-def _restarts(wanted: Answer, outcome: Outcome) -> str:
+def _restarts(wanted: Answer, outcome: StudyOutcome) -> str:
     trial = outcome.variants[wanted.a]
     rates = list(trial.recipe.groups[0].lr.expand())
     jumps = [n for n, (x, y) in enumerate(pairwise(rates), 1) if y > 1.5 * x]
@@ -233,7 +237,7 @@ def _restarts(wanted: Answer, outcome: Outcome) -> str:
     )
 
 
-def _sensitivity(wanted: Answer, outcome: Outcome) -> str:
+def _sensitivity(wanted: Answer, outcome: StudyOutcome) -> str:
     trials = outcome.sweeps[wanted.sweep]
     ranked = sorted(trials.items(), key=lambda item: mean(item[1].accuracies))
     (worst_at, worst), (best_at, best) = ranked[0], ranked[-1]
@@ -251,12 +255,12 @@ def _sensitivity(wanted: Answer, outcome: Outcome) -> str:
     return said + f"That is more than chance (one-way analysis of variance, {shown})."
 
 
-def _at(values: Sequence[str], wanted: Answer, outcome: Outcome) -> str:
+def _at(values: Sequence[str], wanted: Answer, outcome: StudyOutcome) -> str:
     sweep = next(s for s in outcome.study.sweep if s.name == wanted.sweep)
     return ", ".join(f"{axis.label} {value}" for axis, value in zip(sweep.axis, values, strict=True))
 
 
-def _axes(wanted: Answer, outcome: Outcome) -> str:
+def _axes(wanted: Answer, outcome: StudyOutcome) -> str:
     sweep = next(s for s in outcome.study.sweep if s.name == wanted.sweep)
     trials = outcome.sweeps[wanted.sweep]
     parts = []
@@ -274,7 +278,7 @@ def quoted(name: str) -> str:
     return f"“{name}”"
 
 
-_ANSWERS: dict[AnswerKind, Callable[[Answer, Outcome], str]] = {
+_ANSWERS: dict[AnswerKind, Callable[[Answer, StudyOutcome], str]] = {
     AnswerKind.SETUP: _setup,
     AnswerKind.TUNING: _tuning,
     AnswerKind.FINAL: _final,

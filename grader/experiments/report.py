@@ -13,8 +13,8 @@ from grader.core.runs import EpochRecord
 from grader.core.statistics import Difference
 from grader.core.templating import environment
 from grader.experiments import figures
-from grader.experiments.findings import Line, answer, interval, line, quoted, table, targets
-from grader.experiments.runner import Outcome, Trial
+from grader.experiments.findings import VariantLine, answer, interval, line, quoted, table, targets
+from grader.experiments.runner import StudyOutcome, Trial
 from grader.experiments.spec import FigureKind
 from grader.leaderboard.models import now
 
@@ -47,34 +47,33 @@ class StudyResults(Frozen):
     device: str
     torch: str
     tuned_lr: float
-    tuning: tuple[Line, ...]
-    lines: tuple[Line, ...]
+    tuning: tuple[VariantLine, ...]
+    lines: tuple[VariantLine, ...]
     curves: tuple[Curve, ...]
 
 
-def write(outcomes: Sequence[Outcome], folder: Path, command: str) -> Path:
+def write(outcomes: Sequence[StudyOutcome], folder: Path, command: str) -> Path:
     """Everything about one study, or about several with a summary; the path of `report.html`.
 
     Raises SetupError where a file cannot be written.
     """
     several = len(outcomes) > 1
     sections = [_section(outcome, folder / outcome.study.name if several else folder) for outcome in outcomes]
-    first = outcomes[0]
+    first, made = outcomes[0], outcomes[0].environment
     summary = _summary(outcomes, folder) if several else None
     title = "Learning-rate schedules" if several else first.study.title
     template = environment(Path(__file__).parent / "templates").get_template("study.html")
     page = template.render(
         title=f"{title} on {first.task.name}",
         setting=f"{first.task.description}. {len(first.task.seeds)} seeds per schedule, "
-        f"{first.study.setup.epochs} epochs, trained on {first.trainer.device}.",
+        f"{first.study.setup.epochs} epochs, trained on {made.device}.",
         seeds=len(first.task.seeds),
         studies=sections,
         summary=summary,
-        made=f"{command} — {now()}, torch {first.trainer.torch}, torchvision {first.trainer.torchvision}, trainer "
-        f"{first.trainer.version}, device {first.trainer.device}. Accuracies are of the held-out images after the "
-        "last epoch. Intervals are Student's t over the seeds' paired differences: they cover the choice of seeds, not "
-        "that of the held-out images, on which the constant rate was also tuned, which favours it. The numbers lie in "
-        "this page's folder as CSV and JSON.",
+        made=f"{command} — {now()}, torch {made.torch}, torchvision {made.torchvision}, trainer {made.trainer[:12]}, "
+        f"device {made.device}. Accuracies are of the held-out images after the last epoch. Intervals are Student's t "
+        "over the seeds' paired differences: they cover the choice of seeds, not that of the held-out images, on which "
+        "the constant rate was also tuned, which favours it. The numbers lie in this page's folder as CSV and JSON.",
     )
     path = folder / "report.html"
     write_atomically(path, page)
@@ -87,7 +86,7 @@ def _picture(svg: str, path: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
-def _section(outcome: Outcome, folder: Path) -> dict[str, Any]:
+def _section(outcome: StudyOutcome, folder: Path) -> dict[str, Any]:
     study = outcome.study
     numbers = {figure.name: number for number, figure in enumerate(study.figure, 1)}
     drawn = [
@@ -125,15 +124,15 @@ def _section(outcome: Outcome, folder: Path) -> dict[str, Any]:
     }
 
 
-def _all(outcome: Outcome) -> dict[str, Trial]:
+def _all(outcome: StudyOutcome) -> dict[str, Trial]:
     """Every trial by a name of its own: the grid, the variants, the sweeps."""
     trials = {trial.variant.name: trial for trial in outcome.tuning} | outcome.variants
     return trials | {t.variant.name: t for sweep in outcome.sweeps.values() for t in sweep.values()}
 
 
-def summarized(outcomes: Sequence[Outcome]) -> dict[str, Line]:
+def summarized(outcomes: Sequence[StudyOutcome]) -> dict[str, VariantLine]:
     """All named variants of several studies; what is the same training stands once, under its first name."""
-    lines: dict[str, Line] = {}
+    lines: dict[str, VariantLine] = {}
     known: set[str] = set()
     for outcome in outcomes:
         for name, trial in outcome.variants.items():
@@ -144,9 +143,9 @@ def summarized(outcomes: Sequence[Outcome]) -> dict[str, Line]:
     return dict(sorted(lines.items(), key=lambda item: -item[1].accuracy))
 
 
-def _summary(outcomes: Sequence[Outcome], folder: Path) -> dict[str, Any]:
+def _summary(outcomes: Sequence[StudyOutcome], folder: Path) -> dict[str, Any]:
     lines = summarized(outcomes)
-    named = [found.model_copy(update={"name": name}) for name, found in lines.items()]
+    named = [found.named(name) for name, found in lines.items()]
     write_atomically(folder / "summary.csv", _table_csv(named))
     better = [f"{quoted(found.name)} {interval(found.difference)}" for found in named if _apart(found.difference, 1)]
     worse = [f"{quoted(found.name)} {interval(found.difference)}" for found in named if _apart(found.difference, -1)]
@@ -187,7 +186,7 @@ def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return written.getvalue()
 
 
-def _table_csv(lines: Sequence[Line]) -> str:
+def _table_csv(lines: Sequence[VariantLine]) -> str:
     goals = [f"epochs_to_{r.accuracy:.2f}" for r in lines[0].reached]
     header = ["name", "schedule", "optimizer", "lr", "accuracy", "standard_error", "spread", "train_loss", "diverged"]
     header += ["difference", "difference_low", "difference_high", *goals, "recipe"]
@@ -204,7 +203,7 @@ def _table_csv(lines: Sequence[Line]) -> str:
     return _csv(header, rows)
 
 
-def _curves_csv(outcome: Outcome) -> str:
+def _curves_csv(outcome: StudyOutcome) -> str:
     rows = [
         (name, run.seed, record.epoch, record.train_loss, record.accuracy, record.lr)
         for name, trial in _all(outcome).items()
@@ -214,7 +213,7 @@ def _curves_csv(outcome: Outcome) -> str:
     return _csv(["name", "seed", "epoch", "train_loss", "accuracy", "lr"], rows)
 
 
-def _rates_csv(outcome: Outcome) -> str:
+def _rates_csv(outcome: StudyOutcome) -> str:
     """One row per variant: the rate in the last step of every epoch."""
     trials = _all(outcome)
     epochs = range(1, max(t.recipe.epochs for t in trials.values()) + 1)
@@ -222,7 +221,7 @@ def _rates_csv(outcome: Outcome) -> str:
     return _csv(["name", *(f"epoch_{epoch}" for epoch in epochs)], rows)
 
 
-def _results(outcome: Outcome, lines: Sequence[Line]) -> StudyResults:
+def _results(outcome: StudyOutcome, lines: Sequence[VariantLine]) -> StudyResults:
     curves = tuple(
         Curve(name=name, seed=run.seed, verdict=run.verdict.value, epochs=run.epochs)
         for name, trial in _all(outcome).items()
@@ -232,8 +231,8 @@ def _results(outcome: Outcome, lines: Sequence[Line]) -> StudyResults:
         study=outcome.study.name,
         task=outcome.task.name,
         seeds=outcome.task.seeds,
-        device=outcome.trainer.device,
-        torch=outcome.trainer.torch,
+        device=outcome.environment.device,
+        torch=outcome.environment.torch,
         tuned_lr=outcome.tuned,
         tuning=tuple(line(t.variant.name, t, outcome) for t in outcome.tuning),
         lines=tuple(lines),

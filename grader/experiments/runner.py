@@ -3,17 +3,17 @@
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol
 
-from grader.core.environment import TrainerInfo
+from grader.core.environment import Environment
 from grader.core.errors import TaskError, UsageError
 from grader.core.recipe import Recipe, steps_per_epoch
 from grader.core.runs import SeedRun
 from grader.core.task import Task, TaskFacts
 from grader.experiments.spec import Setup, Study, Variant
-from grader.experiments.trials import Progress, train_all
-from grader.grading.cache import Store
+from grader.experiments.trials import EpochListener, train_all
+from grader.grading.cache import Cache
+from grader.grading.config import RunConfig
 from grader.sandbox.base import Sandbox
 from grader.sandbox.compile import compile_submission
 from grader.sandbox.factory import for_own_code
@@ -38,13 +38,13 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StudyOutcome:
     """A study with all that was measured."""
 
     study: Study
     task: Task
     facts: TaskFacts
-    trainer: TrainerInfo
+    environment: Environment
     tuned: float
     tuning: tuple[Trial, ...]
     variants: dict[str, Trial]
@@ -56,42 +56,40 @@ class Outcome:
         return self.variants["constant"]
 
 
-class Watcher(Progress, Protocol):
+class Watcher(EpochListener, Protocol):
     """Told what a run of studies does."""
 
     def planned(self, study: Study, what: str, trainings: int) -> None:
         """A part of a study begins: so many trainings, known ones included."""
 
 
-def run_studies(
-    studies: Sequence[Study], task: Task, device: str, jobs: int, results: Path, watcher: Watcher
-) -> Iterable[Outcome]:
+def run_studies(studies: Sequence[Study], config: RunConfig, watcher: Watcher) -> Iterable[StudyOutcome]:
     """The outcome of each study, as soon as it is there. Raises GraderError."""
-    chosen = choose_device(device)
-    workers = jobs or default_workers(chosen)
+    task = config.task
+    chosen = choose_device(config.device)
     with contextlib.ExitStack() as stack:
-        trainers = TrainerPool(task, chosen, workers)
+        trainers = TrainerPool(task, chosen, config.jobs or default_workers(chosen))
         stack.callback(trainers.close)
         trainers.start()
         sandbox = for_own_code()
         stack.callback(sandbox.close)
         sandbox.open(lambda _: None)
-        facts, trainer = trainers.facts()
-        store = Store(results / task.name, task, facts, trainer)
-        compiler = _Compiler(sandbox, store, task, facts)
+        facts, environment = trainers.facts()
+        cache = Cache(config.folder, task, facts, environment)
+        compiler = _VariantCompiler(sandbox, cache, task, facts)
 
         def train(study: Study, what: str, recipes: dict[str, Recipe]) -> dict[str, tuple[SeedRun, ...]]:
             watcher.planned(study, what, len(recipes) * len(task.seeds))
-            return train_all(recipes, task, store, trainers, workers, watcher)
+            return train_all(recipes, task, cache, trainers, watcher)
 
         for study in studies:
-            yield _run(study, compiler, train, trainer)
+            yield _run(study, compiler, train, environment)
 
 
 Train = Callable[[Study, str, dict[str, Recipe]], dict[str, tuple[SeedRun, ...]]]
 
 
-def _run(study: Study, compiler: "_Compiler", train: Train, trainer: TrainerInfo) -> Outcome:
+def _run(study: Study, compiler: "_VariantCompiler", train: Train, environment: Environment) -> StudyOutcome:
     grid = [
         Variant(name=f"{study.tuning.schedule}, rate {lr:g}", schedule=study.tuning.schedule, lr=lr)
         for lr in study.tuning.lr
@@ -100,11 +98,11 @@ def _run(study: Study, compiler: "_Compiler", train: Train, trainer: TrainerInfo
     best = max(tuning, key=lambda t: sum(t.accuracies))
     points = [point for sweep in study.sweep for _, point in sweep.points()]
     trials = iter(_trials(study, "variants", [*study.variant, *points], best.lr, compiler, train))
-    return Outcome(
+    return StudyOutcome(
         study=study,
         task=compiler.task,
         facts=compiler.facts,
-        trainer=trainer,
+        environment=environment,
         tuned=best.lr,
         tuning=tuple(tuning),
         variants={variant.name: next(trials) for variant in study.variant},
@@ -113,7 +111,7 @@ def _run(study: Study, compiler: "_Compiler", train: Train, trainer: TrainerInfo
 
 
 def _trials(
-    study: Study, what: str, variants: Sequence[Variant], tuned: float, compiler: "_Compiler", train: Train
+    study: Study, what: str, variants: Sequence[Variant], tuned: float, compiler: "_VariantCompiler", train: Train
 ) -> list[Trial]:
     rates = [v.lr if v.lr is not None else v.rate * tuned for v in variants]
     recipes = {v.name: compiler.recipe(v, study.setup, lr) for v, lr in zip(variants, rates, strict=True)}
@@ -145,21 +143,21 @@ class CONFIG:
 """
 
 
-class _Compiler:
+class _VariantCompiler:
     """Variants to recipes, by the very way that submissions go."""
 
-    def __init__(self, sandbox: Sandbox, store: Store, task: Task, facts: TaskFacts) -> None:
+    def __init__(self, sandbox: Sandbox, cache: Cache, task: Task, facts: TaskFacts) -> None:
         self.task, self.facts = task, facts
-        self._sandbox, self._store = sandbox, store
+        self._sandbox, self._cache = sandbox, cache
         self._references = {entry.submission.id: entry.submission for entry in references_for(None, facts)}
 
     def recipe(self, variant: Variant, setup: Setup, lr: float) -> Recipe:
         """Raises UsageError for an unknown schedule or wrong arguments."""
         submission = self._submission(variant, setup, lr)
-        compiled = self._store.compiled(submission, self._sandbox.version)
+        compiled = self._cache.compiled(submission, self._sandbox.version)
         if compiled is None:
             compiled = compile_submission(submission, self._sandbox, self.task, self.facts)
-            self._store.keep_compiled(submission, self._sandbox.version, compiled)
+            self._cache.keep_compiled(submission, self._sandbox.version, compiled)
         if compiled.recipe is None:
             if compiled.violations:
                 raise UsageError(f"variant {variant.name!r}: {'; '.join(map(str, compiled.violations))}")

@@ -149,6 +149,16 @@ class Study(Frozen):
     figure: tuple[Figure, ...] = ()
     step: tuple[Step, ...] = ()
 
+    def with_epochs(self, epochs: int) -> "Study":
+        """The same with trainings of that length."""
+        setup = Setup(
+            optimizer=self.setup.optimizer,
+            momentum=self.setup.momentum,
+            batch_size=self.setup.batch_size,
+            epochs=epochs,
+        )
+        return Study.model_validate({**dict(self), "setup": setup})
+
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:
         variants, sweeps = {v.name for v in self.variant}, {s.name: s for s in self.sweep}

@@ -1,4 +1,4 @@
-"""Trainings of named recipes with all seeds, from the store where they are known."""
+"""Trainings of named recipes with all seeds, from the cache where they are known."""
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,11 +8,11 @@ from grader.core.recipe import Recipe
 from grader.core.runs import EpochRecord, SeedRun
 from grader.core.task import Task
 from grader.core.verdict import RejectedError
-from grader.grading.cache import Store
+from grader.grading.cache import Cache
 from grader.training.pool import Trainers
 
 
-class Progress(Protocol):
+class EpochListener(Protocol):
     """Told of every epoch, from several threads."""
 
     def __call__(self, name: str, seed: int, record: EpochRecord, epochs: int) -> None: ...
@@ -21,10 +21,9 @@ class Progress(Protocol):
 def train_all(
     recipes: Mapping[str, Recipe],
     task: Task,
-    store: Store,
+    cache: Cache,
     trainers: Trainers,
-    workers: int,
-    progress: Progress,
+    progress: EpochListener,
 ) -> dict[str, tuple[SeedRun, ...]]:
     """Each recipe's trainings, in the order of the task's seeds; equal recipes are trained once.
 
@@ -33,18 +32,18 @@ def train_all(
     """
 
     def train(name: str, recipe: Recipe, seed: int) -> SeedRun:
-        run = store.run(recipe, seed, task.time_limit_s)
+        run = cache.run(recipe, seed, task.time_limit_s)
         if run is None:
             run = trainers.train(
                 recipe, seed, task.time_limit_s, lambda record: progress(name, seed, record, recipe.epochs)
             )
             if run.violations:
                 raise RejectedError(run.violations)
-            store.keep_run(recipe, run)
+            cache.keep_run(recipe, run)
         return run
 
     under_way: dict[tuple[str, int], Future[SeedRun]] = {}
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(trainers.workers) as pool:
         try:
             for name, recipe in recipes.items():
                 for seed in task.seeds:

@@ -8,17 +8,17 @@ from grader.core.recipe import ParameterGroup, Recipe, Series
 _FAR = 4.0  # a quadratic decay begins at three times its mean
 
 
-def constant_of(recipe: Recipe, base_rates: Sequence[float]) -> Recipe:
+def baseline_of(recipe: Recipe, base_rates: Sequence[float]) -> Recipe:
     """`recipe` at the constant learning rates that its optimizer was made with; all else is the same.
 
     `base_rates` (one per group) are the submission's word, and a bad one would make any schedule shine. So a rate is
     brought into the schedule's own range, and to at most `_FAR` times its mean or at least one `_FAR`-th: a rate that
     is used in one step only is no yardstick. Other settings that move, such as a momentum, stay where they begin. A
-    constant schedule is its own constant.
+    constant schedule is its own baseline.
     """
     if len(base_rates) != len(recipe.groups):
         base_rates = [group.lr.values[0] for group in recipe.groups]
-    groups = tuple(_still(group, rate) for group, rate in zip(recipe.groups, base_rates, strict=True))
+    groups = tuple(_constant(group, rate) for group, rate in zip(recipe.groups, base_rates, strict=True))
     return Recipe(
         optimizer=recipe.optimizer,
         groups=groups,
@@ -29,7 +29,7 @@ def constant_of(recipe: Recipe, base_rates: Sequence[float]) -> Recipe:
     )
 
 
-def _still(group: ParameterGroup, base: float) -> ParameterGroup:
+def _constant(group: ParameterGroup, base: float) -> ParameterGroup:
     mean = math.fsum(v * n for v, n in zip(group.lr.values, group.lr.counts, strict=True)) / group.lr.steps
     lowest, highest = max(min(group.lr.values), mean / _FAR), min(max(group.lr.values), mean * _FAR)
     rate = min(max(base, lowest), highest) if not group.lr.constant else group.lr.values[0]

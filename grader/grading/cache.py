@@ -1,7 +1,7 @@
 """Finished work, kept so that it is never done twice: compilations and trainings by complete keys.
 
-A key is the hash of everything that decides the outcome. What cannot be read back (an older
-version's file, a damaged one) is kept aside and made again.
+A key is the hash of everything that decides the outcome. What cannot be parsed (a damaged file) is kept aside and made
+again; what cannot be read for another reason (no descriptor left, a failing disk) is an error, never damage.
 """
 
 import contextlib
@@ -11,37 +11,46 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from grader.core.environment import LIBRARIES, TrainerInfo
+from grader.core.environment import Environment
+from grader.core.errors import SetupError
 from grader.core.files import write_atomically
 from grader.core.recipe import Frozen, Recipe, canonical
 from grader.core.runs import SeedRun
+from grader.core.source_hash import source_hash
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
 from grader.sandbox.compiled import Compiled
 from grader.submissions.loader import Submission
 
+#: The modules of grader that a submission goes through on its way to a recipe.
+_COMPILER = ("core", "submissions", "sandbox")
 F = TypeVar("F", bound=Frozen)
 
 
-class Store:
+class Cache:
     """Results of one task in `folder`."""
 
-    def __init__(self, folder: Path, task: Task, facts: TaskFacts, trainer: TrainerInfo) -> None:
+    def __init__(self, folder: Path, task: Task, facts: TaskFacts, environment: Environment) -> None:
         self.folder = folder
         self._damaged: list[Path] = []
-        self._task, self._facts, self._trainer = task, facts, trainer
+        self._task, self._facts, self._environment = task, facts, environment
 
     def damaged(self) -> list[Path]:
-        """Files that could not be read since the last call, under the names that they are kept by."""
+        """Files that could not be parsed since the last call, under the names that they are kept by."""
         found, self._damaged = self._damaged, []
         return found
 
     def _read(self, path: Path, kind: type[F]) -> F | None:
+        """What is stored at `path`; None where nothing is, or nothing that can be parsed. Raises SetupError."""
         try:
-            return kind.model_validate_json(path.read_bytes())
+            data = path.read_bytes()
         except FileNotFoundError:
             return None
-        except (OSError, ValidationError):
+        except OSError as error:
+            raise SetupError(f"{path} cannot be read: {error.strerror}: mend this, then run again") from error
+        try:
+            return kind.model_validate_json(data)
+        except ValidationError:
             aside = path.with_name(f"{path.name}.damaged")
             with contextlib.suppress(OSError):
                 path.replace(aside)
@@ -61,22 +70,19 @@ class Store:
                 "task": self._task.training_key,
                 "data": self._facts.data_hash,
                 "model": self._facts.model_hash,
-                "trainer": self._trainer.version,
-                "libraries": [self._trainer.torch, self._trainer.torchvision, *LIBRARIES],
-                "device": self._trainer.device,
+                **self._environment.deciding,
             },
         )
 
     def run(self, recipe: Recipe, seed: int, budget_s: float) -> SeedRun | None:
-        """The stored training; a timeout counts only where no more time is on offer now."""
+        """The stored training; a timeout counts only where no more time is on offer now. Raises SetupError."""
         found = self._read(self._run_path(recipe, seed), SeedRun)
-        if found is not None and found.verdict is Verdict.TIMEOUT and found.seconds < 0.95 * budget_s:
-            return None
-        return found
+        return found if found is not None and answers(found, budget_s) else None
 
     def keep_run(self, recipe: Recipe, run: SeedRun) -> None:
-        """Store a finished training."""
-        write_atomically(self._run_path(recipe, run.seed), run.model_dump_json())
+        """Store a finished training; not one that failed on our side, nor a timeout that the machine may have made."""
+        if run.verdict.ranked or (run.verdict is Verdict.TIMEOUT and run.certain):
+            write_atomically(self._run_path(recipe, run.seed), run.model_dump_json())
 
     def _compiled_path(self, submission: Submission, sandbox: str) -> Path:
         return self._path(
@@ -91,13 +97,12 @@ class Store:
                 "n_train": self._facts.n_train,
                 "image": self._facts.image,
                 "parameters": [p.model_dump(mode="json") for p in self._facts.parameters],
-                "probe": probe_hash(),
-                "libraries": [self._trainer.torch, self._trainer.torchvision, *LIBRARIES],
+                "compiler": source_hash(*_COMPILER),
             },
         )
 
     def compiled(self, submission: Submission, sandbox: str) -> Compiled | None:
-        """The stored compilation by that sandbox."""
+        """The stored compilation by that sandbox. Raises SetupError."""
         return self._read(self._compiled_path(submission, sandbox), Compiled)
 
     def keep_compiled(self, submission: Submission, sandbox: str, compiled: Compiled) -> None:
@@ -106,8 +111,6 @@ class Store:
             write_atomically(self._compiled_path(submission, sandbox), compiled.model_dump_json())
 
 
-def probe_hash() -> str:
-    """SHA-256 of the code that compiles and checks: a change of rules compiles everybody again."""
-    package = Path(__file__).parents[1]
-    sources = [*sorted((package / "sandbox").rglob("*.py")), package / "core/recipe.py"]
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
+def answers(run: SeedRun, budget_s: float) -> bool:
+    """Whether a training is the answer for whoever has `budget_s` seconds: a timeout is for no more than it had."""
+    return run.verdict is not Verdict.TIMEOUT or (run.limit_s or 0.0) >= budget_s

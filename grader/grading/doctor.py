@@ -12,13 +12,13 @@ from pathlib import Path
 
 from grader.core.errors import GraderError, SetupError
 from grader.core.files import check_writable
-from grader.core.task import Limits, Task, TaskFacts, load
+from grader.core.task import SandboxLimits, Task, TaskFacts, load
 from grader.leaderboard.storage import read
 from grader.sandbox import docker, sandlock
-from grader.sandbox.base import Ending, Outcome, Sandbox, SandboxName, job_of, limits_of
+from grader.sandbox.base import Ending, Outcome, Sandbox, SandboxChoice, SandboxName, job_of, limits_of
 from grader.sandbox.factory import choose
 from grader.submissions.loader import Submission
-from grader.training.pool import TrainerPool, choose_device, count_gpus, default_workers
+from grader.training.pool import DeviceChoice, TrainerPool, choose_device, count_gpus, default_workers
 
 _GB = 1 << 30
 _IMAGE_GB = 8  # what building the sandbox image may take
@@ -116,7 +116,7 @@ def _sandbox(name: SandboxName, unusable: Callable[[], str | None], beside: Path
         what = "an engine answers; the image is not built yet, so nothing was tried"
         return Finding(f"sandbox {name}", State.NOTE, what, "the first grader run builds it, which takes minutes")
     try:
-        sandbox = choose(name)
+        sandbox = choose(SandboxChoice(name))
         with closing(sandbox):
             sandbox.open(lambda _: None)
             wrong = _tried(sandbox, beside)
@@ -133,7 +133,7 @@ def _sandbox(name: SandboxName, unusable: Callable[[], str | None], beside: Path
 
 def _tried(sandbox: Sandbox, beside: Path | None = None) -> list[str]:
     """What student code could do in the sandbox that it must not."""
-    task = load("digits").model_copy(update={"sandbox": Limits(seconds=2, output_kb=256)})
+    task = load("digits").with_limits(SandboxLimits(seconds=2, output_kb=256))
 
     def run(code: str) -> Outcome:
         files = {"scheduler.py": code.encode(), "config.py": b"import scheduler\n"}
@@ -162,7 +162,7 @@ def _tried(sandbox: Sandbox, beside: Path | None = None) -> list[str]:
 
 
 def _gpu() -> Finding:
-    device, count = choose_device("auto"), count_gpus()
+    device, count = choose_device(DeviceChoice.AUTO), count_gpus()
     if device == "cuda":
         return Finding("GPU", State.OK, f"{count} that torch can use; {default_workers(device)} training(s) at a time")
     what = f"none that torch can use: trainings run on the CPU, {default_workers('cpu')} at a time"
@@ -173,17 +173,19 @@ def _gpu() -> Finding:
 
 def _training(task: Task) -> Finding:
     name = f"task {task.name}"
-    with closing(TrainerPool(task, choose_device("auto"), 1)) as trainers:
+    with closing(TrainerPool(task, choose_device(DeviceChoice.AUTO), 1)) as trainers:
         try:
-            facts, trainer = trainers.facts()
+            facts, environment = trainers.facts()
         except GraderError as error:
             return Finding(name, State.FAILED, str(error), "correct the task file, its model or its data")
-    what = f"{facts.n_train} + {facts.n_test} images, {len(facts.parameters)} parameters, trains on {trainer.device}"
-    return Finding(name, State.OK, f"{what} (torch {trainer.torch}, torchvision {trainer.torchvision})")
+    what = (
+        f"{facts.n_train} + {facts.n_test} images, {len(facts.parameters)} parameters, trains on {environment.device}"
+    )
+    return Finding(name, State.OK, f"{what} (torch {environment.torch}, torchvision {environment.torchvision})")
 
 
 def _memory() -> Finding:
-    workers = default_workers(choose_device("auto"))
+    workers = default_workers(choose_device(DeviceChoice.AUTO))
     wanted = workers * (_TRAINER_GB + load("digits").sandbox.memory_mb / 1024)
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / _GB

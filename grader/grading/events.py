@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from grader.core.runs import EpochRecord, SeedRun
-from grader.leaderboard.models import Row
+from grader.leaderboard.models import GradedRow
 from grader.sandbox.compiled import Compiled
 from grader.submissions.entry import Entry
 
@@ -46,7 +46,7 @@ class SubmissionGraded:
     """A submission was graded, and its row is on the board."""
 
     entry: Entry
-    row: Row
+    row: GradedRow
 
 
 @dataclass(frozen=True)

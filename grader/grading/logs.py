@@ -1,14 +1,17 @@
 """The log of one submission: all that is known of its grading, for the instructor."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from filelock import FileLock
+
+from grader.core.environment import Environment
 from grader.core.files import write_atomically
 from grader.core.kind import Kind
 from grader.core.recipe import Frozen
 from grader.core.runs import SeedRun
-from grader.leaderboard.models import Row
+from grader.leaderboard.models import GradedRow
 from grader.sandbox.compiled import Compiled
 
 F = TypeVar("F", bound=Frozen)
@@ -17,25 +20,26 @@ F = TypeVar("F", bound=Frozen)
 class Log(Frozen):
     """`log.json`: the row, what the sandbox said (with the recipe and captured output), every training's curves."""
 
-    row: Row
+    row: GradedRow
+    environment: Environment | None = None  # what graded
     task: str = ""  # SHA-256 of what the board's scores have in common: `grader.leaderboard.ranking.identity`
     compiled: Compiled
     runs: tuple[SeedRun, ...]
-    constants: tuple[SeedRun, ...] = ()  # the same configuration at its constant rate
+    baselines: tuple[SeedRun, ...] = ()  # the same configuration at its constant rate
 
 
-class Final(Frozen):
+class PrivateScore(Frozen):
     """What one training reached on the images that the board does not show."""
 
     seed: int
     accuracy: float
-    constant: float | None
+    baseline: float | None
 
 
-class Finals(Frozen):
+class PrivateScores(Frozen):
     """The withheld scores of everything a student handed in, by the hash of the files."""
 
-    gradings: dict[str, tuple[Final, ...]]
+    gradings: dict[str, tuple[PrivateScore, ...]]
 
 
 def folder_of(results: Path, kind: Kind, identity: str) -> Path:
@@ -43,51 +47,50 @@ def folder_of(results: Path, kind: Kind, identity: str) -> Path:
     return results / "submissions" / kind.value / identity
 
 
-def write_log(
-    results: Path, row: Row, compiled: Compiled, runs: Iterable[SeedRun], constants: Mapping[int, SeedRun], task: str
-) -> Path:
-    """Write `log.json` for machines and `log.txt` for people; the folder they lie in."""
-    folder = folder_of(results, row.kind, row.id)
-    order = [score.seed for score in row.seeds]
-    runs = sorted(runs, key=lambda run: order.index(run.seed))
-    still = (constants[seed] for seed in order if seed in constants)
-    log = Log(
-        row=row,
-        task=task,
-        compiled=compiled,
-        runs=tuple(run.model_copy(update={"final": None}) for run in runs),
-        constants=tuple(run.model_copy(update={"final": None}) for run in still),
+def write_log(results: Path, log: Log) -> None:
+    """Write `log.json` for machines and `log.txt` for people, without what is withheld, which goes to its own file."""
+    folder = folder_of(results, log.row.kind, log.row.id)
+    public = Log(
+        row=log.row,
+        environment=log.environment,
+        task=log.task,
+        compiled=log.compiled,
+        runs=tuple(run.without_private_score for run in log.runs),
+        baselines=tuple(run.without_private_score for run in log.baselines),
     )
-    write_atomically(folder / "log.json", log.model_dump_json(indent=1) + "\n")
-    write_atomically(folder / "log.txt", describe(log))
-    _keep_finals(results, row, {run.seed: run for run in runs}, constants)
-    return folder
+    write_atomically(folder / "log.json", public.model_dump_json(indent=1) + "\n")
+    write_atomically(folder / "log.txt", describe(public))
+    _keep_private_scores(results, log)
 
 
-def _keep_finals(results: Path, row: Row, runs: Mapping[int, SeedRun], constants: Mapping[int, SeedRun]) -> None:
-    """Add to what is withheld; seeds of an earlier run with more of them stay."""
+def _keep_private_scores(results: Path, log: Log) -> None:
+    """Add to what is withheld; seeds of an earlier run with more of them stay. Several runs may do so at once."""
+    baselines = {run.seed: run.final for run in log.baselines}
     new = {
-        seed: Final(seed=seed, accuracy=run.final, constant=constants[seed].final if seed in constants else None)
-        for seed, run in runs.items()
+        run.seed: PrivateScore(seed=run.seed, accuracy=run.final, baseline=baselines.get(run.seed))
+        for run in log.runs
         if run.final is not None
     }
-    if new:
-        known = read_finals(results, row.kind, row.id)
+    if not new:
+        return
+    row, path = log.row, _private_path(results, log.row.kind, log.row.id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        known = read_private_scores(results, row.kind, row.id)
         gradings = dict(known.gradings) if known else {}
-        merged = {final.seed: final for final in gradings.get(row.submission, ())} | new
+        merged = {score.seed: score for score in gradings.get(row.submission, ())} | new
         gradings[row.submission] = tuple(merged.values())
-        text = Finals(gradings=gradings).model_dump_json(indent=1) + "\n"
-        write_atomically(_finals_path(results, row.kind, row.id), text)
+        write_atomically(path, PrivateScores(gradings=gradings).model_dump_json(indent=1) + "\n")
 
 
-def _finals_path(results: Path, kind: Kind, identity: str) -> Path:
+def _private_path(results: Path, kind: Kind, identity: str) -> Path:
     """Apart from the logs, which students may ask for."""
     return results / "finals" / kind.value / f"{identity}.json"
 
 
-def read_finals(results: Path, kind: Kind, identity: str) -> Finals | None:
+def read_private_scores(results: Path, kind: Kind, identity: str) -> PrivateScores | None:
     """The withheld scores of a submission; None where there are none."""
-    return _read(_finals_path(results, kind, identity), Finals)
+    return _read(_private_path(results, kind, identity), PrivateScores)
 
 
 def read_log(results: Path, kind: Kind, identity: str) -> Log | None:
@@ -95,7 +98,7 @@ def read_log(results: Path, kind: Kind, identity: str) -> Log | None:
     return _read(folder_of(results, kind, identity) / "log.json", Log)
 
 
-def logged_rows(results: Path, task: str) -> Iterator[Row]:
+def logged_rows(results: Path, task: str) -> Iterator[GradedRow]:
     """The last grading of everything that was graded on that very task."""
     for path in sorted((results / "submissions").glob("*/*/log.json")):
         log = _read(path, Log)

@@ -6,8 +6,8 @@ from statistics import fmean
 from grader.core.errors import UsageError
 from grader.core.statistics import score
 from grader.core.task import public_count
-from grader.grading.logs import read_finals
-from grader.leaderboard.models import Leaderboard, Row
+from grader.grading.logs import read_private_scores
+from grader.leaderboard.models import BoardTask, GradedRow, Leaderboard, RankedRow, SeedScore, Standing
 from grader.leaderboard.ranking import settled
 
 
@@ -22,29 +22,35 @@ def final_board(board: Leaderboard, results: Path) -> Leaderboard:
     if missing:
         named = ", ".join(missing[:10]) + (" …" if len(missing) > 10 else "")
         raise UsageError(f"{results} holds no final scores of {named}: name the folder with --results, or run again")
-    task = board.task.model_copy(update={"n_test": board.task.n_test - shown})
-    return settled(board.model_copy(update={"rows": tuple(rows), "task": task}))
+    final = Leaderboard(
+        task=BoardTask(**{**dict(board.task), "n_test": board.task.n_test - shown}),
+        environment=board.environment,
+        environments=board.environments,
+        updated=board.updated,
+    )
+    return settled(final.with_rows(RankedRow.placed(row, Standing()) for row in rows))
 
 
-def _row(row: Row, results: Path, missing: list[str]) -> Row:
+def _row(row: GradedRow, results: Path, missing: list[str]) -> GradedRow:
     if not row.scored:
         return row
-    known = read_finals(results, row.kind, row.id)
-    finals = {final.seed: final for final in known.gradings.get(row.submission, ())} if known else {}
+    known = read_private_scores(results, row.kind, row.id)
+    finals = {score.seed: score for score in known.gradings.get(row.submission, ())} if known else {}
     if any(seed.seed not in finals for seed in row.seeds):
         missing.append(row.id)
         return row
     seeds = tuple(
-        seed.model_copy(update={"accuracy": finals[seed.seed].accuracy, "constant": finals[seed.seed].constant})
+        SeedScore(
+            seed=seed.seed,
+            verdict=seed.verdict,
+            accuracy=finals[seed.seed].accuracy,
+            seconds=seed.seconds,
+            baseline=finals[seed.seed].baseline,
+        )
         for seed in row.seeds
     )
     mean, error = score(seed.accuracy for seed in seeds if seed.accuracy is not None)
-    constants = [seed.constant for seed in seeds if seed.constant is not None]
-    return row.model_copy(
-        update={
-            "accuracy": mean,
-            "standard_error": error,
-            "seeds": seeds,
-            "constant": fmean(constants) if len(constants) == len(seeds) else None,
-        }
+    baselines = [seed.baseline for seed in seeds if seed.baseline is not None]
+    return row.rescored(
+        seeds, accuracy=mean, standard_error=error, baseline=fmean(baselines) if len(baselines) == len(seeds) else None
     )

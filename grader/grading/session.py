@@ -1,118 +1,113 @@
 """Everything that grading needs, set up once and taken down at the end."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
-from grader.core import task as tasks
+from grader.core.environment import Environment, is_kind
 from grader.core.errors import SetupError
 from grader.core.files import check_writable
-from grader.core.kind import Kind
 from grader.core.task import Task, TaskFacts
-from grader.grading.cache import Store
-from grader.grading.events import Listener
+from grader.grading.cache import Cache
+from grader.grading.config import EngineName, RunConfig
 from grader.grading.logs import logged_rows
-from grader.grading.pipeline import Grading
 from grader.leaderboard.models import Leaderboard
 from grader.leaderboard.ranking import header, identity
-from grader.leaderboard.storage import Ledger
-from grader.sandbox.base import Sandbox, SandboxName
+from grader.leaderboard.storage import BoardWriter
+from grader.sandbox.base import Sandbox, SandboxName, Say
 from grader.sandbox.factory import choose, prove
 from grader.training.pool import TrainerPool, Trainers, choose_device, default_workers
 
 
-class EngineName(StrEnum):
-    """Where sandboxes and trainings run."""
-
-    LOCAL = "local"
-    RAY = "ray"
-
-
 @dataclass(frozen=True)
-class Engine:
-    """The choice of `--engine`, with what belongs to it."""
+class Session:
+    """A task with what compiles and trains for it, ready to grade."""
 
-    name: EngineName = EngineName.LOCAL
-    address: str | None = None  # of the Ray cluster; None: RAY_ADDRESS, or one begun here
-    gpus_per_training: float = 1.0
-
-
-LOCAL = Engine()
-
-
-@dataclass(frozen=True)
-class Ready:
-    """Everything that grading needs, set up."""
-
-    task: Task
+    config: RunConfig
     facts: TaskFacts
-    trainers: Trainers
+    environment: Environment
     sandbox: Sandbox
-    store: Store
-    board: Leaderboard  # without rows
-    workers: int
+    trainers: Trainers
+    cache: Cache
 
-    def ledger(self, path: Path) -> Ledger:
+    @property
+    def task(self) -> Task:
+        """What is graded on."""
+        return self.config.task
+
+    @property
+    def workers(self) -> int:
+        """Sandboxes and trainings at a time."""
+        return self.trainers.workers
+
+    def writer(self, path: Path) -> BoardWriter:
         """The board at `path`. Raises UsageError where it is another task's, SetupError where it cannot be written."""
-        return Ledger(path, self.board, lambda: logged_rows(self.store.folder, identity(self.board.task)))
+        board = self.empty_board()
+        return BoardWriter(path, board, lambda: logged_rows(self.config.folder, identity(board.task)))
 
-    def grading(
-        self,
-        ledger: Ledger,
-        listener: Listener,
-        *,
-        force: bool = False,
-        seeds: Mapping[tuple[Kind, str], Sequence[int]] | None = None,
-    ) -> Grading:
-        return Grading(
-            self.task, self.facts, self.sandbox, self.trainers, self.store, ledger,
-            self.board.hardware.device, listener, jobs=self.workers, force=force, seeds=seeds,
-        )  # fmt: skip
+    def empty_board(self) -> Leaderboard:
+        """A board of this task and environment, without rows."""
+        return header(self.task, self.facts, self.environment)
 
 
 @contextlib.contextmanager
-def ready_to_grade(
-    say: Callable[[str], None],
-    task_name: str,
-    sandbox_name: str,
-    device: str,
-    jobs: int,
-    results: Path,
-    engine: Engine = LOCAL,
-) -> Iterator[Ready]:
-    """Trainers and sandbox, started, and what they say of the task; both are taken down at the end."""
-    task = tasks.load(task_name)
-    check_writable(results / task.name)
+def open_session(config: RunConfig, say: Say) -> Iterator[Session]:
+    """Trainers and sandbox, started, and what they say of the task; both are taken down at the end.
 
+    `say` is told what takes time. Raises SetupError.
+    """
+    task = config.task
+    check_writable(config.folder)
     with contextlib.ExitStack() as stack:
-        trainers: Trainers
-        sandbox: Sandbox
-        if engine.name is EngineName.RAY:
-            from grader.cluster.nodes import census, connected
-            from grader.cluster.sandboxes import RaySandbox
-            from grader.cluster.trainers import RayTrainers
-
-            stack.enter_context(connected(engine.address))
-            nodes = census(say)
-            sandbox = RaySandbox(sandbox_name, nodes)
-            trainers = RayTrainers(task, nodes, device, jobs, engine.gpus_per_training, say)
-            stack.callback(trainers.close)
-        else:
-            chosen = choose_device(device)
-            trainers = pool = TrainerPool(task, chosen, jobs or default_workers(chosen))
-            stack.callback(pool.close)
-            pool.start()
-            sandbox = choose(sandbox_name)
+        trainers, sandbox = (
+            _on_ray(config, say, stack) if config.engine.name is EngineName.RAY else _here(config, stack)
+        )
         if sandbox.name is SandboxName.NONE:
             say("--sandbox none: the submissions' code runs unprotected, as you")
         stack.callback(sandbox.close)
         sandbox.open(say)
-        if engine.name is EngineName.LOCAL:
+        if config.engine.name is EngineName.LOCAL:
             prove(sandbox)  # a cluster's nodes have proved theirs
-        facts, trainer = trainers.facts()
-        if task.device_kind and trainer.device != task.device_kind:
-            raise SetupError(f"task {task.name} demands {task.device_kind} to train on, and this is {trainer.device}")
-        store = Store(results / task.name, task, facts, trainer)
-        yield Ready(task, facts, trainers, sandbox, store, header(task, facts, trainer), trainers.workers)
+        facts, environment = trainers.facts()
+        if task.device_kind and not is_kind(environment.device, task.device_kind):
+            raise SetupError(
+                f"task {task.name} demands {task.device_kind} to train on, and this is {environment.device}"
+            )
+        cache = Cache(config.folder, task, facts, environment)
+        yield Session(config, facts, environment, sandbox, trainers, cache)
+
+
+@contextlib.contextmanager
+def open_compiler(config: RunConfig, say: Say) -> Iterator[Session]:
+    """The same for compiling only: one trainer says what the task's data and model are, and is ended at once."""
+    check_writable(config.folder)
+    with contextlib.closing(TrainerPool(config.task, "cpu", 1)) as trainers:
+        facts, environment = trainers.facts()
+    sandbox = choose(config.sandbox)
+    with contextlib.closing(sandbox):
+        sandbox.open(say)
+        prove(sandbox)
+        cache = Cache(config.folder, config.task, facts, environment)
+        yield Session(config, facts, environment, sandbox, trainers, cache)
+
+
+def _here(config: RunConfig, stack: contextlib.ExitStack) -> tuple[Trainers, Sandbox]:
+    device = choose_device(config.device)
+    trainers = TrainerPool(config.task, device, config.jobs or default_workers(device))
+    stack.callback(trainers.close)
+    trainers.start()
+    return trainers, choose(config.sandbox)
+
+
+def _on_ray(config: RunConfig, say: Say, stack: contextlib.ExitStack) -> tuple[Trainers, Sandbox]:
+    from grader.cluster.nodes import census, connected
+    from grader.cluster.sandboxes import RaySandbox
+    from grader.cluster.trainers import RayTrainers
+
+    stack.enter_context(connected(config.engine.address))
+    nodes = census(say)
+    sandbox = RaySandbox(config.sandbox, nodes)
+    trainers = RayTrainers(config.task, nodes, config.device, config.jobs, config.engine.gpus_per_training, say)
+    stack.callback(trainers.close)
+    return trainers, sandbox

@@ -5,11 +5,11 @@ from grader.core.statistics import CONFIDENCE, Difference
 from grader.core.task import Counting, RankBy
 from grader.core.verdict import MEANINGS
 from grader.leaderboard.history import all_of
-from grader.leaderboard.models import Beats, Leaderboard, Row
+from grader.leaderboard.models import Beats, Leaderboard, RankedRow
 from grader.leaderboard.significance import Comparison
 
 
-def explain(row: Row, board: Leaderboard, board_path: str) -> list[str]:
+def explain(row: RankedRow, board: Leaderboard, board_path: str) -> list[str]:
     """Paragraphs about one row of a settled board: verdict, recipe, seeds, score, rank, ties, history, versions."""
     lines = [f"{row.id} ({', '.join(row.team) or row.kind})", f"Verdict: {row.verdict}: {MEANINGS[row.verdict]}."]
     lines += [f"  {violation}" for violation in row.violations]
@@ -19,11 +19,12 @@ def explain(row: Row, board: Leaderboard, board_path: str) -> list[str]:
     if row.scored:
         lines += [*_score(row), *_rank(row, board), *_default(row, board), *_contribution(row)]
     lines += _history(row, board)
-    versions = board.versions
+    made = board.environments.get(row.environment, board.environment)
+    commit = f", commit {made.commit[:12]}" if made.commit else ""
     lines.append(
-        f"Made by: grader {versions.grader}, trainer {versions.trainer}, torch {versions.torch}, torchvision "
-        f"{versions.torchvision}, Python {versions.python}, on {row.device or board.hardware.device}; compiled in "
-        f"sandbox {row.sandbox or 'unknown'}; graded {row.graded}."
+        f"Made by: grader {made.grader}{commit}, trainer {made.trainer[:12]}, torch {made.torch}, torchvision "
+        f"{made.torchvision}, {', '.join((*made.libraries, f'Python {made.python}'))}, on {row.device or made.device}; "
+        f"compiled in sandbox {row.sandbox or 'unknown'}; graded {row.graded}."
     )
     lines.append(
         f"To reproduce: grader run SUBMISSIONS --task {board.task.name} --force --results /tmp/again --leaderboard "
@@ -33,7 +34,7 @@ def explain(row: Row, board: Leaderboard, board_path: str) -> list[str]:
     return lines
 
 
-def _recipe(row: Row) -> list[str]:
+def _recipe(row: RankedRow) -> list[str]:
     if row.recipe is None:
         return []
     rate = row.learning_rate
@@ -50,7 +51,7 @@ def _recipe(row: Row) -> list[str]:
     ]
 
 
-def _score(row: Row) -> list[str]:
+def _score(row: RankedRow) -> list[str]:
     each = ", ".join(f"{s.seed}: {100 * s.accuracy:.2f} %" for s in row.seeds if s.accuracy is not None)
     error = f", standard error {100 * row.standard_error:.2f}" if row.standard_error is not None else ""
     return [f"Seeds {each}. Score: their mean, {100 * (row.accuracy or 0):.2f} %{error}."]
@@ -64,7 +65,7 @@ def points(difference: Difference) -> str:
     return f"{100 * difference.mean:+.2f} points ({CONFIDENCE:.0%} interval {interval})"
 
 
-def _rank(row: Row, board: Leaderboard) -> list[str]:
+def _rank(row: RankedRow, board: Leaderboard) -> list[str]:
     if row.kind is not Kind.STUDENT:
         return ["It is a reference: it stands among the students without a rank."]
     by = board.task.ranking.by
@@ -72,8 +73,8 @@ def _rank(row: Row, board: Leaderboard) -> list[str]:
     if not board.compares(row):
         return [
             f"No rank: it was trained on {row.device or 'an unknown device'}, and the board ranks what "
-            f"{board.only_device} gave. Kinds of device are not compared; the next run with this submission grades it "
-            "on its own."
+            f"{board.policy.only_device} gave. Kinds of device are not compared; the next run with this submission "
+            "grades it on its own."
         ]
     students = [r for r in board.rows if r.kind is Kind.STUDENT and r.rank is not None]
     lines = [f"Rank {row.rank} of {len(students)}, by {what}."]
@@ -92,27 +93,27 @@ def _rank(row: Row, board: Leaderboard) -> list[str]:
     return lines
 
 
-def _default(row: Row, board: Leaderboard) -> list[str]:
+def _default(row: RankedRow, board: Leaderboard) -> list[str]:
     if row.to_default is None:
         return []
     word = {Beats.YES: "yes", Beats.NO: "no", Beats.UNSURE: "can't tell"}[row.beats_default or Beats.UNSURE]
     return [f"Beats the default scheduler: {word}; {points(row.to_default)}."]
 
 
-def _contribution(row: Row) -> list[str]:
-    if row.contribution is None or row.constant is None:
+def _contribution(row: RankedRow) -> list[str]:
+    if row.contribution is None or row.baseline is None:
         return []
     if row.contribution.low == row.contribution.high == 0.0:
         constant = row.learning_rate is not None and row.learning_rate.distinct == 1
         why = "since its rate is constant" if constant else "it does as well as its constant rate, seed by seed"
         return [f"Contribution of the scheduler: 0, {why}."]
     return [
-        f"Contribution of the scheduler: {points(row.contribution)}, against {100 * row.constant:.2f} % of the same "
+        f"Contribution of the scheduler: {points(row.contribution)}, against {100 * row.baseline:.2f} % of the same "
         "configuration at its constant rate with the same seeds."
     ]
 
 
-def _history(row: Row, board: Leaderboard) -> list[str]:
+def _history(row: RankedRow, board: Leaderboard) -> list[str]:
     rule = "the latest counts" if board.task.counts is Counting.LATEST else "the best counts"
     limit = board.task.ranking.max_gradings
     gradings = all_of(row)

@@ -11,21 +11,13 @@ from collections.abc import Sequence
 from grader.core.kind import Kind
 from grader.core.task import Counting, RankBy
 from grader.core.verdict import Verdict
-from grader.leaderboard.models import Graded, Past, Row
+from grader.leaderboard.models import GradedRow, Grading, PastGrading, RankingPolicy
 
 
-def merged(
-    former: Row | None,
-    new: Row,
-    rule: Counting,
-    limit: int | None = None,
-    by: RankBy = RankBy.ACCURACY,
-    *,
-    mixed: bool = False,
-) -> Row:
-    """The row after one more grading; `limit` is how many submissions of a student may count.
+def merged(former: GradedRow | None, new: GradedRow, policy: RankingPolicy) -> GradedRow:
+    """The row after one more grading.
 
-    Unless kinds of device are `mixed`, the best is that among the gradings on the kind which graded last. A fault of
+    Unless kinds of device are mixed, the best is that among the gradings on the kind which graded last. A fault of
     ours (`internal`) takes nobody's score away.
     """
     if former is None or former.verdict is Verdict.INTERNAL:
@@ -37,33 +29,36 @@ def merged(
     if _same(last, new):
         if len(new.seeds) < len(last.seeds) or (last.verdict.ranked and not new.verdict.ranked):
             return former  # fewer seeds of what is known better; or one seed more, which failed
-        gradings[-1] = _past(new).model_copy(update={"graded": last.graded, "number": last.number})
+        gradings[-1] = PastGrading.of(new, number=last.number, graded=last.graded)
     else:
-        gradings = [g.model_copy(update={"regraded": True}) if g.submission == new.submission else g for g in gradings]
-        gradings.append(_past(new).model_copy(update={"number": last.number + 1}))
-    return _counted(new, gradings, rule, limit, by, mixed)
+        gradings = [_void(g) if g.submission == new.submission else g for g in gradings]
+        gradings.append(PastGrading.of(new, number=last.number + 1, graded=new.graded))
+    return _counted(new, gradings, policy)
 
 
-def recounted(
-    row: Row, rule: Counting, limit: int | None = None, by: RankBy = RankBy.ACCURACY, *, mixed: bool = False
-) -> Row:
-    """The row under a rule that may have changed since."""
-    return _counted(row, all_of(row), rule, limit, by, mixed) if row.history else row
+def recounted(row: GradedRow, policy: RankingPolicy) -> GradedRow:
+    """The row under a policy that may have changed since."""
+    return _counted(row, all_of(row), policy) if row.history else row
 
 
-def points_of(grading: Graded, by: RankBy) -> float:
+def points_of(grading: Grading, by: RankBy) -> float:
     """What a grading with a score is ranked by; the lowest of all where its contribution is not known."""
     if by is RankBy.CONTRIBUTION:
-        return -2.0 if grading.constant is None else (grading.accuracy or 0.0) - grading.constant
+        return -2.0 if grading.baseline is None else (grading.accuracy or 0.0) - grading.baseline
     return grading.accuracy or 0.0
 
 
-def all_of(row: Row) -> list[Past]:
+def all_of(row: GradedRow) -> list[PastGrading]:
     """Every grading of a row, the counting one too, in the order in which they were made."""
-    return sorted((*row.history, _past(row)), key=lambda grading: grading.number)
+    counting = PastGrading.of(row, number=row.number, graded=row.graded)
+    return sorted((*row.history, counting), key=lambda grading: grading.number)
 
 
-def _same(a: Graded, b: Graded) -> bool:
+def _void(grading: PastGrading) -> PastGrading:
+    return PastGrading.of(grading, number=grading.number, graded=grading.graded, regraded=True)
+
+
+def _same(a: Grading, b: Grading) -> bool:
     """Whether two gradings came out alike. One may have more seeds: what both have must agree."""
     if (a.submission, a.recipe) != (b.submission, b.recipe):
         return False
@@ -74,22 +69,17 @@ def _same(a: Graded, b: Graded) -> bool:
     return all(ours[seed] == theirs[seed] for seed in common)
 
 
-def _past(row: Row) -> Past:
-    return Past.model_construct(**{name: getattr(row, name) for name in Graded.model_fields})
-
-
-def _within(gradings: Sequence[Past], limit: int | None) -> list[Past]:
+def _within(gradings: Sequence[PastGrading], limit: int | None) -> list[PastGrading]:
     """The gradings of the first `limit` submissions: the same files graded again are no further one."""
     files = list(dict.fromkeys(g.submission for g in gradings))
     return [g for g in gradings if limit is None or files.index(g.submission) < limit]
 
 
-def _counted(row: Row, gradings: Sequence[Past], rule: Counting, limit: int | None, by: RankBy, mixed: bool) -> Row:
-    valid = [g for g in _within(gradings, limit if row.kind is Kind.STUDENT else None) if not g.regraded]
+def _counted(row: GradedRow, gradings: Sequence[PastGrading], policy: RankingPolicy) -> GradedRow:
+    limit = policy.max_gradings if row.kind is Kind.STUDENT else None
+    valid = [g for g in _within(gradings, limit) if not g.regraded]
     counts = valid[-1]
-    if rule is Counting.BEST and row.kind is Kind.STUDENT:
-        scored = [g for g in valid if g.scored and (mixed or g.device == counts.device)]
-        counts = max(scored, key=lambda g: (points_of(g, by), -g.number), default=counts)
-    fields = {name: getattr(counts, name) for name in Graded.model_fields}
-    others = tuple(g for g in gradings if g is not counts)
-    return Row.model_construct(**fields, id=row.id, kind=row.kind, rank=row.rank, history=others)
+    if policy.counts is Counting.BEST and row.kind is Kind.STUDENT:
+        scored = [g for g in valid if g.scored and (policy.mix_device_kinds or g.device == counts.device)]
+        counts = max(scored, key=lambda g: (points_of(g, policy.by), -g.number), default=counts)
+    return GradedRow.of(counts, row.id, row.kind, tuple(g for g in gradings if g is not counts))

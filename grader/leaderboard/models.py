@@ -1,19 +1,21 @@
 """The leaderboard as data: what the JSON file holds, field by field."""
 
 import datetime
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from grader.core.curves import LrSummary
+from grader.core.environment import Environment
 from grader.core.kind import Kind
 from grader.core.recipe import Frozen
 from grader.core.statistics import Difference
-from grader.core.task import Counting, Points, Ranking
+from grader.core.task import Counting, Points, RankBy, Ranking
 from grader.core.verdict import Verdict, Violation
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 
 class Beats(StrEnum):
@@ -31,7 +33,7 @@ class SeedScore(Frozen):
     verdict: Verdict
     accuracy: float | None
     seconds: float
-    constant: float | None = None  # accuracy of the same configuration at its constant learning rate
+    baseline: float | None = None  # accuracy of the same configuration at its constant learning rate
 
 
 class Curves(Frozen):
@@ -48,14 +50,14 @@ class Curves(Frozen):
         return self
 
 
-class Graded(Frozen):
+class Grading(Frozen):
     """One grading of a submission."""
 
     team: tuple[str, ...]  # the contributors of submission.json
     verdict: Verdict
     accuracy: float | None = None  # mean over the seeds; null without a score
     standard_error: float | None = None  # of that mean; null for fewer than two seeds
-    constant: float | None = None  # mean accuracy of the same configuration at its constant learning rate
+    baseline: float | None = None  # mean accuracy of the same configuration at its constant learning rate
     seeds: tuple[SeedScore, ...] = ()
     seconds: float = 0.0  # sandbox plus all trainings
     recipe: str | None = None  # SHA-256; equal for submissions that behave the same
@@ -67,7 +69,8 @@ class Graded(Frozen):
     violations: tuple[Violation, ...] = ()
     detail: str = ""
     sandbox: str = ""
-    device: str = ""
+    device: str = ""  # kind of device
+    environment: str = ""  # what graded: a key of the board's `environments`; empty before schema version 2
     graded: str  # ISO 8601, UTC
     submission: str = ""  # SHA-256 of the files that were graded
     number: int = 1  # counts a student's gradings, from 1
@@ -78,25 +81,69 @@ class Graded(Frozen):
         return self.accuracy is not None and self.verdict.ranked
 
 
-class Past(Graded):
+class PastGrading(Grading):
     """A grading that does not count, kept for the record."""
 
     regraded: bool = False  # the same files were graded again since: this score is void
 
+    @classmethod
+    def of(cls, grading: Grading, *, number: int, graded: str, regraded: bool = False) -> Self:
+        """The same grading under another number and time."""
+        facts = {name: getattr(grading, name) for name in Grading.model_fields}
+        return cls.model_construct(**{**facts, "number": number, "graded": graded, "regraded": regraded})
 
-class Row(Graded):
-    """One submission on the board: the grading that counts, and those that do not, in their order."""
+
+class GradedRow(Grading):
+    """One submission: the grading that counts, and those that do not, in their order. What is stored of it."""
 
     id: str
     kind: Kind
+    history: tuple[PastGrading, ...] = ()
+
+    @classmethod
+    def of(cls, counting: Grading, identity: str, kind: Kind, history: tuple[PastGrading, ...]) -> Self:
+        """The row of a submission whose grading `counting` counts."""
+        facts = {name: getattr(counting, name) for name in Grading.model_fields}
+        return cls.model_construct(**facts, id=identity, kind=kind, history=history)
+
+    def rescored(
+        self,
+        seeds: tuple[SeedScore, ...],
+        *,
+        accuracy: float,
+        standard_error: float | None,
+        baseline: float | None,
+    ) -> "GradedRow":
+        """The same submission with other scores of its trainings."""
+        facts = {name: getattr(self, name) for name in GradedRow.model_fields}
+        scores = {"seeds": seeds, "accuracy": accuracy, "standard_error": standard_error, "baseline": baseline}
+        return GradedRow.model_construct(**{**facts, **scores})
+
+
+class Standing(Frozen):
+    """What only the other rows can tell of a row: derived by `grader.leaderboard.significance`, never stored alone."""
+
     rank: int | None = None
-    history: tuple[Past, ...] = ()
-    # What follows is derived from all rows by `grader.leaderboard.significance`.
-    contribution: Difference | None = None  # of the scheduler: accuracy less `constant`, paired by seed
+    contribution: Difference | None = None  # of the scheduler: accuracy less `baseline`, paired by seed
     to_default: Difference | None = None  # accuracy less the default scheduler's, paired by seed
     to_next: Difference | None = None  # accuracy less that of the next student
     beats_default: Beats | None = None
     tie: tuple[int, int] | None = None  # first and last rank of those it cannot be told apart from
+
+
+class RankedRow(GradedRow, Standing):
+    """A row where it stands on the board."""
+
+    @classmethod
+    def placed(cls, row: GradedRow, standing: Standing) -> Self:
+        """The row, and where it stands."""
+        facts = {name: getattr(row, name) for name in GradedRow.model_fields}
+        return cls.model_construct(**facts, **dict(standing))
+
+    @property
+    def unranked(self) -> GradedRow:
+        """What is stored of it."""
+        return GradedRow.model_construct(**{name: getattr(self, name) for name in GradedRow.model_fields})
 
 
 class BoardTask(Frozen):
@@ -115,44 +162,63 @@ class BoardTask(Frozen):
     points: Points = Points()
 
 
-class Versions(Frozen):
-    """Software that graded last."""
+class RankingPolicy(Frozen):
+    """Everything that decides which gradings count and in which order rows stand."""
 
-    grader: str
-    trainer: str
-    torch: str
-    torchvision: str
-    python: str
+    by: RankBy = RankBy.ACCURACY
+    counts: Counting = Counting.LATEST
+    max_gradings: int | None = None  # submissions of a student that may count
+    mix_device_kinds: bool = False
+    device: str = ""  # the kind of device that graded last
 
+    @property
+    def only_device(self) -> str | None:
+        """The kind of device whose scores are ranked; None where kinds are mixed."""
+        return None if self.mix_device_kinds else self.device
 
-class Hardware(Frozen):
-    """Machine that graded last."""
-
-    device: str
-    processor: str
-    cores: int
+    def compares(self, grading: Grading) -> bool:
+        """Whether the grading has a score, and one that may be compared with the others that are ranked."""
+        return grading.scored and self.only_device in (None, grading.device)
 
 
 class Leaderboard(Frozen):
     """The file."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     task: BoardTask
-    hardware: Hardware
-    versions: Versions
+    environment: Environment  # of the run that graded last
+    environments: dict[str, Environment] = Field(default_factory=dict)  # of the gradings, by their keys
     updated: str  # ISO 8601, UTC
-    version: str = ""  # of this file, and the one before it: see `grader.leaderboard.storage`
-    previous: str = ""
-    rows: tuple[Row, ...] = Field(default=())
+    rows: tuple[RankedRow, ...] = Field(default=())
 
     @property
-    def only_device(self) -> str | None:
-        """The kind of device whose scores are ranked here: that which graded last. None where kinds are mixed."""
-        return None if self.task.ranking.mix_device_kinds else self.hardware.device
+    def policy(self) -> RankingPolicy:
+        """How the rows are ranked."""
+        ranking = self.task.ranking
+        return RankingPolicy(
+            by=ranking.by,
+            counts=self.task.counts,
+            max_gradings=ranking.max_gradings,
+            mix_device_kinds=ranking.mix_device_kinds,
+            device=self.environment.device,
+        )
 
-    def compares(self, row: Graded) -> bool:
+    def compares(self, row: Grading) -> bool:
         """Whether the row has a score, and one that may be compared with the others that are ranked."""
-        return row.scored and self.only_device in (None, row.device)
+        return self.policy.compares(row)
+
+    def with_rows(self, rows: Iterable[RankedRow]) -> "Leaderboard":
+        """The same board with other rows, and without environments that none of them needs."""
+        rows = tuple(rows)
+        used = {grading.environment for row in rows for grading in (row, *row.history)}
+        return Leaderboard.model_construct(
+            schema_version=SCHEMA_VERSION,
+            task=self.task,
+            environment=self.environment,
+            environments={key: found for key, found in self.environments.items() if key in used},
+            updated=self.updated,
+            rows=rows,
+        )
 
 
 def now() -> str:

@@ -3,7 +3,7 @@
 from grader.core.errors import UsageError
 from grader.core.kind import Kind
 from grader.core.recipe import Frozen
-from grader.leaderboard.models import Beats, Leaderboard, Row
+from grader.leaderboard.models import Beats, Leaderboard, RankedRow
 
 
 class Award(Frozen):
@@ -20,7 +20,7 @@ class Award(Frozen):
         return self.score >= self.possible
 
 
-def awards(row: Row, board: Leaderboard) -> tuple[Award, ...]:
+def awards(row: RankedRow, board: Leaderboard) -> tuple[Award, ...]:
     """What the row earns, point by point. A row without a score earns nothing.
 
     Raises UsageError where the default scheduler, which some points hang on, has no score itself.
@@ -38,7 +38,7 @@ def awards(row: Row, board: Leaderboard) -> tuple[Award, ...]:
     if points.beats_default > 0:
         default = next((r for r in board.rows if r.kind is Kind.DEFAULT), None)
         if default is None or default.accuracy is None or not board.compares(default):
-            where = f" on {board.only_device}" if default is not None and default.scored else ""
+            where = f" on {board.policy.only_device}" if default is not None and default.scored else ""
             raise UsageError(
                 f"the default scheduler has no score on this leaderboard{where}, so nobody can beat it: run again"
             )
@@ -68,6 +68,6 @@ def awards(row: Row, board: Leaderboard) -> tuple[Award, ...]:
     return tuple(result)
 
 
-def total(row: Row, board: Leaderboard) -> float:
+def total(row: RankedRow, board: Leaderboard) -> float:
     """All points of the row."""
     return sum(award.score for award in awards(row, board))

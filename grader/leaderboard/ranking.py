@@ -16,24 +16,27 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from grader.core.environment import TrainerInfo
+from grader.core.environment import Environment
 from grader.core.kind import Kind
 from grader.core.recipe import canonical
-from grader.core.task import RankBy, Task, TaskFacts
+from grader.core.task import Task, TaskFacts
 from grader.leaderboard import history, significance
-from grader.leaderboard.models import BoardTask, Hardware, Leaderboard, Row, Versions, now
+from grader.leaderboard.models import (
+    BoardTask,
+    GradedRow,
+    Leaderboard,
+    RankedRow,
+    RankingPolicy,
+    Standing,
+    now,
+)
 
 #: Fields of a board's task that decide whether two scores may be compared.
 _IDENTITY = ("name", "model_hash", "data_hash", "seeds")
 
 
-def header(task: Task, facts: TaskFacts, trainer: TrainerInfo) -> Leaderboard:
-    """An empty board for a task on this machine."""
-    import os
-    import platform
-
-    from grader import __version__
-
+def header(task: Task, facts: TaskFacts, environment: Environment) -> Leaderboard:
+    """An empty board for a task that is trained in this environment."""
     return Leaderboard(
         task=BoardTask(
             name=task.name,
@@ -48,14 +51,8 @@ def header(task: Task, facts: TaskFacts, trainer: TrainerInfo) -> Leaderboard:
             ranking=task.ranking,
             points=task.points,
         ),
-        hardware=Hardware(device=trainer.device, processor=trainer.processor, cores=os.cpu_count() or 1),
-        versions=Versions(
-            grader=__version__,
-            trainer=trainer.version,
-            torch=trainer.torch,
-            torchvision=trainer.torchvision,
-            python=platform.python_version(),
-        ),
+        environment=environment,
+        environments={environment.key: environment},
         updated=now(),
     )
 
@@ -69,13 +66,18 @@ class Place(NamedTuple):
     graded: str
     id: str
 
+    def under(self, name: str) -> "Place":
+        """The place where ids and times of grading must not show through: equals stand in the order of `name`."""
+        return self._replace(graded="", id=name)
 
-def place_of(row: Row, by: RankBy = RankBy.ACCURACY, only: str | None = None) -> Place:
-    """The place of a row among rows of the kind of device `only`; of any where that is None."""
+
+def place_of(row: GradedRow, policy: RankingPolicy) -> Place:
+    """The place of a row among others."""
     guest = row.kind is not Kind.STUDENT
     if not row.scored:
         return Place(2, 0.0, guest, "", row.id)
-    return Place(int(only not in (None, row.device)), -round(history.points_of(row, by), 12), guest, row.graded, row.id)
+    points = -round(history.points_of(row, policy.by), 12)
+    return Place(int(not policy.compares(row)), points, guest, row.graded, row.id)
 
 
 def ranks(places: Iterable[Place]) -> Iterator[int | None]:
@@ -91,19 +93,19 @@ def ranks(places: Iterable[Place]) -> Iterator[int | None]:
         yield rank
 
 
-def ranked(rows: Iterable[Row], by: RankBy = RankBy.ACCURACY, only: str | None = None) -> tuple[Row, ...]:
+def ranked(rows: Iterable[GradedRow], policy: RankingPolicy) -> tuple[RankedRow, ...]:
     """Rows in order, with their ranks, by the module's rules; what all rows together decide is for `settled`."""
-    order = sorted(((place_of(row, by, only), row) for row in rows), key=lambda pair: pair[0])
+    order = sorted(((place_of(row, policy), row) for row in rows), key=lambda pair: pair[0])
     return tuple(
-        row.model_copy(update={**significance.BLANK, "rank": rank})
+        RankedRow.placed(row, Standing(rank=rank))
         for (_, row), rank in zip(order, ranks(place for place, _ in order), strict=True)
     )
 
 
 def settled(board: Leaderboard) -> Leaderboard:
     """The board with what only all rows together can tell: ranks, differences, ties."""
-    rows = ranked(board.rows, board.task.ranking.by, board.only_device)
-    return board.model_copy(update={"rows": significance.settled(rows, board.task, board.only_device)})
+    rows = ranked(board.rows, board.policy)
+    return board.with_rows(significance.settled(rows, board.task, board.policy))
 
 
 def other_in(there: BoardTask, here: BoardTask) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count, islice, pairwise
 
 from grader.core.kind import Kind
-from grader.leaderboard.models import Leaderboard, Row
+from grader.leaderboard.models import Leaderboard, RankedRow
 from grader.leaderboard.significance import Comparison
 
 
@@ -18,12 +18,12 @@ def seeds_of(base: Sequence[int], n: int) -> tuple[int, ...]:
     return tuple(islice(further(), n))
 
 
-def wanting(board: Leaderboard) -> list[Row]:
+def wanting(board: Leaderboard) -> list[RankedRow]:
     """Students (and the default scheduler) that another seed could tell from a neighbour, and that may have one."""
     scored = [row for row in board.rows if board.compares(row) and row.recipe is not None]
     comparison = Comparison(scored, board.task, board.task.ranking.by)
     order = [row for row in scored if row.kind is not Kind.REFERENCE and comparison.knows(row)]
-    found: dict[tuple[Kind, str], Row] = {}
+    found: dict[tuple[Kind, str], RankedRow] = {}
     for a, b in pairwise(order):
         if a.recipe != b.recipe and not comparison.told_apart(a, b):
             found |= {(row.kind, row.id): row for row in (a, b)}

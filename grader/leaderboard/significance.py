@@ -23,11 +23,9 @@ from statistics import fmean, median
 from grader.core.kind import Kind
 from grader.core.statistics import CONFIDENCE, Difference, paired_difference
 from grader.core.task import RankBy
-from grader.leaderboard.models import Beats, BoardTask, Row
+from grader.leaderboard.models import Beats, BoardTask, GradedRow, RankedRow, RankingPolicy, Standing
 
 _OUTLIER = 1e-4
-#: What a row has before it is settled.
-BLANK: dict[str, object] = dict.fromkeys(("contribution", "to_default", "to_next", "beats_default", "tie"))
 Scores = Mapping[int, float]  # accuracy by seed
 
 
@@ -92,7 +90,7 @@ def _among(rows: int, df: int, looks: int) -> float:
 class Comparison:
     """Compares rows of one board, all of which have a score."""
 
-    def __init__(self, rows: Iterable[Row], task: BoardTask, by: RankBy = RankBy.ACCURACY) -> None:
+    def __init__(self, rows: Iterable[GradedRow], task: BoardTask, by: RankBy = RankBy.ACCURACY) -> None:
         rows = list(rows)
         self._scores: dict[str, Scores] = {}
         for row in rows:
@@ -103,17 +101,17 @@ class Comparison:
                 self._scores[_key(row)] = scores
         base, cap = task.seeds, task.ranking.max_seeds
         self._distinct = len(self._scores)
-        still = {_still_key(row): _constants(row) for row in rows} if by is RankBy.ACCURACY else {}
-        still = {key: scores for key, scores in still.items() if scores and scores not in self._scores.values()}
-        self._noise = Noise.of({**self._scores, **still}, base)
+        baselines = {_baseline_key(row): _baselines(row) for row in rows} if by is RankBy.ACCURACY else {}
+        baselines = {key: scores for key, scores in baselines.items() if scores and scores not in self._scores.values()}
+        self._noise = Noise.of({**self._scores, **baselines}, base)
         more = any(len(scores) > len(base) for scores in self._scores.values())
         self._looks = max(1, cap - len(base) + 1) if more else 1
 
-    def knows(self, row: Row) -> bool:
+    def knows(self, row: GradedRow) -> bool:
         """Whether the row has what is compared."""
         return _key(row) in self._scores
 
-    def about(self, row: Row) -> str:
+    def about(self, row: GradedRow) -> str:
         """How the row is compared, in a sentence."""
         if self._noise.df and _key(row) in self._noise.pooled:
             noise = 100 * self._noise.variance**0.5
@@ -124,22 +122,22 @@ class Comparison:
             )
         return "It scatters beyond what the other rows do (or there are too few of them): only its own seeds are used."
 
-    def difference(self, a: Row, b: Row) -> Difference:
+    def difference(self, a: GradedRow, b: GradedRow) -> Difference:
         """Mean of a - b over the seeds that both have, with its 95 % interval."""
         return self._compare(a, b, None)
 
-    def contribution(self, row: Row) -> Difference | None:
+    def contribution(self, row: GradedRow) -> Difference | None:
         """Mean of the row less the same configuration at its constant rate; None where that was not trained."""
-        pairs = [(s.accuracy, s.constant) for s in row.seeds if s.accuracy is not None and s.constant is not None]
+        pairs = [(s.accuracy, s.baseline) for s in row.seeds if s.accuracy is not None and s.baseline is not None]
         if not pairs:
             return None
-        if all(own == still for own, still in pairs):
+        if all(own == baselines for own, baselines in pairs):
             return Difference(mean=0.0, low=0.0, high=0.0, pairs=len(pairs))
-        still = _constants(row)
-        calm = still in self._scores.values() or _still_key(row) in self._noise.pooled
-        return self._gap(pairs, calm=calm and _key(row) in self._noise.pooled)
+        baselines = _baselines(row)
+        pooled = baselines in self._scores.values() or _baseline_key(row) in self._noise.pooled
+        return self._gap(pairs, pooled=pooled and _key(row) in self._noise.pooled)
 
-    def told_apart(self, a: Row, b: Row) -> bool:
+    def told_apart(self, a: GradedRow, b: GradedRow) -> bool:
         """Whether two rows differ, judged together with all other pairs of the board.
 
         Where no noise is known (one seed) or seen, different means are different: a tie would be no more than a guess.
@@ -147,22 +145,22 @@ class Comparison:
         gap = self._compare(a, b, self._distinct)
         return gap.told_apart if gap.low is not None and gap.low != gap.high else gap.mean != 0.0
 
-    def steady(self, row: Row) -> bool:
+    def steady(self, row: GradedRow) -> bool:
         """Whether the row scatters as the others do, so that its noise is known."""
         return not self._noise.df or _key(row) in self._noise.pooled
 
-    def _compare(self, a: Row, b: Row, among: int | None) -> Difference:
+    def _compare(self, a: GradedRow, b: GradedRow, among: int | None) -> Difference:
         if _key(a) == _key(b):  # the same training: no chance is in it
             return Difference(mean=0.0, low=0.0, high=0.0, pairs=len(a.seeds))
         x, y = self._scores[_key(a)], self._scores[_key(b)]
         seeds = [s for s in x if s in y]
-        calm = {_key(a), _key(b)} <= self._noise.pooled
-        return self._gap([(x[s], y[s]) for s in seeds], calm=calm, among=among)
+        pooled = {_key(a), _key(b)} <= self._noise.pooled
+        return self._gap([(x[s], y[s]) for s in seeds], pooled=pooled, among=among)
 
-    def _gap(self, pairs: Sequence[tuple[float, float]], *, calm: bool, among: int | None = None) -> Difference:
-        """Mean difference of pairs, with the pooled noise where both sides are `calm`; judged `among` so many rows."""
+    def _gap(self, pairs: Sequence[tuple[float, float]], *, pooled: bool, among: int | None = None) -> Difference:
+        """Mean difference of pairs: by the pooled noise where both sides are `pooled`; judged `among` so many rows."""
         noise = self._noise
-        if not (noise.df and calm):
+        if not (noise.df and pooled):
             level = 1 - (1 - CONFIDENCE) / self._looks
             return paired_difference([x for x, _ in pairs], [y for _, y in pairs], level)
         mean = fmean(x - y for x, y in pairs)
@@ -171,39 +169,38 @@ class Comparison:
         return Difference(mean=mean, low=mean - half, high=mean + half, pairs=len(pairs))
 
 
-def _key(row: Row) -> str:
+def _key(row: GradedRow) -> str:
     """Rows of equal recipes are one training."""
     return row.recipe or f"{row.kind} {row.id}"
 
 
-def _still_key(row: Row) -> str:
+def _baseline_key(row: GradedRow) -> str:
     """Equal trainings at a constant rate are one, whoever's they are."""
-    return f"constant {sorted(_constants(row).items())}"
+    return f"baseline {sorted(_baselines(row).items())}"
 
 
-def _constants(row: Row) -> dict[int, float]:
-    return {s.seed: s.constant for s in row.seeds if s.constant is not None}
+def _baselines(row: GradedRow) -> dict[int, float]:
+    return {s.seed: s.baseline for s in row.seeds if s.baseline is not None}
 
 
-def _scores(row: Row, by: RankBy) -> dict[int, float]:
+def _scores(row: GradedRow, by: RankBy) -> dict[int, float]:
     if by is RankBy.CONTRIBUTION:
         found = {
-            s.seed: s.accuracy - s.constant for s in row.seeds if s.accuracy is not None and s.constant is not None
+            s.seed: s.accuracy - s.baseline for s in row.seeds if s.accuracy is not None and s.baseline is not None
         }
         return found if len(found) == len(row.seeds) else {}
     return {s.seed: s.accuracy for s in row.seeds if s.accuracy is not None}
 
 
-def settled(rows: Sequence[Row], task: BoardTask, only: str | None = None) -> tuple[Row, ...]:
+def settled(rows: Sequence[RankedRow], task: BoardTask, policy: RankingPolicy) -> tuple[RankedRow, ...]:
     """Rows in their order, with differences, ties and whether they beat the default. Ranks are not touched.
 
-    Rows of another kind of device than `only` are compared with nothing but themselves.
+    Rows of another kind of device than the policy's are compared with nothing but themselves.
     """
-    scored = [row for row in rows if row.scored and only in (None, row.device)]
+    scored = [row for row in rows if policy.compares(row)]
     compared = {(row.kind, row.id) for row in scored}
     comparison = Comparison(scored, task)
-    by = task.ranking.by
-    order = comparison if by is RankBy.ACCURACY else Comparison(scored, task, by)
+    order = comparison if policy.by is RankBy.ACCURACY else Comparison(scored, task, policy.by)
     default = next((row for row in scored if row.kind is Kind.DEFAULT), None)
     students = [row for row in scored if row.kind is Kind.STUDENT and order.knows(row)]
     following = {row.id: after for row, after in pairwise(students)}
@@ -211,17 +208,17 @@ def settled(rows: Sequence[Row], task: BoardTask, only: str | None = None) -> tu
     result = []
     for row in rows:
         own = row.kind is Kind.STUDENT
-        facts: dict[str, object] = dict(BLANK)
-        if row.scored:
-            facts["contribution"] = comparison.contribution(row)
-        if (row.kind, row.id) in compared and row is not default and default is not None:
-            difference = comparison.difference(row, default)
-            facts["to_default"], facts["beats_default"] = difference, _beats(difference)
-        if own and row.id in following:
-            facts["to_next"] = order.difference(row, following[row.id])
-        if own:
-            facts["tie"] = ties.get(row.id)
-        result.append(row.model_copy(update=facts))
+        against = default if (row.kind, row.id) in compared and row is not default else None
+        to_default = comparison.difference(row, against) if against is not None else None
+        standing = Standing(
+            rank=row.rank,
+            contribution=comparison.contribution(row) if row.scored else None,
+            to_default=to_default,
+            to_next=order.difference(row, following[row.id]) if own and row.id in following else None,
+            beats_default=_beats(to_default) if to_default is not None else None,
+            tie=ties.get(row.id) if own else None,
+        )
+        result.append(RankedRow.placed(row, standing))
     return tuple(result)
 
 
@@ -232,9 +229,9 @@ def _beats(difference: Difference) -> Beats:
     return Beats.NO if same else Beats.UNSURE
 
 
-def _ties(students: Sequence[Row], comparison: Comparison) -> dict[str, tuple[int, int]]:
+def _ties(students: Sequence[RankedRow], comparison: Comparison) -> dict[str, tuple[int, int]]:
     """First and last rank of each student's tie group: who cannot be told apart from the group's first row."""
-    groups: list[list[Row]] = []
+    groups: list[list[RankedRow]] = []
     for row in filter(comparison.steady, students):
         if groups and not comparison.told_apart(groups[-1][0], row):
             groups[-1].append(row)

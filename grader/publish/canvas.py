@@ -10,7 +10,7 @@ from pathlib import Path
 from grader.core.errors import UsageError
 from grader.core.kind import Kind
 from grader.core.verdict import Verdict
-from grader.leaderboard.models import Leaderboard, Row
+from grader.leaderboard.models import Leaderboard, RankedRow
 from grader.leaderboard.points import total
 from grader.publish.tables import written
 
@@ -89,18 +89,20 @@ def _check_assignment(
         remarks.append(f"Canvas gives {there} points for {assignment}, the task's [points] make {possible:g}")
 
 
-def _found(rows: Sequence[Row], students: Sequence[Sequence[str]]) -> tuple[dict[int, Row], set[str], list[str]]:
+def _found(
+    rows: Sequence[RankedRow], students: Sequence[Sequence[str]]
+) -> tuple[dict[int, RankedRow], set[str], list[str]]:
     """Whose submission is whose: rows by the number of the student; the ids that were found; remarks.
 
     A submission belongs to who has its name as an ID; or it is named as Canvas names what one downloads,
     NAME_ID_NUMBER_FILE or NAME_late_ID_NUMBER_FILE, where NAME has no underscore and FILE is the student's choice.
     Of several with one ID the highest NUMBER counts: Canvas numbers them as they are handed in.
     """
-    found: dict[int, Row] = {}
+    found: dict[int, RankedRow] = {}
     taken: set[str] = set()
     remarks = []
 
-    def give(candidates: Callable[[Sequence[str]], list[Row]]) -> None:
+    def give(candidates: Callable[[Sequence[str]], list[RankedRow]]) -> None:
         for number, student in enumerate(students):
             matches = [row for row in candidates(student) if row.id not in taken]
             if number in found or not matches:
@@ -119,6 +121,6 @@ def _found(rows: Sequence[Row], students: Sequence[Sequence[str]]) -> tuple[dict
     return found, taken, remarks
 
 
-def _number(row: Row) -> int:
+def _number(row: RankedRow) -> int:
     match = _DOWNLOAD.match(row.id)
     return int(match[2]) if match else -1

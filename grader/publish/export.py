@@ -9,7 +9,7 @@ from pathlib import Path
 from grader.core.errors import UsageError
 from grader.core.kind import Kind
 from grader.core.verdict import Verdict, Violation
-from grader.leaderboard.models import Leaderboard, Row
+from grader.leaderboard.models import GradedRow, Leaderboard, RankedRow
 from grader.leaderboard.points import awards
 from grader.publish import gradescope
 from grader.publish.badge import best_of, board_badge, row_badge, shields
@@ -39,7 +39,7 @@ class Request:
     roster: Path | None = None
     assignment: str = ""
     submissions: str = "submissions"
-    printed: Callable[[Row], Printed | None] = lambda _: None
+    printed: Callable[[GradedRow], Printed | None] = lambda _: None
     remarks: list[str] = field(default_factory=list)
 
     @property
@@ -47,7 +47,7 @@ class Request:
         """The board as it may be seen."""
         return public(self.board, self.names)
 
-    def row(self) -> Row:
+    def row(self) -> RankedRow:
         """The one submission. Raises UsageError."""
         if not self.identity:
             raise UsageError("this format is about one submission: name it with --id")
@@ -57,7 +57,7 @@ class Request:
         return row
 
 
-def find_row(board: Leaderboard, identity: str) -> Row:
+def find_row(board: Leaderboard, identity: str) -> RankedRow:
     """The student's row with that id, or else the reference's. Raises UsageError with a hint."""
     for row in sorted(board.rows, key=lambda r: r.kind is not Kind.STUDENT):
         if row.id == identity:

@@ -11,13 +11,13 @@ from typing import Any
 from grader.core.errors import UsageError
 from grader.core.text import clean, no_command_in_json
 from grader.core.verdict import MEANINGS, Verdict, Violation
-from grader.leaderboard.models import Row
+from grader.leaderboard.models import RankedRow
 from grader.leaderboard.points import Award
 
 _MAX_OUTPUT = 20_000
 
 
-def results(row: Row, awards: Sequence[Award], violations: Sequence[Violation], printed: str) -> str:
+def results(row: RankedRow, awards: Sequence[Award], violations: Sequence[Violation], printed: str) -> str:
     """The file for one submission. Raises UsageError for a fault of ours, which is no result."""
     if row.verdict is Verdict.INTERNAL:
         raise UsageError(f"{clean(row.id)} was not graded, by a fault of the grader: there is no result to hand on")
@@ -56,7 +56,7 @@ def _lines(text: str) -> list[str]:
     return [clean(line) for line in text[-_MAX_OUTPUT:].splitlines()]
 
 
-def codabench(row: Row) -> str:
+def codabench(row: RankedRow) -> str:
     """`scores.json` for one submission: a flat object of numbers. Raises UsageError where there is no score."""
     if not row.scored:
         raise UsageError(f"{clean(row.id)} has no score ({row.verdict}): Codabench takes numbers only")

@@ -8,18 +8,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from grader.core.task import RankBy
 from grader.core.verdict import Verdict
+from grader.leaderboard.ranking import Place
 from grader.publish.badge import message
 from grader.publish.drawing import small_curve, small_interval
-from grader.publish.public import PublicRow, standing_without_names
+from grader.publish.public import PublicRow
 from grader.publish.tables import without_rank
 
 PAGE = 1000  # rows on one page of the board
 Scale = tuple[float, float]
 
 
-class Line(NamedTuple):
+class BoardLine(NamedTuple):
     """A row, ready to be shown at some rank."""
 
     name: str
@@ -27,7 +27,7 @@ class Line(NamedTuple):
     student: bool
     verdict: Verdict
     message: str  # of a badge
-    order: tuple[object, ...]  # of the board where names, ids and times of grading must not show through
+    place: Place  # on the board where names, ids and times of grading must not show through
     tie: tuple[int, int] | None
     apart: str
     interval: tuple[float, float | None, float | None] | None  # mean and bounds
@@ -45,24 +45,19 @@ class Line(NamedTuple):
         return f'{start}<td class="n" data-v="{number}">{number}{below}</td>{middle}{picture}{end}'
 
 
-Listing = Sequence[tuple[int | None, Line]]  # rows after their ranks, in order
+Listing = Sequence[tuple[int | None, BoardLine]]  # rows after their ranks, in order
 
 
-def line_of(row: PublicRow, by: RankBy, template: Any, *, settled: bool) -> Line:
-    """The line of a row; what only a finished run can tell is left out where it is not `settled`.
-
-    `template` is that of the row, whose macros are its parts.
-    """
-    if not settled:
-        row = row.model_copy(update={"tie": None, "contribution": None, "to_default": None})
+def line_of(row: PublicRow, template: Any) -> BoardLine:
+    """The line of a row; `template` is that of the row, whose macros are its parts."""
     parts, counting = template.module, row.counting
-    return Line(
+    return BoardLine(
         name=row.name,
         slug=row.slug,
         student=row.kind == "student",
         verdict=counting.verdict,
         message=message(row),
-        order=standing_without_names(row, by),
+        place=row.place,
         tie=row.tie,
         apart=row.apart,
         interval=None if counting.accuracy is None else (counting.accuracy, counting.low, counting.high),
@@ -110,7 +105,7 @@ def is_board_page(path: Path) -> bool:
     return path.match("board-*.html")
 
 
-def verdicts(listing: Iterable[tuple[int | None, Line]]) -> list[Verdict]:
+def verdicts(listing: Iterable[tuple[int | None, BoardLine]]) -> list[Verdict]:
     """Those that occur."""
     there = {line.verdict for _, line in listing}
     return [verdict for verdict in Verdict if verdict in there]

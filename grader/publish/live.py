@@ -11,13 +11,13 @@ from typing import NamedTuple, Self
 from grader.core.errors import GraderError
 from grader.core.kind import Kind
 from grader.leaderboard.history import all_of
-from grader.leaderboard.models import Leaderboard, Row
-from grader.leaderboard.storage import Entry as Kept
-from grader.leaderboard.storage import Key, Ledger
-from grader.publish.listing import Line
+from grader.leaderboard.models import Leaderboard, RankedRow
+from grader.leaderboard.rows import Key, StoredRow
+from grader.leaderboard.storage import BoardWriter
+from grader.publish.listing import BoardLine
 from grader.publish.names import NameMode, Names, appears, pseudonyms, shown_as
 from grader.publish.pages import line
-from grader.publish.public import Progress, PublicRow, public, public_row, references_of
+from grader.publish.public import Progress, PublicRow, public, public_head, public_row, references_of
 from grader.publish.site import Site
 from grader.submissions.entry import Entry
 
@@ -27,9 +27,9 @@ _SECONDS = 2.0  # at least, between two versions
 class _Shown(NamedTuple):
     """A row as it was shown last."""
 
-    text: bytes  # of the row: `grader.leaderboard.storage.Entry`
+    text: bytes  # of the row: `grader.leaderboard.rows.StoredRow`
     pseudonym: str | None
-    line: Line
+    line: BoardLine
     submission: str  # the files that were graded last
     waiting: bool  # for other files to be graded
 
@@ -37,9 +37,9 @@ class _Shown(NamedTuple):
 class LiveSite:
     """Publishes during a run. A site that cannot be written is said once at the end, and loses no result."""
 
-    def __init__(self, site: Site, names: Names, ledger: Ledger, entries: Sequence[Entry]) -> None:
-        """`entries` are what will be graded, and go to `ledger`."""
-        self._site, self._names, self._ledger = site, names, ledger
+    def __init__(self, site: Site, names: Names, writer: BoardWriter, entries: Sequence[Entry]) -> None:
+        """`entries` are what will be graded, and go to `writer`."""
+        self._site, self._names, self._writer = site, names, writer
         self._left = {(entry.kind, entry.submission.id): entry.submission.content_key for entry in entries}
         self._total = len(self._left)
         self._shown: dict[Key, _Shown] = {}
@@ -75,7 +75,7 @@ class LiveSite:
             if running:
                 self._bring(left)
             else:
-                board = self._settled or self._ledger.board()
+                board = self._settled or self._writer.board()
                 last = {(row.kind, row.id): all_of(row)[-1].submission for row in board.rows}
                 waiting = {key for key, files in left.items() if last.get(key, files) != files}
                 self._site.write(public(board, self._names, None, waiting))
@@ -87,34 +87,34 @@ class LiveSite:
 
     def _bring(self, left: Mapping[Key, str]) -> None:
         """The version of this moment."""
-        kept, head = self._ledger.entries(), self._ledger.head()
-        board = public(head, self._names, Progress(done=self._total - len(left), total=self._total))
-        guests = [entry.row for _, entry in kept if entry.place.guest]
+        kept, head = self._writer.entries(), self._writer.head()
+        guests = [entry.ranked(None) for _, entry in kept if entry.place.guest]
         references = references_of(guests)
         hidden = pseudonyms((entry.key[1] for _, entry in kept if entry.key[0] is Kind.STUDENT), self._names)
 
-        def shown(row: Row, waiting: bool) -> PublicRow:
+        def shown(row: RankedRow, waiting: bool) -> PublicRow:
             return public_row(row, head, shown_as(row, hidden), self._names, references, waiting)
 
         changed: list[PublicRow] = []
-        listing: list[tuple[int | None, Line]] = []
+        listing: list[tuple[int | None, BoardLine]] = []
         now: dict[Key, _Shown] = {}
         for rank, entry in kept:
             if not appears(entry.key[0], rank, self._names):
                 continue
             known = self._shown.get(entry.key)
             if known is None or not _is_shown(known, entry, hidden, left):
-                row = entry.row
+                row = entry.ranked(None)
                 submission = all_of(row)[-1].submission
                 waiting = left.get(entry.key, submission) != submission
                 changed.append(shown(row, waiting))
-                made = line(changed[-1], board)
+                made = line(changed[-1])
                 known = _Shown(entry.text, hidden.get(entry.key[1]), made, submission, waiting)
             now[entry.key] = known
             listing.append((rank, known.line))
         if self._names.mode is NameMode.PSEUDONYMS:
-            listing.sort(key=lambda pair: pair[1].order)
-        board = board.model_copy(update={"left_out": len(kept) - len(listing)})
+            listing.sort(key=lambda pair: pair[1].place)
+        progress = Progress(done=self._total - len(left), total=self._total)
+        board = public_head(head, self._names, progress, len(kept) - len(listing))
         default = next((shown(row, False) for row in guests if row.kind is Kind.DEFAULT), None)
         self._site.update(board, listing, changed, default)
         self._shown = now  # not before: what could not be written is tried again
@@ -130,7 +130,7 @@ class LiveSite:
         self._settled = board
 
 
-def _is_shown(known: _Shown, entry: Kept, hidden: Mapping[str, str], left: Mapping[Key, str]) -> bool:
+def _is_shown(known: _Shown, entry: StoredRow, hidden: Mapping[str, str], left: Mapping[Key, str]) -> bool:
     return (
         known.text == entry.text
         and known.pseudonym == hidden.get(entry.key[1])

@@ -20,7 +20,7 @@ from grader.core.errors import UsageError
 from grader.core.kind import Kind
 from grader.core.recipe import Frozen
 from grader.core.text import clean
-from grader.leaderboard.models import Leaderboard, Row
+from grader.leaderboard.models import Leaderboard, RankedRow
 
 KEY_VARIABLE = "GRADER_PSEUDONYM_KEY"
 MIN_KEY = 16  # bytes
@@ -95,7 +95,7 @@ def appears(kind: Kind, rank: int | None, names: Names) -> bool:
     return kind is not Kind.STUDENT or names.mode is not NameMode.TOP or (rank or names.top + 1) <= names.top
 
 
-def shown_as(row: Row, hidden: Mapping[str, str]) -> Shown:
+def shown_as(row: RankedRow, hidden: Mapping[str, str]) -> Shown:
     """How a row that may be seen appears; `hidden` are the pseudonyms of all students, if any."""
     if row.kind is Kind.STUDENT and row.id in hidden:
         name = hidden[row.id]
@@ -104,7 +104,7 @@ def shown_as(row: Row, hidden: Mapping[str, str]) -> Shown:
     return Shown(name=clean(row.id), team=team, slug=_slug(row))
 
 
-def _slug(row: Row) -> str:
+def _slug(row: RankedRow) -> str:
     """A file name that is safe everywhere and belongs to this row alone."""
     plain = unicodedata.normalize("NFKD", row.id).encode("ascii", "ignore").decode().lower()
     plain = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40]

@@ -20,7 +20,7 @@ from grader.core.templating import environment
 from grader.core.verdict import MEANINGS
 from grader.publish.badge import NONE_YET, board_badge, shields
 from grader.publish.drawing import chart
-from grader.publish.listing import Line, Listing, board_pages, line_of, scale_of, verdicts
+from grader.publish.listing import BoardLine, Listing, board_pages, line_of, scale_of, verdicts
 from grader.publish.public import PublicBoard, PublicRow
 from grader.publish.tables import csv_of
 
@@ -50,10 +50,10 @@ def _environment() -> Any:
     return made
 
 
-def line(row: PublicRow, board: PublicBoard) -> Line:
+def line(row: PublicRow) -> BoardLine:
     """The row's line on the board's page."""
     template = _environment().get_template("row.html")
-    return line_of(row, board.ranking.by, template, settled=board.progress is None)
+    return line_of(row, template)
 
 
 def submission_page(row: PublicRow, board: PublicBoard, default: PublicRow | None) -> str:

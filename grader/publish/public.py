@@ -9,21 +9,23 @@ from enum import StrEnum
 from functools import lru_cache
 
 from grader.core.curves import LrSummary, distance, shape
+from grader.core.environment import Environment
 from grader.core.kind import Kind
 from grader.core.recipe import Frozen
 from grader.core.statistics import Difference, half_width
-from grader.core.task import Counting, RankBy, Ranking, public_count
+from grader.core.task import Counting, Ranking, public_count
 from grader.core.text import clean
 from grader.core.verdict import RULES, Verdict
 from grader.leaderboard.history import all_of
-from grader.leaderboard.models import Beats, Curves, Graded, Leaderboard, Row, Versions
+from grader.leaderboard.models import Beats, Curves, Grading, Leaderboard, RankedRow
+from grader.leaderboard.ranking import Place, place_of
 from grader.publish.names import NameMode, Names, Shown, shown
 from grader.submissions.loader import FILES
 
 _LONG = 2000
 
 
-class Standing(StrEnum):
+class GradingStatus(StrEnum):
     """What became of a grading."""
 
     COUNTS = "counts"
@@ -39,7 +41,7 @@ class Complaint(Frozen):
     fix: str
 
 
-class Grading(Frozen):
+class PublicGrading(Frozen):
     """One grading."""
 
     number: int
@@ -49,7 +51,7 @@ class Grading(Frozen):
     standard_error: float | None
     low: float | None  # 95 % interval of the mean over the seeds
     high: float | None
-    standing: Standing
+    status: GradingStatus
 
 
 class Nearest(Frozen):
@@ -68,7 +70,7 @@ class PublicRow(Frozen):
     kind: Kind
     rank: int | None
     apart: str  # the kind of device that it was trained on, where that is not the one that is ranked
-    counting: Grading
+    counting: PublicGrading
     seeds: tuple[tuple[int, float | None], ...]  # seed and accuracy
     seconds: float
     optimizer: str | None
@@ -80,14 +82,15 @@ class PublicRow(Frozen):
     detail: str
     sandbox: str
     nearest: Nearest | None
-    history: tuple[Grading, ...]  # all gradings, oldest first
+    history: tuple[PublicGrading, ...]  # all gradings, oldest first
     tie: tuple[int, int] | None  # first and last rank of those it cannot be told apart from
     beats_default: Beats | None
     to_default: Difference | None
     to_next: Difference | None
-    constant: float | None  # accuracy of the same configuration at its constant rate
+    baseline: float | None  # accuracy of the same configuration at its constant rate
     contribution: Difference | None
     waiting: bool  # other files are about to be graded
+    place: Place  # among the rows where ids and times of grading must not show through
 
 
 class Progress(Frozen):
@@ -110,7 +113,7 @@ class PublicBoard(Frozen):
     time_limit_s: float
     counts: Counting
     device: str
-    versions: Versions
+    environment: Environment  # that graded last
     updated: str
     mode: NameMode
     top: int
@@ -136,35 +139,58 @@ def public(
         if (row.kind, row.id) in shown_as
     )
     if names.mode is NameMode.PSEUDONYMS:
-        rows = tuple(sorted(rows, key=lambda row: standing_without_names(row, board.task.ranking.by)))
+        rows = tuple(sorted(rows, key=lambda row: row.place))
+    return _published(board, names, rows, len(board.rows) - len(rows), progress, final=final)
+
+
+def public_head(board: Leaderboard, names: Names, progress: Progress, left_out: int) -> PublicBoard:
+    """The board without its rows, of which `left_out` are not shown."""
+    return _published(board, names, (), left_out, progress)
+
+
+def _published(
+    board: Leaderboard,
+    names: Names,
+    rows: tuple[PublicRow, ...],
+    left_out: int,
+    progress: Progress | None,
+    *,
+    final: bool = False,
+) -> PublicBoard:
+    shown_images = public_count(board.task.n_test, board.task.ranking.public_share)
     return PublicBoard(
         task=board.task.name,
         description=clean(board.task.description),
         seeds=board.task.seeds,
         n_train=board.task.n_train,
-        n_test=board.task.n_test if final else public_count(board.task.n_test, board.task.ranking.public_share),
+        n_test=board.task.n_test if final else shown_images,
         final=final,
         ranking=board.task.ranking,
         time_limit_s=board.task.time_limit_s,
         counts=board.task.counts,
-        device=board.hardware.device,
-        versions=board.versions,
+        device=board.environment.device,
+        environment=board.environment,
         updated=board.updated,
         mode=names.mode,
         top=names.top,
         rows=rows,
-        left_out=len(board.rows) - len(rows),
+        left_out=left_out,
         progress=progress,
     )
 
 
-def references_of(rows: Iterable[Row]) -> dict[str, LrSummary]:
+def references_of(rows: Iterable[RankedRow]) -> dict[str, LrSummary]:
     """The schedules that a student's may be nearest to."""
     return {row.id: row.learning_rate for row in rows if row.kind is not Kind.STUDENT and row.learning_rate}
 
 
 def public_row(
-    row: Row, board: Leaderboard, shown_as: Shown, names: Names, references: Mapping[str, LrSummary], waiting: bool
+    row: RankedRow,
+    board: Leaderboard,
+    shown_as: Shown,
+    names: Names,
+    references: Mapping[str, LrSummary],
+    waiting: bool,
 ) -> PublicRow:
     """What of one row may be seen. Of `board`, its head is looked at and no row."""
     quoting = names.mode is not NameMode.PSEUDONYMS or row.kind is not Kind.STUDENT
@@ -175,7 +201,7 @@ def public_row(
         kind=row.kind,
         rank=row.rank,
         apart=clean(row.device or "an unknown device") if row.scored and not board.compares(row) else "",
-        counting=_grading(row, Standing.COUNTS, not quoting),
+        counting=_grading(row, GradingStatus.COUNTS, not quoting),
         seeds=tuple((s.seed, s.accuracy) for s in row.seeds),
         seconds=row.seconds,
         optimizer=row.optimizer,
@@ -188,38 +214,29 @@ def public_row(
         sandbox=row.sandbox,
         nearest=_nearest(row, references),
         history=tuple(
-            _grading(past, _standing(past.number, row.number, past.regraded), not quoting) for past in all_of(row)
+            _grading(past, _status(past.number, row.number, past.regraded), not quoting) for past in all_of(row)
         ),
         tie=row.tie if row.rank is not None else None,
         beats_default=row.beats_default,
         to_default=row.to_default,
         to_next=row.to_next,
-        constant=row.constant,
+        baseline=row.baseline,
         contribution=row.contribution,
         waiting=waiting,
+        place=place_of(row, board.policy).under(shown_as.name),
     )
 
 
-def standing_without_names(row: PublicRow, by: RankBy) -> tuple[object, ...]:
-    """An order that tells nothing but the score: among equals by pseudonym, not by id or time of grading."""
-    accuracy = row.counting.accuracy if row.counting.verdict.ranked else None
-    score = 0.0 if accuracy is None else -round(accuracy, 12)
-    if by is RankBy.CONTRIBUTION and accuracy is not None:
-        score = 2.0 if row.constant is None else -round(accuracy - row.constant, 12)
-    group = 2 if accuracy is None else int(bool(row.apart))
-    return group, score, row.kind is not Kind.STUDENT, row.name
+def _status(number: int, counting: int, regraded: bool) -> GradingStatus:
+    return GradingStatus.COUNTS if number == counting else GradingStatus.VOID if regraded else GradingStatus.KEPT
 
 
-def _standing(number: int, counting: int, regraded: bool) -> Standing:
-    return Standing.COUNTS if number == counting else Standing.VOID if regraded else Standing.KEPT
-
-
-def _grading(graded: Graded, standing: Standing, hidden: bool) -> Grading:
+def _grading(graded: Grading, status: GradingStatus, hidden: bool) -> PublicGrading:
     low, high = None, None
     if graded.accuracy is not None and graded.standard_error is not None:
         half = _factor(len(graded.seeds)) * graded.standard_error
         low, high = max(0.0, graded.accuracy - half), min(1.0, graded.accuracy + half)
-    return Grading(
+    return PublicGrading(
         number=graded.number,
         when=graded.graded[:10] if hidden else graded.graded[:16].replace("T", " "),
         verdict=graded.verdict,
@@ -227,7 +244,7 @@ def _grading(graded: Graded, standing: Standing, hidden: bool) -> Grading:
         standard_error=graded.standard_error,
         low=low,
         high=high,
-        standing=standing,
+        status=status,
     )
 
 
@@ -236,7 +253,7 @@ def _factor(n: int) -> float:
     return half_width(1.0, n)
 
 
-def _complaints(row: Row, quoting: bool) -> tuple[Complaint, ...]:
+def _complaints(row: RankedRow, quoting: bool) -> tuple[Complaint, ...]:
     if quoting:
         return tuple(
             Complaint(place=_place(v.file, v.line), what=clean(v.what), fix=clean(v.fix)) for v in row.violations
@@ -251,7 +268,7 @@ def _place(file: str, line: int | None) -> str:
     return clean(file) if line is None else f"{clean(file)}:{line}"
 
 
-def _nearest(row: Row, references: Mapping[str, LrSummary]) -> Nearest | None:
+def _nearest(row: RankedRow, references: Mapping[str, LrSummary]) -> Nearest | None:
     if row.kind is not Kind.STUDENT or row.learning_rate is None or row.accuracy is None:
         return None
     own = shape(row.learning_rate.curve)

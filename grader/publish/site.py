@@ -30,7 +30,7 @@ class Site:
     def write(self, board: PublicBoard) -> Path:
         """Bring the folder up to date; the path of the board's page. Raises SetupError."""
         default = next((row for row in board.rows if row.kind is Kind.DEFAULT), None)
-        return self.update(board, [(row.rank, line(row, board)) for row in board.rows], board.rows, default)
+        return self.update(board, [(row.rank, line(row)) for row in board.rows], board.rows, default)
 
     def update(
         self, board: PublicBoard, listing: Listing, changed: Sequence[PublicRow], default: PublicRow | None

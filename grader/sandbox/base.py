@@ -1,9 +1,11 @@
 """The protocol of a sandbox, and what a worker's end means."""
 
 import json
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib import metadata
 from typing import Protocol, Self
 
 from grader.core.task import Task, TaskFacts
@@ -16,6 +18,15 @@ Say = Callable[[str], None]
 class SandboxName(StrEnum):
     """The sandboxes that `--sandbox` names."""
 
+    DOCKER = "docker"
+    SANDLOCK = "sandlock"
+    NONE = "none"
+
+
+class SandboxChoice(StrEnum):
+    """What `--sandbox` may say."""
+
+    AUTO = "auto"  # Docker where an engine answers, else sandlock, else an error
     DOCKER = "docker"
     SANDLOCK = "sandlock"
     NONE = "none"
@@ -78,6 +89,12 @@ class Sandbox(Protocol):
 
     def close(self) -> None:
         """End everything that was started. May be called twice."""
+
+
+def interpreter() -> str:
+    """The Python and the libraries that student code meets where it runs in this process's installation."""
+    packages = [f"{name} {metadata.version(name)}" for name in ("torch", "torchvision", "numpy", "pillow")]
+    return ", ".join((f"Python {platform.python_version()}", *packages))
 
 
 def job_of(submission: Submission, task: Task, facts: TaskFacts, *, observe: bool = False) -> bytes:

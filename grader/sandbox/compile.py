@@ -28,12 +28,16 @@ def compile_submission(
     A schedule that names clock or chance is compiled a second time in a fresh sandbox: where the
     two differ, that is a violation. A failure of the sandbox is retried, then `internal`.
     """
-    _, violations = read_manifest(submission.files)
-    violations = [*submission.problems, *violations]
+    manifest, problems = read_manifest(submission.files)
+    violations = [*submission.problems, *problems]
     texts = all(_is_text(submission.files.get(name, b""), name, violations) for name in CODE)
     if not texts or not all(name in submission.files for name in CODE):
         return Compiled(
-            verdict=Verdict.CONTRACT, violations=_ordered(violations), sandbox=sandbox.name.value, seconds=0.0
+            verdict=Verdict.CONTRACT,
+            violations=_ordered(violations),
+            manifest=manifest,
+            sandbox=sandbox.name.value,
+            seconds=0.0,
         )
     first = _run(submission, sandbox, task, facts, observe=observe)
     if first.recipe is not None and any(_names_chance(submission.files[name]) for name in CODE):
@@ -44,17 +48,13 @@ def compile_submission(
             what = "the schedule differs from run to run"
             fix = "remove what depends on chance, the clock or the process (or seed it); a score must be repeatable"
             violation = Violation(rule=Rule.DETERMINISTIC, file="scheduler.py", what=what, fix=fix)
-            first = first.model_copy(
-                update={"verdict": Verdict.CONTRACT, "recipe": None, "violations": (*first.violations, violation)}
-            )
+            first = first.rejected(Verdict.CONTRACT, (*first.violations, violation))
+    first = first.of_manifest(manifest)
     violations += first.violations
     if not violations or first.verdict is Verdict.INTERNAL:
         return first
     verdict = first.verdict if first.verdict is not Verdict.OK else Verdict.CONTRACT
-    draft = first.recipe if observe else None
-    return first.model_copy(
-        update={"verdict": verdict, "violations": _ordered(violations), "recipe": None, "draft": draft}
-    )
+    return first.rejected(verdict, _ordered(violations), draft=first.recipe if observe else None)
 
 
 def _names_chance(source: bytes) -> bool:

@@ -16,6 +16,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -35,6 +36,7 @@ _API_SECONDS = 60
 _START_SECONDS = 130.0
 _GRACE_SECONDS = 5.0
 _SHM = "16m"
+_DAY_SECONDS = 86400
 _RESTART_SECONDS = 60.0  # how long a run waits for an engine that went away
 _ENGINE_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
 
@@ -144,6 +146,7 @@ class DockerSandbox:
                 f"{LABEL}.run": self._run,
                 f"{LABEL}.owner": _me(),
                 f"{LABEL}.deadline": str(int(deadline)),
+                f"{LABEL}.latest": str(int(time.time() + _DAY_SECONDS)),
             },
             stdin_open=True,
             network_mode="none",
@@ -269,8 +272,15 @@ def _clock() -> float:
 
 
 def _me() -> str:
-    """This process, so that another can tell whether it still lives: boot, pid, start time."""
-    return f"{_boot_id()}:{os.getpid()}:{_start_time(os.getpid())}"
+    """This process, so that another can tell whether it still lives: boot, namespace of pids, pid, start time."""
+    return f"{_boot_id()}:{_pid_namespace()}:{os.getpid()}:{_start_time(os.getpid())}"
+
+
+def _pid_namespace() -> str:
+    """Which processes the pids of this one are among: a grader in a container sees others than its host does."""
+    with contextlib.suppress(OSError):
+        return os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    return "unknown"
 
 
 def _boot_id() -> str:
@@ -285,12 +295,26 @@ def _start_time(pid: int) -> str:
     return "unknown"
 
 
-def _alive(owner: str) -> bool:
+def _dead(owner: str) -> bool:
+    """Whether the owner of a container is known to be dead. Only who sees its pid can know."""
     try:
-        boot, pid, start = owner.split(":")
-        return boot == _boot_id() and start == _start_time(int(pid)) != "unknown"
+        boot, namespace, pid, start = owner.split(":")
+        number = int(pid)
     except ValueError:
+        return True  # no label of ours
+    if (boot, namespace) != (_boot_id(), _pid_namespace()) or "unknown" in (boot, namespace, start):
         return False
+    return start != _start_time(number)
+
+
+def _overdue(labels: Mapping[str, str]) -> bool:
+    """Whether a container is past its deadline, which is counted from this machine's boot; elsewhere, past a day."""
+    boot = labels.get(f"{LABEL}.owner", "").split(":")[0]
+    deadline = labels.get(f"{LABEL}.deadline", "")
+    if boot == _boot_id() != "unknown":
+        return not deadline.isdigit() or _clock() > int(deadline)
+    latest = labels.get(f"{LABEL}.latest", "")
+    return not latest.isdigit() or time.time() > int(latest)
 
 
 def remove_orphans(client: Any, say: Say) -> int:
@@ -298,9 +322,7 @@ def remove_orphans(client: Any, say: Say) -> int:
     removed = 0
     for container in client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
         labels = container.labels
-        deadline = labels.get(f"{LABEL}.deadline", "0")
-        overdue = not deadline.isdigit() or _clock() > int(deadline)
-        if overdue or not _alive(labels.get(f"{LABEL}.owner", "")):
+        if _overdue(labels) or _dead(labels.get(f"{LABEL}.owner", "")):
             _remove(container)
             removed += 1
     if removed:

@@ -1,21 +1,13 @@
 """`--sandbox auto`: Docker where an engine answers, then sandlock, otherwise say what to install."""
 
-from grader.core.errors import SetupError, UsageError
-from grader.sandbox.base import Ending, Sandbox, SandboxName
+from grader.core.errors import SetupError
+from grader.sandbox.base import Ending, Sandbox, SandboxChoice, SandboxName
 from grader.sandbox.inside.supervisor import Limits
 
-AUTO = "auto"
 
-
-def choose(name: str) -> Sandbox:
-    """The sandbox of that name, not opened yet. Raises SetupError or UsageError."""
-    if name == AUTO:
-        return _first_usable()
-    try:
-        wanted = SandboxName(name)
-    except ValueError:
-        raise UsageError(f"there is no sandbox {name!r}: use auto, {', '.join(SandboxName)}") from None
-    return _make(wanted)
+def choose(wanted: SandboxChoice) -> Sandbox:
+    """The sandbox to use, not opened yet. Raises SetupError."""
+    return _first_usable() if wanted is SandboxChoice.AUTO else _make(SandboxName(wanted))
 
 
 def _make(name: SandboxName) -> Sandbox:

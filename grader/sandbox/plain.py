@@ -13,7 +13,7 @@ import time
 from typing import IO
 
 from grader.core.errors import SetupError
-from grader.sandbox.base import Ending, Outcome, SandboxName, Say
+from grader.sandbox.base import Ending, Outcome, SandboxName, Say, interpreter
 from grader.sandbox.inside.supervisor import OUTPUT_KEPT, READY, WALL_FACTOR, Limits
 
 _START_SECONDS = 120.0
@@ -23,7 +23,7 @@ class PlainSandbox:
     """See the module: not a sandbox."""
 
     name = SandboxName.NONE
-    version = "none"
+    version = f"none, {interpreter()}"
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

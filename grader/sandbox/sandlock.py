@@ -14,7 +14,7 @@ import sysconfig
 import threading
 
 from grader.core.errors import SetupError
-from grader.sandbox.base import Ending, Outcome, SandboxName, Say
+from grader.sandbox.base import Ending, Outcome, SandboxName, Say, interpreter
 from grader.sandbox.envelope import BrokenEnvelope, receive
 from grader.sandbox.inside.supervisor import WALL_FACTOR, Limits, request
 
@@ -50,10 +50,10 @@ class SandlockSandbox:
 
     @property
     def version(self) -> str:
-        """The library's version."""
+        """The library's version, and what student code meets."""
         import sandlock
 
-        return f"sandlock {sandlock.__version__}"
+        return f"sandlock {sandlock.__version__}, {interpreter()}"
 
     def open(self, say: Say) -> None:
         """Start the process that forks workers; it imports torch in the background."""

@@ -16,7 +16,6 @@ from grader.sandbox.compiled import Compiled
 from grader.sandbox.plain import PlainSandbox
 from grader.student.advice import Advice, Subject, advise
 from grader.submissions.loader import Submission, only
-from grader.submissions.manifest import read_manifest
 
 #: Seconds per image and per step of the public training on one CPU core: a run of five epochs of
 #: 50,000 images in batches of 64, with evaluation, took 26 s.
@@ -68,7 +67,7 @@ def check(folder: Path, sandbox: PlainSandbox, task_name: str = "cifar10") -> Ch
     recipe = compiled.recipe or compiled.draft
     if recipe is not None:
         texts = {name: data.decode("utf-8", "replace") for name, data in submission.files.items()}
-        manifest, _ = read_manifest(submission.files)
+        manifest = compiled.manifest
         cited = manifest is not None and any(not s.lower().startswith("none") for s in manifest.sources)
         subject = Subject(recipe, compiled.observed, texts["scheduler.py"], texts["config.py"], cited)
         images = facts.n_train * recipe.epochs

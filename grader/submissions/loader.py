@@ -48,14 +48,14 @@ class Submission:
 
 
 @dataclass(frozen=True)
-class Passed:
+class Skipped:
     """Something in the folder that is no submission, and why."""
 
     name: str
     reason: str
 
 
-def discover(root: Path) -> tuple[list[Submission], list[Passed]]:
+def discover(root: Path) -> tuple[list[Submission], list[Skipped]]:
     """Every submission in the folder `root` (or `root` itself, where it is one), ordered by id.
 
     Raises UsageError where `root` is no folder.
@@ -65,7 +65,7 @@ def discover(root: Path) -> tuple[list[Submission], list[Passed]]:
     if all((root / name).is_file() for name in CODE):
         return [_from_folder(root, clean(root.resolve().name))], []
     found: dict[str, Submission] = {}
-    passed: list[Passed] = []
+    skipped: list[Skipped] = []
     for entry in sorted(root.iterdir(), key=lambda p: (not os.path.isdir(p), p.name)):
         name = clean(entry.name)
         if entry.name.startswith("."):
@@ -73,20 +73,20 @@ def discover(root: Path) -> tuple[list[Submission], list[Passed]]:
         suffix = next((s for s in _ARCHIVES if entry.name.lower().endswith(s)), "")
         identity = unicodedata.normalize("NFC", entry.name[: len(entry.name) - len(suffix)])
         if entry.is_symlink():
-            passed.append(Passed(name, "a symbolic link"))
+            skipped.append(Skipped(name, "a symbolic link"))
             continue
         home = _home_of(entry) if entry.is_dir() else entry
         if home is None:
-            passed.append(Passed(name, f"holds none of {', '.join(FILES[:3])}, nor does a single folder in it"))
+            skipped.append(Skipped(name, f"holds none of {', '.join(FILES[:3])}, nor does a single folder in it"))
         elif not entry.is_dir() and not suffix:
-            passed.append(Passed(name, "neither a folder nor a .zip or .tar.gz archive"))
+            skipped.append(Skipped(name, "neither a folder nor a .zip or .tar.gz archive"))
         elif identity != clean(identity) or not 0 < len(identity.encode()) <= 200:
-            passed.append(Passed(name, "its name has unprintable characters or is longer than 200 bytes: rename it"))
+            skipped.append(Skipped(name, "its name has unprintable characters or is longer than 200 bytes: rename it"))
         elif identity in found:
-            passed.append(Passed(name, f"there is another submission called {identity}: keep one of the two"))
+            skipped.append(Skipped(name, f"there is another submission called {identity}: keep one of the two"))
         else:
             found[identity] = _from_folder(home, identity) if entry.is_dir() else _from_archive(entry, identity)
-    return sorted(found.values(), key=lambda s: s.id), passed
+    return sorted(found.values(), key=lambda s: s.id), skipped
 
 
 def only(folder: Path) -> Submission:

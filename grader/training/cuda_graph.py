@@ -7,7 +7,6 @@ the plain loop.
 """
 
 import math
-import time
 from collections.abc import Callable, Iterable
 
 import torch
@@ -15,45 +14,38 @@ from torch import Tensor, nn
 
 from grader.core.recipe import Recipe, steps_per_epoch
 from grader.training import optimizers
-from grader.training.deadline import Pace
+from grader.training.context import TrainingContext
+from grader.training.deadline import Deadline, Pace
 
 _WARM_STEPS = 3  # torch.cuda.graphs: kernels choose and allocate their workspace in the first ones
 _SHARE = 0.1  # of the device's memory that an epoch's images may take
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def fits(recipe: Recipe, shape: tuple[int, int, int], n_train: int, device: torch.device) -> bool:
+def fits(recipe: Recipe, context: TrainingContext) -> bool:
     """Whether this recipe can be trained so: capturable, and an epoch's images (float32) are a part of the memory.
 
     Asks for the device's whole memory, not for what is free: else the way, and with it the last bits,
     would depend on what runs beside.
     """
-    if device.type != "cuda" or not optimizers.capturable(recipe) or n_train < recipe.batch_size:
+    if context.device.type != "cuda" or not optimizers.capturable(recipe) or context.n_train < recipe.batch_size:
         return False
-    total = torch.cuda.get_device_properties(device).total_memory
-    return 4 * math.prod(shape) * n_train < _SHARE * total
+    total = torch.cuda.get_device_properties(context.device).total_memory
+    return 4 * math.prod(context.shape) * context.n_train < _SHARE * total
 
 
 class ResidentSteps:
     """The steps of one training (`grader.training.steps.Steps`)."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        model: nn.Module,
-        loss: Loss,
-        shape: tuple[int, int, int],
-        n_train: int,
-        device: torch.device,
-        layout: torch.memory_format,
-    ) -> None:
+    def __init__(self, recipe: Recipe, model: nn.Module, loss: Loss, context: TrainingContext) -> None:
+        device, n_train = context.device, context.n_train
         self._loss, self._size, self._n = loss, recipe.batch_size, n_train
-        self._device, self._layout = device, layout
+        self._device, self._layout = device, context.layout
         self._rates = [torch.zeros((), device=device) for _ in recipe.groups]
         table = [torch.tensor(list(group.lr.expand()), dtype=torch.float64) for group in recipe.groups]
         self._table = torch.stack(table).to(torch.float32).to(device)
         self._optimizer = optimizers.build(recipe, model, quick=True, rates=self._rates)
-        channels, height, width = shape
+        channels, height, width = context.shape
         self._images = torch.zeros(n_train, height, width, channels, device=device)
         self._targets = torch.zeros(n_train, dtype=torch.int64, device=device)
         self._step = torch.zeros(1, dtype=torch.int64, device=device)  # of the training
@@ -62,11 +54,11 @@ class ResidentSteps:
         self._graph: torch.cuda.CUDAGraph | None = None
         self._done = 0
 
-    def epoch(self, batches: Iterable[Tensor], labels: Tensor, deadline: float) -> Tensor | None:
+    def epoch(self, batches: Iterable[Tensor], labels: Tensor, deadline: Deadline) -> Tensor | None:
         """As `Steps.epoch` says: fill the epoch's images, then run its steps."""
         start = 0
         for batch in batches:
-            if time.monotonic() > deadline:
+            if deadline.passed():
                 return None
             self._images[start : start + len(batch)].copy_(batch.permute(0, 2, 3, 1))
             start += len(batch)

@@ -7,8 +7,6 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 
 import numpy as np
 import torch
@@ -17,10 +15,13 @@ from torch import Tensor, nn
 from grader.core.errors import TaskError
 from grader.core.recipe import Recipe, steps_per_epoch
 from grader.core.runs import EPOCH_PARTS, EpochRecord, SeedRun
-from grader.core.task import Precision, Task, public_count
+from grader.core.task import Task, public_count
 from grader.core.verdict import Verdict
 from grader.training import cpu_kernels, models
+from grader.training.context import TrainingContext
 from grader.training.data import ImageData
+from grader.training.deadline import Deadline
+from grader.training.device import kind_of
 from grader.training.steps import steps_for
 from grader.training.transforms import Pipeline, held_out
 
@@ -28,11 +29,6 @@ _EVALUATION_BATCH = {"cpu": 100, "cuda": 2000}  # on the CPU, what stays in its 
 _SPLIT_SEED = 0x5EED
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 OnEpoch = Callable[[EpochRecord], None]
-
-
-def device_kind(device: torch.device) -> str:
-    """What decides the bits of a result: "cpu", or the GPU's model."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def prepare_process(device: torch.device) -> None:
@@ -55,18 +51,12 @@ def prepare_process(device: torch.device) -> None:
 def _keep_memory() -> None:
     """Let glibc keep freed memory: every step allocates the same megabytes, and returning them costs page faults.
 
-    With `_layout`, a step of LeNet on a batch of 128 takes 10.1 ms instead of 16.5 (benchmarks/step.py).
+    With channels-last images, a step of LeNet on a batch of 128 takes 10.1 ms instead of 16.5 (benchmarks/step.py).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         for parameter, size in ((_M_TRIM_THRESHOLD, 1 << 30), (_M_TOP_PAD, 64 << 20), (_M_MMAP_THRESHOLD, 1 << 30)):
             mallopt(parameter, size)
-
-
-def _layout(task: Task, device: torch.device) -> torch.memory_format:
-    """Channels last suits the CPU's convolutions, and a GPU's in 16 bits."""
-    quick = device.type == "cpu" or task.precision is Precision.BFLOAT16
-    return torch.channels_last if quick else torch.contiguous_format
 
 
 def _helpers(device: torch.device) -> int:
@@ -90,80 +80,107 @@ def train(
 ) -> SeedRun:
     """One training with the held-out accuracy after every epoch.
 
-    The verdict is ok, diverged (the loss left the finite numbers; the accuracy stands) or timeout
-    (after `budget_s` seconds of wall time; no accuracy). Raises RejectedError where the transforms
-    cannot be used. Same recipe, task, data, seed and device kind: the same accuracy, to the bit.
+    The verdict is ok, diverged (the loss left the finite numbers; the accuracy stands) or timeout (after `budget_s`
+    seconds, as `grader.training.deadline` counts them; no accuracy). Raises RejectedError where the transforms cannot
+    be used. Same recipe, task, data, seed and device kind: the same accuracy, to the bit.
     """
-    started = time.monotonic()
-    deadline = started + budget_s
-    pipeline = Pipeline(recipe, data.train, task.image, device, helpers=_helpers(device))
-    layout = _layout(task, device)
-    targets = data.train.on(device).labels
-    model = models.build(task, data.classes, seed).to(device).to(memory_format=layout)
-    if device.type == "cpu":
-        cpu_kernels.suit_cpu(model)
-    steps = steps_for(
-        recipe,
-        model,
-        partial(_arithmetic, task, device),
-        task.image,
-        len(data.train),
-        device,
-        layout,
-        repeatable=task.cuda_graph or ":" not in task.model,
-    )
-    torch.manual_seed(seed)  # dropout
-    random.seed(seed)  # a model of the task's own may draw from these
-    np.random.seed(seed)
-    records: list[EpochRecord] = []
-    diverged = False
-    final: float | None = None
+    return _Training(recipe, task, data, seed, device, budget_s).run(on_epoch)
 
-    def result(verdict: Verdict, detail: str = "") -> SeedRun:
-        finished = verdict is not Verdict.TIMEOUT and bool(records)
-        return SeedRun(
-            seed=seed,
-            verdict=verdict,
-            accuracy=records[-1].accuracy if finished else None,
-            seconds=round(time.monotonic() - started, 3),
-            epochs=tuple(records),
-            detail=detail,
-            device=device_kind(device),
-            transforms=pipeline.mode,
-            final=final if finished else None,
-        )
 
-    rates = list(recipe.groups[0].lr.expand())
-    per_epoch = steps_per_epoch(len(data.train), recipe.batch_size)
-    for epoch in range(1, recipe.epochs + 1):
-        model.train()
-        order = epoch_order(len(data.train), seed, epoch)
-        draws = torch.Generator().manual_seed((seed << 20) + (1 << 19) + epoch)
-        batches = pipeline.batches(order, recipe.batch_size, draws)
-        labels = targets.index_select(0, order.to(device))
-        losses = steps.epoch(batches, labels, deadline)
-        if losses is None:
-            return result(Verdict.TIMEOUT, f"ran out of time in epoch {epoch} of {recipe.epochs}")
-        accuracy, final = _accuracy(model, recipe, task, data, device, layout)
-        record = EpochRecord(
-            epoch=epoch,
-            train_loss=_mean(losses, len(data.train)),
-            parts=_parts(losses, recipe.batch_size, len(data.train)),
-            accuracy=accuracy,
-            lr=rates[epoch * per_epoch - 1],
-        )
-        records.append(record)
-        on_epoch(record)
-        if record.train_loss is None:
-            diverged = True
-            if not all(bool(torch.isfinite(p).all()) for p in model.parameters()):
+class _Training:
+    """The state of one training."""
+
+    def __init__(
+        self, recipe: Recipe, task: Task, data: ImageData, seed: int, device: torch.device, budget_s: float
+    ) -> None:
+        self._started = time.monotonic()
+        self._budget_s, self._deadline = budget_s, Deadline(budget_s, device)
+        self._recipe, self._task, self._data, self._seed = recipe, task, data, seed
+        self._context = context = TrainingContext.of(task, len(data.train), device)
+        self._pipeline = Pipeline(recipe, data.train, context, helpers=_helpers(device))
+        self._targets = data.train.on(device).labels
+        self._model = models.build(task, data.classes, seed).to(device).to(memory_format=context.layout)
+        if device.type == "cpu":
+            cpu_kernels.suit_cpu(self._model)
+        repeatable = task.cuda_graph or ":" not in task.model
+        self._steps = steps_for(recipe, self._model, context, repeatable=repeatable)
+        self._rates = list(recipe.groups[0].lr.expand())
+        self._records: list[EpochRecord] = []
+        self._final: float | None = None
+
+    def run(self, on_epoch: OnEpoch) -> SeedRun:
+        """All epochs."""
+        torch.manual_seed(self._seed)  # dropout
+        random.seed(self._seed)  # a model of the task's own may draw from these
+        np.random.seed(self._seed)
+        epochs = self._recipe.epochs
+        for epoch in range(1, epochs + 1):
+            record = self._epoch(epoch)
+            if record is None:
+                return self._result(Verdict.TIMEOUT, f"ran out of time in epoch {epoch} of {epochs}")
+            self._records.append(record)
+            on_epoch(record)
+            if record.train_loss is None and not all(bool(torch.isfinite(p).all()) for p in self._model.parameters()):
                 break  # weights that are not numbers stay so: every later epoch would score the same
-        if time.monotonic() > deadline and epoch < recipe.epochs:
-            return result(Verdict.TIMEOUT, f"ran out of time after epoch {epoch} of {recipe.epochs}")
-    if diverged:
-        first = next(r.epoch for r in records if r.train_loss is None)
-        return result(Verdict.DIVERGED, f"the loss left the finite numbers in epoch {first} of {recipe.epochs}")
-    return result(Verdict.OK)
+            if epoch < epochs and self._deadline.passed():
+                return self._result(Verdict.TIMEOUT, f"ran out of time after epoch {epoch} of {epochs}")
+        first = next((record.epoch for record in self._records if record.train_loss is None), None)
+        if first is not None:
+            return self._result(Verdict.DIVERGED, f"the loss left the finite numbers in epoch {first} of {epochs}")
+        return self._result(Verdict.OK)
+
+    def _epoch(self, epoch: int) -> EpochRecord | None:
+        """Train for one epoch and evaluate; None where the time was up before its end."""
+        recipe, n_train, device = self._recipe, self._context.n_train, self._context.device
+        self._model.train()
+        order = epoch_order(n_train, self._seed, epoch)
+        draws = torch.Generator().manual_seed((self._seed << 20) + (1 << 19) + epoch)
+        batches = self._pipeline.batches(order, recipe.batch_size, draws)
+        labels = self._targets.index_select(0, order.to(device))
+        losses = self._steps.epoch(batches, labels, self._deadline)
+        if losses is None:
+            return None
+        accuracy, self._final = self._accuracy()
+        return EpochRecord(
+            epoch=epoch,
+            train_loss=_mean(losses, n_train),
+            parts=_parts(losses, recipe.batch_size, n_train),
+            accuracy=accuracy,
+            lr=self._rates[epoch * steps_per_epoch(n_train, recipe.batch_size) - 1],
+        )
+
+    @torch.no_grad()
+    def _accuracy(self) -> tuple[float, float | None]:
+        """Accuracy on the held-out images that the board shows, and on the others where there are some."""
+        context, test = self._context, self._data.test
+        self._model.eval()
+        size = _EVALUATION_BATCH[context.device.type]
+        labels = torch.split(test.on(context.device).labels, size)
+        right = []
+        for images, expected in zip(held_out(self._recipe, test, context, size), labels, strict=True):
+            with context.arithmetic():
+                logits = self._model(images.contiguous(memory_format=context.layout))
+            right.append(logits.argmax(1) == expected)
+        hits, shown = torch.cat(right).cpu(), shown_part(len(test), self._task.ranking.public_share)
+        count = int(shown.sum())
+        final = int(hits[~shown].sum()) / (len(hits) - count) if count < len(hits) else None
+        return int(hits[shown].sum()) / count, final
+
+    def _result(self, verdict: Verdict, detail: str = "") -> SeedRun:
+        finished = verdict is not Verdict.TIMEOUT
+        return SeedRun(
+            seed=self._seed,
+            verdict=verdict,
+            accuracy=self._records[-1].accuracy if finished else None,
+            seconds=round(time.monotonic() - self._started, 3),
+            epochs=tuple(self._records),
+            detail=detail,
+            device=kind_of(self._context.device),
+            transforms=self._pipeline.mode,
+            final=self._final if finished else None,
+            limit_s=self._budget_s,
+            certain=finished or self._deadline.certain,
+        )
 
 
 def _mean(losses: Tensor, images: int) -> float | None:
@@ -183,26 +200,20 @@ def _parts(losses: Tensor, batch_size: int, n_train: int) -> tuple[float | None,
 
 def rehearse(task: Task, data: ImageData, device: torch.device) -> None:
     """Two steps on a few images, as trainings make them: raises where the task itself, and no recipe, is at fault."""
-    layout = _layout(task, device)
-    model = models.build(task, data.classes, seed=0).to(device).to(memory_format=layout)
+    context = TrainingContext.of(task, len(data.train), device)
+    model = models.build(task, data.classes, seed=0).to(device).to(memory_format=context.layout)
     if device.type == "cpu":
         cpu_kernels.suit_cpu(model)
     few = min(8, len(data.train))
     images = torch.from_numpy(data.train.images[:few].copy()).permute(0, 3, 1, 2).to(device, torch.float32).div(255)
     labels = torch.from_numpy(data.train.labels[:few]).to(device)
     for _ in range(2):
-        with _arithmetic(task, device):
-            logits = model(images.clone(memory_format=layout))
+        with context.arithmetic():
+            logits = model(images.clone(memory_format=context.layout))
         if not isinstance(logits, Tensor) or logits.shape != (few, data.classes):
             got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise TaskError(f"task {task.name}: the model gives {got} for {few} images of {data.classes} classes")
         nn.functional.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
-
-
-def _arithmetic(task: Task, device: torch.device) -> AbstractContextManager[object]:
-    if task.precision is Precision.BFLOAT16:
-        return torch.autocast(device.type, torch.bfloat16)
-    return nullcontext()
 
 
 def shown_part(n_test: int, share: float) -> Tensor:
@@ -211,21 +222,3 @@ def shown_part(n_test: int, share: float) -> Tensor:
     order = torch.randperm(n_test, generator=torch.Generator().manual_seed(_SPLIT_SEED))
     shown[order[: public_count(n_test, share)]] = True
     return shown
-
-
-@torch.no_grad()
-def _accuracy(
-    model: nn.Module, recipe: Recipe, task: Task, data: ImageData, device: torch.device, layout: torch.memory_format
-) -> tuple[float, float | None]:
-    """Accuracy on the held-out images that the board shows, and on the others where there are some."""
-    model.eval()
-    size = _EVALUATION_BATCH[device.type]
-    labels = torch.split(data.test.on(device).labels, size)
-    right = []
-    for images, expected in zip(held_out(recipe, data.test, task.image, device, size), labels, strict=True):
-        with _arithmetic(task, device):
-            right.append(model(images.contiguous(memory_format=layout)).argmax(1) == expected)
-    hits, shown = torch.cat(right).cpu(), shown_part(len(data.test), task.ranking.public_share)
-    count = int(shown.sum())
-    final = int(hits[~shown].sum()) / (len(hits) - count) if count < len(hits) else None
-    return int(hits[shown].sum()) / count, final

@@ -10,15 +10,16 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from functools import cache
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from grader.core.environment import TrainerInfo
+from grader.core.environment import Environment
 from grader.core.errors import InternalError, SetupError, TaskError
 from grader.core.recipe import Recipe
 from grader.core.runs import EpochRecord, SeedRun
-from grader.core.task import Task, TaskFacts
+from grader.core.task import WALL_FACTOR, Task, TaskFacts
 from grader.core.verdict import Rule, Verdict, Violation
 from grader.training import worker
 
@@ -44,7 +45,7 @@ class TrainerPool:
         for process in self._all:
             process.start()
 
-    def facts(self) -> tuple[TaskFacts, TrainerInfo]:
+    def facts(self) -> tuple[TaskFacts, Environment]:
         """What the task's data and model are, and what trains here. Raises TaskError."""
         process = self._idle.get()
         try:
@@ -53,8 +54,8 @@ class TrainerPool:
             self._idle.put(process)
         if kind != "facts":
             raise InternalError(f"the trainer answered {kind} instead of facts")
-        facts, trainer = payload
-        return TaskFacts.model_validate_json(facts), TrainerInfo.model_validate_json(trainer)
+        facts, environment = payload
+        return TaskFacts.model_validate_json(facts), Environment.model_validate_json(environment)
 
     def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: OnEpoch) -> SeedRun:
         """One training; a recipe that cannot be trained comes back with its violations.
@@ -66,10 +67,10 @@ class TrainerPool:
             request = ("train", recipe.model_dump_json(), seed, budget_s)
             started = time.monotonic()
             try:
-                kind, payload = process.ask(request, budget_s + _GRACE_SECONDS, on_epoch)
+                kind, payload = process.ask(request, WALL_FACTOR * budget_s + _GRACE_SECONDS, on_epoch)
             except TimeoutError:
                 process.kill()
-                return late_run(seed, started)
+                return late_run(seed, started, budget_s)
         finally:
             self._idle.put(process)
         return run_of(seed, kind, payload)
@@ -90,11 +91,17 @@ def run_of(seed: int, kind: str, payload: Any) -> SeedRun:
     return SeedRun.model_validate_json(payload)
 
 
-def late_run(seed: int, started: float) -> SeedRun:
+def late_run(seed: int, started: float, limit_s: float) -> SeedRun:
     """A training that had to be ended from outside; `started` is on the monotonic clock."""
-    seconds = round(time.monotonic() - started, 3)
-    detail = "ran out of time and did not answer"
-    return SeedRun(seed=seed, verdict=Verdict.TIMEOUT, accuracy=None, seconds=seconds, detail=detail)
+    return SeedRun(
+        seed=seed,
+        verdict=Verdict.TIMEOUT,
+        accuracy=None,
+        seconds=round(time.monotonic() - started, 3),
+        detail="ran out of time and did not answer",
+        limit_s=limit_s,
+        certain=False,
+    )
 
 
 class Trainers(Protocol):
@@ -104,7 +111,7 @@ class Trainers(Protocol):
     def workers(self) -> int:
         """Trainings at a time."""
 
-    def facts(self) -> tuple[TaskFacts, TrainerInfo]:
+    def facts(self) -> tuple[TaskFacts, Environment]:
         """What the task's data and model are, and what trains here. Raises TaskError."""
 
     def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: OnEpoch) -> SeedRun:
@@ -146,9 +153,7 @@ class _Process:
         self.start()
         assert self._connection is not None
         try:
-            if not self._ready:
-                self._receive(time.monotonic() + _START_SECONDS)
-                self._ready = True
+            self._await_start()
             self._connection.send(request)
             deadline = time.monotonic() + timeout
             while True:
@@ -161,6 +166,17 @@ class _Process:
         except (EOFError, OSError) as error:
             code = self._end()
             raise InternalError(f"a training process died (exit code {code}; {type(error).__name__})") from None
+
+    def _await_start(self) -> None:
+        """Wait, once, for the process to be ready. One that does not get there is no training's fault."""
+        if self._ready:
+            return
+        try:
+            self._receive(time.monotonic() + _START_SECONDS)
+        except TimeoutError:
+            self._end()
+            raise InternalError(f"a training process did not start within {_START_SECONDS:g} s") from None
+        self._ready = True
 
     def _receive(self, deadline: float) -> tuple[str, Any]:
         assert self._connection is not None
@@ -190,14 +206,21 @@ class _Process:
             self._end()
 
 
-def choose_device(wanted: str) -> str:
-    """ "auto" to "cuda" or "cpu". Asks torch in a process of its own, so that this one stays light."""
-    if wanted != "auto":
-        if wanted not in ("cpu", "cuda"):
-            raise SetupError(f"there is no device {wanted!r}: use auto, cpu or cuda")
-        if wanted == "cuda" and not count_gpus():
+class DeviceChoice(StrEnum):
+    """What `--device` may say."""
+
+    AUTO = "auto"  # a GPU where torch sees one
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def choose_device(wanted: DeviceChoice) -> str:
+    """The type of device to train on, "cuda" or "cpu". Asks torch in a process of its own, so that this one stays
+    light. Raises SetupError."""
+    if wanted is not DeviceChoice.AUTO:
+        if wanted is DeviceChoice.CUDA and not count_gpus():
             raise SetupError("--device cuda: torch sees no GPU here; use --device cpu, or mend the driver")
-        return wanted
+        return wanted.value
     return "cuda" if count_gpus() else "cpu"
 
 
@@ -221,13 +244,15 @@ def count_gpus() -> int:
 
 @cache
 def device_kind() -> str:
-    """ "cpu", or the model of the GPUs, as the results of trainings name it."""
+    """The kind of device that trainings here run on (`grader.training.device`), asked in a process of its own."""
     import subprocess
     import sys
 
-    if not count_gpus():
-        return "cpu"
-    code = "import torch.cuda as c; print(c.get_device_name(0))"
+    code = (
+        "import torch; from grader.training import loop; from grader.training.device import kind_of\n"
+        f"device = torch.device({'cuda:0' if count_gpus() else 'cpu'!r})\n"
+        "loop.prepare_process(device); print(kind_of(device))"
+    )
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 

@@ -1,7 +1,6 @@
 """The optimisation steps of one epoch, driven from the host or left to the device."""
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 import torch
@@ -10,58 +9,44 @@ from torch.nn import functional
 
 from grader.core.recipe import Recipe
 from grader.training import optimizers
+from grader.training.context import TrainingContext
 from grader.training.cuda_graph import ResidentSteps, fits
-from grader.training.deadline import Pace
+from grader.training.deadline import Deadline, Pace
 
 
 class Steps(Protocol):
     """One training's model, optimizer and schedule, epoch after epoch."""
 
-    def epoch(self, batches: Iterable[Tensor], labels: Tensor, deadline: float) -> Tensor | None:
+    def epoch(self, batches: Iterable[Tensor], labels: Tensor, deadline: Deadline) -> Tensor | None:
         """Train on the batches (B, C, H, W), whose labels (N,) follow each other; every step's loss, summed
         over its images.
 
-        None where `deadline` (time.monotonic) passed. Nothing waits for the device in every step.
+        None where `deadline` passed. Nothing waits for the device in every step.
         """
 
 
-def steps_for(
-    recipe: Recipe,
-    model: nn.Module,
-    arithmetic: Callable[[], AbstractContextManager[object]],
-    shape: tuple[int, int, int],
-    n_train: int,
-    device: torch.device,
-    layout: torch.memory_format,
-    *,
-    repeatable: bool,
-) -> Steps:
+def steps_for(recipe: Recipe, model: nn.Module, context: TrainingContext, *, repeatable: bool) -> Steps:
     """The quickest way for this recipe on this device; it depends on nothing else, so that the bits do not.
 
     `repeatable` says that every step of the model runs the same operations (`Task.cuda_graph`).
     """
 
     def loss(images: Tensor, labels: Tensor) -> Tensor:
-        with arithmetic():
+        with context.arithmetic():
             return functional.cross_entropy(model(images), labels)
 
-    if repeatable and fits(recipe, shape, n_train, device):
-        return ResidentSteps(recipe, model, loss, shape, n_train, device, layout)
-    return HostSteps(recipe, model, loss, device, layout)
+    if repeatable and fits(recipe, context):
+        return ResidentSteps(recipe, model, loss, context)
+    return HostSteps(recipe, model, loss, context)
 
 
 class HostSteps:
     """The plain loop: the host picks the batch, sets the rate and starts every kernel."""
 
     def __init__(
-        self,
-        recipe: Recipe,
-        model: nn.Module,
-        loss: Callable[[Tensor, Tensor], Tensor],
-        device: torch.device,
-        layout: torch.memory_format,
+        self, recipe: Recipe, model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor], context: TrainingContext
     ) -> None:
-        self._loss, self._device, self._layout = loss, device, layout
+        self._loss, self._device, self._layout = loss, context.device, context.layout
         self._optimizer = optimizers.build(recipe, model, quick=True)
         self._schedule = optimizers.Schedule(recipe, self._optimizer)
         self._parameters = list(model.parameters())
@@ -73,7 +58,7 @@ class HostSteps:
             group["fused"] = False
         self._trained = []
 
-    def epoch(self, batches: Iterable[Tensor], labels: Tensor, deadline: float) -> Tensor | None:
+    def epoch(self, batches: Iterable[Tensor], labels: Tensor, deadline: Deadline) -> Tensor | None:
         pace = Pace(deadline, self._device)
         losses = []
         start = 0

@@ -20,6 +20,7 @@ from grader.core.text import clean
 from grader.core.verdict import RejectedError, Rule, Violation
 from grader.training.batched.base import BatchTransform
 from grader.training.batched.compiler import compile_calls
+from grader.training.context import TrainingContext
 from grader.training.data import Bytes, Split
 
 #: Classes of torchvision that draw at random without saying so in their name.
@@ -58,17 +59,18 @@ def evaluated(calls: tuple[TransformCall, ...]) -> list[TransformCall]:
         name = call.transform.rpartition(".")[2]
         size = call.arguments.get("size")
         if name == "RandomCrop":
-            result.append(call.model_copy(update=_renamed(call, "CenterCrop", size)))
+            result.append(_sized(call, "CenterCrop", size))
         elif name == "RandomResizedCrop":
             square = (size, size) if isinstance(size, int) else tuple(size or ()) * (2 if len(size or ()) == 1 else 1)
-            result.append(call.model_copy(update=_renamed(call, "Resize", square)))
+            result.append(_sized(call, "Resize", square))
         elif not is_random(call):
             result.append(call)
     return result
 
 
-def _renamed(call: TransformCall, name: str, size: Argument) -> dict[str, Any]:
-    return {"transform": f"{call.transform.rpartition('.')[0]}.{name}", "arguments": {"size": size}}
+def _sized(call: TransformCall, name: str, size: Argument) -> TransformCall:
+    """Another transform of the same module, with that size."""
+    return TransformCall(transform=f"{call.transform.rpartition('.')[0]}.{name}", arguments={"size": size})
 
 
 def build(call: TransformCall) -> Transform:
@@ -142,14 +144,12 @@ class Pipeline:
     `helpers` processes go image by image, where that is the only way; 0 does it in this process.
     """
 
-    def __init__(
-        self, recipe: Recipe, split: Split, shape: tuple[int, int, int], device: torch.device, helpers: int = 0
-    ) -> None:
-        self._split, self._shape, self._device, self._helpers = split, shape, device, helpers
+    def __init__(self, recipe: Recipe, split: Split, context: TrainingContext, helpers: int = 0) -> None:
+        self._split, self._shape, self._device, self._helpers = split, context.shape, context.device, helpers
         self._calls = recipe.transforms
         self._check(evaluated(self._calls), "in evaluation, without chance,")
         self._check(self._calls, "in training")
-        self._steps = compile_calls(self._calls, shape)
+        self._steps = compile_calls(self._calls, context.shape)
         if self._steps is not None:
             self.mode = TransformMode.BATCHED
         elif any(map(is_random, self._calls)):
@@ -187,16 +187,14 @@ class Pipeline:
                 raise _rejected(f"{when} they give {got}, not float32 {self._shape}")
 
 
-def held_out(
-    recipe: Recipe, split: Split, shape: tuple[int, int, int], device: torch.device, batch_size: int
-) -> Iterator[Tensor]:
+def held_out(recipe: Recipe, split: Split, context: TrainingContext, batch_size: int) -> Iterator[Tensor]:
     """All images of a split in order, as evaluation sees them: the recipe's transforms without chance."""
     calls = tuple(evaluated(recipe.transforms))
-    steps = compile_calls(calls, shape)
+    steps = compile_calls(calls, context.shape)
     if steps is None:
-        kept = torch.split(_transformed_once(split, calls, device), batch_size)
+        kept = torch.split(_transformed_once(split, calls, context.device), batch_size)
         return (part.clone() for part in kept)  # a model may work on its input in place
-    return _batched(split, steps, torch.arange(len(split)), batch_size, torch.Generator(), device)
+    return _batched(split, steps, torch.arange(len(split)), batch_size, torch.Generator(), context.device)
 
 
 def _batched(

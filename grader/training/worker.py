@@ -1,10 +1,11 @@
 """What trains: a process that loads a task's data once, then answers requests over a pipe.
 
 Requests are ("facts",) and ("train", recipe JSON, seed, budget in seconds); answers are
-("facts", (facts JSON, trainer JSON)), ("epoch", JSON) any number of times, then one of ("run", JSON),
+("facts", (facts JSON, environment JSON)), ("epoch", JSON) any number of times, then one of ("run", JSON),
 ("rejected", [JSON …]), ("task", message) or ("failed", message).
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -15,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.core.task import Task
+from grader.core.task import Task, from_json
 
 if TYPE_CHECKING:
     from grader.training.data import ImageData
@@ -33,21 +34,18 @@ def main(connection: "Connection[Any, Any]", task_json: str, folder: str, device
     try:
         from grader.training import data
 
-        task = Task.model_validate_json(task_json).model_copy(update={"folder": Path(folder)})
-        worker = Worker(task, data.load(task), device_name, lambda epoch: connection.send(("epoch", epoch)))
+        task = from_json(task_json, Path(folder))
+        worker = TrainingWorker(task, data.load(task), device_name, lambda epoch: connection.send(("epoch", epoch)))
     except GraderError as error:
         connection.send(("task", str(error)))
         return
     except Exception:
         connection.send(("failed", traceback.format_exc()))
         return
-    connection.send(("ready",))
-    while True:
-        try:
-            request = connection.recv()
-        except EOFError:
-            return
-        connection.send(worker.answer(request))
+    with contextlib.suppress(EOFError, ConnectionError):  # the grader ended: so do we
+        connection.send(("ready",))
+        while True:
+            connection.send(worker.answer(connection.recv()))
 
 
 def _die_with_parent() -> None:
@@ -74,7 +72,7 @@ def shared_data(parts: dict[str, Any]) -> "ImageData":
     return data.ImageData(train, test, parts["classes"], parts["hash"])
 
 
-class Worker:
+class TrainingWorker:
     """What a training process does, whoever asks it."""
 
     def __init__(self, task: Task, data: "ImageData", device_name: str, report: Callable[[str], None]) -> None:
@@ -145,21 +143,9 @@ class Worker:
         return facts
 
     def info(self) -> Any:
-        import platform
+        from grader.training.device import environment
 
-        import torch
-        import torchvision
-
-        from grader.core.environment import TrainerInfo
-        from grader.training import TRAINER_VERSION, loop
-
-        return TrainerInfo(
-            version=TRAINER_VERSION,
-            torch=str(torch.__version__),
-            torchvision=str(torchvision.__version__),
-            device=loop.device_kind(self.device),
-            processor=platform.processor() or platform.machine(),
-        )
+        return environment(self.device)
 
     def train(self, recipe_json: str, seed: int, budget_s: float) -> tuple[Any, ...]:
         from grader.core.recipe import Recipe

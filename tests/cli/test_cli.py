@@ -25,7 +25,7 @@ PACKAGE = ROOT / "grader"
         (["run", "class", "--task", "nope"], 3, "use one of cifar10, digits, or the path"),
         (["run", "class", "--task", "nope.toml"], 3, "nope.toml: cannot be read"),
         (["run", "class", "--sandbox", "jail"], 2, "use auto, docker, sandlock, none"),
-        (["run", "class", "--device", "tpu"], 3, "use auto, cpu or cuda"),
+        (["run", "class", "--device", "tpu"], 2, "use auto, cpu, cuda"),
         (["run", "class", "--jobs", "-1"], 2, "jobs"),
         (["run"], 2, "Missing argument"),
         (["fly"], 2, "No such command"),
@@ -62,7 +62,7 @@ def test_help_and_version_do_not_wait_for_torch() -> None:
 def test_the_schema_is_printed() -> None:
     schema = json.loads(grader("schema").stdout)
     assert schema["title"] == "Leaderboard"
-    assert {"schema_version", "task", "hardware", "versions", "rows"} <= set(schema["properties"])
+    assert {"schema_version", "task", "environment", "environments", "rows"} <= set(schema["properties"])
 
 
 def imports(path: Path) -> set[str]:

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from grader.core.environment import TrainerInfo
 from grader.core.errors import UsageError
 from grader.core.recipe import Recipe
 from grader.core.runs import EpochRecord, SeedRun
@@ -23,8 +22,9 @@ from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
 from grader.experiments import spec as studies
 from grader.experiments.findings import answer, line, reached
-from grader.experiments.runner import Outcome, Trial
+from grader.experiments.runner import StudyOutcome, Trial
 from grader.experiments.spec import Answer, AnswerKind, Study, Variant
+from support.gradings import TRAINER
 
 SMALL = """
 title = "A small one <b>of one's own</b>"
@@ -233,9 +233,6 @@ def test_what_is_known_is_not_trained_again(small: Path) -> None:
     assert "report:" in done.stdout
 
 
-INFO = TrainerInfo(version="2", torch="2", torchvision="0", device="cpu", processor="x")
-
-
 def trial(recipe: Recipe, name: str, finals: list[float], losses: list[float | None] | None = None) -> Trial:
     """Two epochs per seed, of which the first reaches half of the final accuracy."""
     runs = []
@@ -250,7 +247,7 @@ def trial(recipe: Recipe, name: str, finals: list[float], losses: list[float | N
 
 
 @pytest.fixture
-def outcome(recipe: Recipe, task: Task, facts: TaskFacts) -> Outcome:
+def outcome(recipe: Recipe, task: Task, facts: TaskFacts) -> StudyOutcome:
     study = Study.model_validate(
         {
             "name": "made-up",
@@ -269,11 +266,11 @@ def outcome(recipe: Recipe, task: Task, facts: TaskFacts) -> Outcome:
         },
         strict=False,
     )
-    return Outcome(
+    return StudyOutcome(
         study=study,
         task=task,
         facts=facts,
-        trainer=INFO,
+        environment=TRAINER,
         tuned=0.1,
         tuning=(trial(recipe, "a", [0.5, 0.6, 0.7]),),
         variants={
@@ -286,11 +283,11 @@ def outcome(recipe: Recipe, task: Task, facts: TaskFacts) -> Outcome:
     )
 
 
-def said(outcome: Outcome, kind: AnswerKind, a: str = "", b: str = "", sweep: str = "") -> str:
+def said(outcome: StudyOutcome, kind: AnswerKind, a: str = "", b: str = "", sweep: str = "") -> str:
     return answer(Answer(kind=kind, a=a, b=b, sweep=sweep), outcome)
 
 
-def test_sentences_follow_the_numbers(outcome: Outcome) -> None:
+def test_sentences_follow_the_numbers(outcome: StudyOutcome) -> None:
     better = said(outcome, AnswerKind.DIFFERENCE, "better", "constant")
     assert "+10.17 points (95 % interval +9.45 to +10.88)" in better
     assert "“better” is better here" in better
@@ -308,7 +305,7 @@ def test_sentences_follow_the_numbers(outcome: Outcome) -> None:
     assert "to 49 %: “better” 2.0, “lost” never (0 of 3 seeds)" in said(outcome, AnswerKind.SPEED, "better", "lost")
 
 
-def test_restarts_of_a_training_that_ended_early_are_passed_over(outcome: Outcome) -> None:
+def test_restarts_of_a_training_that_ended_early_are_passed_over(outcome: StudyOutcome) -> None:
     lost = outcome.variants["lost"]
     lr = lost.recipe.groups[0].lr.model_copy(update={"values": (0.1, 0.01, 0.1), "counts": (10, 20, 16)})
     group = lost.recipe.groups[0].model_copy(update={"lr": lr})
@@ -321,7 +318,7 @@ def test_restarts_of_a_training_that_ended_early_are_passed_over(outcome: Outcom
         assert expected in said(found, AnswerKind.RESTARTS, "lost")
 
 
-def test_one_seed_claims_nothing(outcome: Outcome) -> None:
+def test_one_seed_claims_nothing(outcome: StudyOutcome) -> None:
     def first(t: Trial) -> Trial:
         return replace(t, runs=t.runs[:1])
 
@@ -335,7 +332,7 @@ def test_one_seed_claims_nothing(outcome: Outcome) -> None:
     assert "Too few seeds" in said(lone, AnswerKind.SENSITIVITY, sweep="s")
 
 
-def test_the_table_counts_epochs_and_spread(outcome: Outcome) -> None:
+def test_the_table_counts_epochs_and_spread(outcome: StudyOutcome) -> None:
     found = line("better", outcome.variants["better"], outcome)
     assert found.accuracy == pytest.approx(0.7216667)
     assert found.spread == pytest.approx(0.04)

@@ -11,13 +11,13 @@ import pytest
 
 from grader.core.recipe import Recipe
 from grader.core.task import Counting
-from grader.grading.baseline import constant_of
+from grader.grading.baseline import baseline_of
 from grader.leaderboard.history import merged
 from support.gradings import graded
 from support.runs import GRADER, QUICK, board, make_class, rows, run
 from support.submissions import ROOT, SCHEDULER, Compile, make
 
-DIGITS = (ROOT / "grader/tasks/digits.toml").read_text()
+DIGITS = (ROOT / "grader/core/tasks/digits.toml").read_text()
 
 
 def task_file(where: Path, more: str) -> str:
@@ -29,20 +29,20 @@ def call(where: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*GRADER, *arguments], cwd=where, capture_output=True, text=True, timeout=200, check=False)
 
 
-def test_the_constant_of_a_recipe_differs_in_nothing_else(recipe: Recipe) -> None:
-    still = constant_of(recipe, [0.05])
-    assert still.groups[0].lr.values == (0.05,)
-    assert still.steps == recipe.steps
-    assert still.key != recipe.key
-    assert still.model_copy(update={"groups": recipe.groups}).model_dump() == recipe.model_dump()
-    assert constant_of(still, [0.05]).key == still.key
+def test_the_baseline_of_a_recipe_differs_in_nothing_else(recipe: Recipe) -> None:
+    baseline = baseline_of(recipe, [0.05])
+    assert baseline.groups[0].lr.values == (0.05,)
+    assert baseline.steps == recipe.steps
+    assert baseline.key != recipe.key
+    assert baseline.model_copy(update={"groups": recipe.groups}).model_dump() == recipe.model_dump()
+    assert baseline_of(baseline, [0.05]).key == baseline.key
 
 
 def test_a_constant_rate_that_the_schedule_never_uses_is_brought_into_its_range(recipe: Recipe) -> None:
     rates = recipe.groups[0].lr.values
-    assert constant_of(recipe, [1e9]).groups[0].lr.values == (max(rates),)
-    assert constant_of(recipe, [0.0]).groups[0].lr.values == (min(rates),)
-    assert constant_of(recipe, []).groups[0].lr.values == (rates[0],)
+    assert baseline_of(recipe, [1e9]).groups[0].lr.values == (max(rates),)
+    assert baseline_of(recipe, [0.0]).groups[0].lr.values == (min(rates),)
+    assert baseline_of(recipe, []).groups[0].lr.values == (rates[0],)
 
 
 @pytest.mark.parametrize(("once", "bound"), [("1e-9", 0.25), ("0.9", 4.0)])
@@ -51,7 +51,7 @@ def test_a_rate_of_one_step_is_no_yardstick(compiled: Compile, once: str, bound:
     cunning = SCHEDULER.replace("base_lr * 0.99**self.last_epoch", f"{once} if self.last_epoch == 0 else 0.03")
     result = compiled(make(scheduler=cunning, config=QUICK.replace("lr=0.05", f"lr={once}")))
     assert result.recipe is not None
-    (rate,) = constant_of(result.recipe, result.base_rates).groups[0].lr.values
+    (rate,) = baseline_of(result.recipe, result.base_rates).groups[0].lr.values
     rates = list(result.recipe.groups[0].lr.expand())
     assert rate == pytest.approx(bound * sum(rates) / len(rates))
 
@@ -80,11 +80,11 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_contribution_stands_beside_the_accuracy(where: Path) -> None:
     found = rows(where)
     decay, constant = found["student", "student00"], found["student", "student02"]
-    assert decay["contribution"]["mean"] == pytest.approx(decay["accuracy"] - decay["constant"])
+    assert decay["contribution"]["mean"] == pytest.approx(decay["accuracy"] - decay["baseline"])
     assert decay["contribution"]["low"] < decay["contribution"]["mean"] < decay["contribution"]["high"]
     assert constant["contribution"] == {"mean": 0.0, "low": 0.0, "high": 0.0, "pairs": 2}
     # The three configurations are the same: at the constant rate they are one training per seed, student02's own.
-    assert decay["constant"] == constant["accuracy"]
+    assert decay["baseline"] == constant["accuracy"]
     # The references (constant, cosine) share theirs: 3 recipes of the class and 2 of theirs, with two seeds each.
     assert len(list((where / "results/mine/runs").rglob("*.json"))) == 10
 

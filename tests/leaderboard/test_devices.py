@@ -13,20 +13,20 @@ from grader.core.errors import UsageError
 from grader.core.kind import Kind
 from grader.core.task import Counting, Task, TaskFacts
 from grader.leaderboard.explain import explain
-from grader.leaderboard.models import Leaderboard, Row
+from grader.leaderboard.models import GradedRow, Leaderboard
 from grader.leaderboard.points import awards
 from grader.leaderboard.ranking import header
 from grader.leaderboard.seed_allocation import wanting
-from grader.leaderboard.storage import Ledger, read
+from grader.leaderboard.storage import BoardWriter, read
 from grader.publish.names import Names
 from grader.publish.public import public
 from grader.publish.site import Site
-from support.gradings import TRAINER, graded, under
+from support.gradings import TRAINER, environment, graded, under
 
 GPU = "NVIDIA H100 80GB HBM3"
 
 
-def on(device: str, row: Row, kind: Kind = Kind.STUDENT) -> Row:
+def on(device: str, row: GradedRow, kind: Kind = Kind.STUDENT) -> GradedRow:
     return row.model_copy(update={"device": device, "kind": kind})
 
 
@@ -37,7 +37,7 @@ def cpu(task: Task, facts: TaskFacts) -> Leaderboard:
 
 @pytest.fixture
 def gpu(task: Task, facts: TaskFacts) -> Leaderboard:
-    return header(task, facts, TRAINER.model_copy(update={"device": GPU}))
+    return header(task, facts, environment(GPU))
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "b.json"
 
 
-def run(path: Path, head: Leaderboard, *rows: Row) -> Leaderboard:
-    ledger = Ledger(path, head)
+def run(path: Path, head: Leaderboard, *rows: GradedRow) -> Leaderboard:
+    ledger = BoardWriter(path, head)
     for row in rows:
         ledger.add(row)
     return ledger.settle()

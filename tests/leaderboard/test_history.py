@@ -8,9 +8,9 @@ import pytest
 
 from grader.core.task import Counting, Task, TaskFacts
 from grader.core.verdict import Verdict
-from grader.leaderboard.models import Leaderboard, Row, SeedScore
+from grader.leaderboard.models import GradedRow, Leaderboard, RankedRow, RankingPolicy, SeedScore
 from grader.leaderboard.ranking import header
-from grader.leaderboard.storage import Ledger
+from grader.leaderboard.storage import BoardWriter
 from support.gradings import TRAINER, graded, keep, under
 
 
@@ -19,11 +19,12 @@ def empty(task: Task, facts: TaskFacts) -> Leaderboard:
     return header(task, facts, TRAINER)
 
 
-def play(path: Path, empty: Leaderboard, rule: Counting, *gradings: Row) -> Row:
+def play(path: Path, empty: Leaderboard, rule: Counting, *gradings: GradedRow) -> RankedRow:
     for grading in gradings:
-        ledger = Ledger(path, under(empty, rule))
-        assert ledger.add(grading) == []
-    return ledger.settle().rows[0]
+        writer = BoardWriter(path, under(empty, rule))
+        assert writer.add(grading) == []
+        board = writer.settle()
+    return board.rows[0]
 
 
 def test_the_latest_counts_and_the_others_are_kept(tmp_path: Path, empty: Leaderboard) -> None:
@@ -85,9 +86,9 @@ def test_our_fault_leaves_no_trace_once_graded(tmp_path: Path, empty: Leaderboar
 def test_a_changed_rule_counts_anew(tmp_path: Path, empty: Leaderboard) -> None:
     path = tmp_path / "b.json"
     play(path, empty, Counting.LATEST, graded("a", 0.9, 1), graded("b", 0.8, 2))
-    board = Ledger(path, under(empty, Counting.BEST)).settle()
+    board = BoardWriter(path, under(empty, Counting.BEST)).settle()
     assert (board.rows[0].accuracy, board.rows[0].number) == (0.9, 1)
-    board = Ledger(path, under(empty, Counting.LATEST)).settle()
+    board = BoardWriter(path, under(empty, Counting.LATEST)).settle()
     assert (board.rows[0].accuracy, board.rows[0].number) == (0.8, 2)
 
 
@@ -97,13 +98,13 @@ def test_every_row_has_a_line_of_its_own(tmp_path: Path, empty: Leaderboard) -> 
     before = path.read_text().splitlines()
     keep(path, empty, graded("c", 0.8, 3, name="bo"))
     after = path.read_text().splitlines()
-    head = ' "updated"', ' "version"', ' "previous"'
+    head = ' "updated"'
     changed = [new for old, new in zip(before, after, strict=True) if old != new and not old.startswith(head)]
     assert len(changed) == 1
     assert '"bo"' in changed[0]
 
 
-def seeded(row: Row, *scores: tuple[float | None, Verdict]) -> Row:
+def seeded(row: GradedRow, *scores: tuple[float | None, Verdict]) -> GradedRow:
     seeds = tuple(SeedScore(seed=s, verdict=v, accuracy=a, seconds=1) for s, (a, v) in enumerate(scores))
     bad = next((v for _, v in scores if not v.ranked), Verdict.DIVERGED)
     worst = next((v for _, v in scores if v is not Verdict.OK), Verdict.OK)
@@ -118,7 +119,7 @@ def test_a_seed_more_is_no_other_grading_and_never_costs_the_score() -> None:
     three = seeded(graded("a", 0.7, 2), (0.8, ok), (0.8, ok), (0.5, diverged))
     failed_ = seeded(graded("a", None, 3, timeout), (0.8, ok), (0.8, ok), (None, timeout))
     for rule in Counting:
-        assert merged(two, failed_, rule).seeds == two.seeds
-        more = merged(two, three, rule)
+        assert merged(two, failed_, RankingPolicy(counts=rule)).seeds == two.seeds
+        more = merged(two, three, RankingPolicy(counts=rule))
         assert (more.seeds, more.history, more.number) == (three.seeds, (), 1)
-        assert merged(more, two, rule) == more
+        assert merged(more, two, RankingPolicy(counts=rule)) == more

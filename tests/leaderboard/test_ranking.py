@@ -14,10 +14,12 @@ from grader.core.kind import Kind
 from grader.core.statistics import score
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
-from grader.leaderboard.models import Leaderboard
+from grader.leaderboard.models import Leaderboard, RankingPolicy
 from grader.leaderboard.ranking import header, ranked
-from grader.leaderboard.storage import Ledger, read
+from grader.leaderboard.storage import BoardWriter, read
 from support.gradings import TRAINER, keep, row
+
+POLICY = RankingPolicy(device="cpu")
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def empty(task: Task, facts: TaskFacts) -> Leaderboard:
 
 def test_ranks_are_shared_and_count_everybody_above() -> None:
     rows = [row("d", 0.6), row("b", 0.8), row("a", 0.9), row("c", 0.8), row("e", 0.6)]
-    assert [(r.id, r.rank) for r in ranked(rows)] == [("a", 1), ("b", 2), ("c", 2), ("d", 4), ("e", 4)]
+    assert [(r.id, r.rank) for r in ranked(rows, POLICY)] == [("a", 1), ("b", 2), ("c", 2), ("d", 4), ("e", 4)]
 
 
 def test_references_stand_among_students_without_a_rank() -> None:
@@ -37,7 +39,7 @@ def test_references_stand_among_students_without_a_rank() -> None:
         row("constant", 0.7, kind=Kind.DEFAULT),
         row("b", 0.6),
     ]
-    assert [(r.id, r.rank) for r in ranked(rows)] == [("cosine", None), ("a", 1), ("constant", None), ("b", 2)]
+    assert [(r.id, r.rank) for r in ranked(rows, POLICY)] == [("cosine", None), ("a", 1), ("constant", None), ("b", 2)]
 
 
 def test_rows_without_a_score_come_last_and_diverged_ones_do_not() -> None:
@@ -45,12 +47,12 @@ def test_rows_without_a_score_come_last_and_diverged_ones_do_not() -> None:
         row("a", None, Verdict.CONTRACT), row("b", 0.1, Verdict.DIVERGED), row("c", None, Verdict.INTERNAL),
         row("d", None, Verdict.TIMEOUT), row("e", 0.5),
     ]  # fmt: skip
-    assert [(r.id, r.rank) for r in ranked(rows)] == [("e", 1), ("b", 2), ("a", None), ("c", None), ("d", None)]
+    assert [(r.id, r.rank) for r in ranked(rows, POLICY)] == [("e", 1), ("b", 2), ("a", None), ("c", None), ("d", None)]
 
 
 def test_the_mean_of_equal_scores_in_another_order_is_a_tie() -> None:
     a, b = score([0.1, 0.2, 0.7]), score([0.7, 0.1, 0.2])
-    assert [r.rank for r in ranked([row("a", a[0]), row("b", b[0] + 1e-17)])] == [1, 1]
+    assert [r.rank for r in ranked([row("a", a[0]), row("b", b[0] + 1e-17)], POLICY)] == [1, 1]
 
 
 def test_mean_and_standard_error() -> None:
@@ -77,14 +79,16 @@ def test_the_file_fits_its_printed_schema(tmp_path: Path, empty: Leaderboard) ->
     keep(tmp_path / "b.json", empty, row("a"), row("b", None, Verdict.CRASH))
     data = json.loads((tmp_path / "b.json").read_text())
     validate(data, Leaderboard.model_json_schema(mode="serialization"))
-    assert data["schema_version"] == 1
+    assert data["schema_version"] == 2
     assert read(tmp_path / "b.json") is not None
 
 
 def _add(path: str, board_json: str, start: int) -> None:
     board = Leaderboard.model_validate_json(board_json)
     for n in range(start, start + 15):
-        Ledger(Path(path), board).add(row(f"s{n}", n / 1000))
+        writer = BoardWriter(Path(path), board)
+        writer.add(row(f"s{n}", n / 1000))
+        writer.close()
 
 
 def test_runs_at_the_same_time_lose_nothing(tmp_path: Path, empty: Leaderboard) -> None:
@@ -116,4 +120,4 @@ def test_scores_of_another_task_are_not_mixed(tmp_path: Path, empty: Leaderboard
     keep(path, empty, row("a"))
     other = empty.model_copy(update={"task": empty.task.model_copy(update={"name": "other"})})
     with pytest.raises(UsageError, match=r"--leaderboard .*other\.json"):
-        Ledger(path, other)
+        BoardWriter(path, other)

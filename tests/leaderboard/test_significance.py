@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from grader.core.kind import Kind
+from grader.core.task import Ranking
 from grader.leaderboard.models import Beats, Leaderboard
+from grader.leaderboard.ranking import ranked
 from grader.leaderboard.seed_allocation import seeds_of, wanting
 from grader.leaderboard.significance import settled
 from support.simulation import adaptive_trainings, agreement, board_of, simulated
@@ -26,7 +28,7 @@ def test_intervals_cover_and_equals_stay_together_as_stated(rows: int, seeds: in
     split = 0
     for _ in range(300):
         board = board_of(simulated(equals(rows), seeds, np.full(rows, NOISE), rng))
-        students = [r for r in settled(board.rows, board.task) if r.kind is Kind.STUDENT]
+        students = [r for r in settled(board.rows, board.task, board.policy) if r.kind is Kind.STUDENT]
         gaps = [student.to_default for student in students]
         hits = [g.low <= 0 <= g.high for g in gaps if g is not None and g.low is not None and g.high is not None]
         assert len(hits) == len(students)
@@ -44,7 +46,7 @@ def test_rows_that_scatter_wildly_spoil_nobody_s_interval() -> None:
     board = board_of(simulated(means, 3, noise, rng))
 
     def width(board: Leaderboard) -> float:
-        gap = next(r.to_default for r in settled(board.rows, board.task) if r.id == "s05")
+        gap = next(r.to_default for r in settled(board.rows, board.task, board.policy) if r.id == "s05")
         assert gap is not None and gap.low is not None and gap.high is not None
         return gap.high - gap.low
 
@@ -54,7 +56,7 @@ def test_rows_that_scatter_wildly_spoil_nobody_s_interval() -> None:
 def test_what_differs_clearly_is_told_apart() -> None:
     rng = np.random.default_rng(5)
     board = board_of(simulated([0.90, 0.96, 0.955, 0.93, 0.85], 3, np.full(5, 0.002), rng))
-    rows = {r.id: r for r in settled(board.rows, board.task)}
+    rows = {r.id: r for r in settled(board.rows, board.task, board.policy)}
     assert [rows[f"s0{n}"].beats_default for n in (1, 2, 3, 4)] == [Beats.YES, Beats.YES, Beats.YES, Beats.NO]
     assert rows["s01"].tie == rows["s02"].tie == (1, 2)
     assert rows["s03"].tie is rows["s04"].tie is None
@@ -65,24 +67,35 @@ def test_what_differs_clearly_is_told_apart() -> None:
 
 def test_one_seed_claims_nothing() -> None:
     board = board_of([[0.5], [0.9], [0.4]])
-    rows = [r for r in settled(board.rows, board.task) if r.kind is Kind.STUDENT]
+    rows = [r for r in settled(board.rows, board.task, board.policy) if r.kind is Kind.STUDENT]
     assert [r.beats_default for r in rows] == [Beats.UNSURE, Beats.UNSURE]
     assert all(r.to_default is not None and r.to_default.low is None for r in rows)
 
 
 def test_boards_with_hardly_a_row_are_settled() -> None:
     for table in ([], [[0.5, 0.6]], [[0.5, 0.6, 0.7], [0.5, 0.6, 0.7]], [[0.1, 0.1], [0.2, 0.2], [0.3, 0.3]]):
-        board = board_of(table) if table else board_of([[0.5]]).model_copy(update={"rows": ()})
-        assert len(settled(board.rows, board.task)) == len(table)
+        board = board_of(table) if table else board_of([[0.5]]).with_rows(())
+        assert len(settled(board.rows, board.task, board.policy)) == len(table)
 
 
 def test_equal_recipes_are_tied_and_no_better() -> None:
-    board = board_of([[0.5, 0.52, 0.51], [0.5, 0.52, 0.51], [0.9, 0.91, 0.92]])
-    twin = board.rows[1].model_copy(update={"recipe": next(r for r in board.rows if r.kind is Kind.DEFAULT).recipe})
-    rows = settled((*[r for r in board.rows if r.id != twin.id], twin), board.task)
-    found = next(r for r in rows if r.id == twin.id)
-    if twin.kind is Kind.STUDENT:
-        assert found.beats_default is Beats.NO
+    """The second student's recipe is the default scheduler's, the third's the first's."""
+    default, first, third = [0.5, 0.52, 0.51], [0.9, 0.91, 0.92], [0.7, 0.7, 0.75]
+    board = board_of([default, first, default, first, third])
+    recipe = {row.id: row.recipe for row in board.rows}
+    twins = {"s02": recipe["s00"], "s03": recipe["s01"]}
+    rows = ranked(
+        [row.model_copy(update={"recipe": twins.get(row.id, row.recipe)}) for row in board.rows], board.policy
+    )
+    found = {row.id: row for row in settled(rows, board.task, board.policy)}
+    assert [row_id for row_id, row in found.items() if row.rank == 1] == ["s01", "s03"]
+    assert found["s01"].tie == found["s03"].tie == (1, 1)
+    assert found["s04"].tie is None
+    same = found["s02"].to_default
+    assert same is not None
+    assert (same.mean, same.low, same.high) == (0.0, 0.0, 0.0)
+    assert found["s02"].beats_default is Beats.NO
+    assert found["s01"].beats_default is found["s03"].beats_default is Beats.YES
 
 
 def test_adaptive_seeds_reach_the_same_ranking_with_fewer_trainings() -> None:
@@ -101,11 +114,7 @@ def test_seeds_go_where_they_decide() -> None:
     rng = np.random.default_rng(2)
     board = board_of(simulated([0.5, 0.95, 0.951, 0.8, 0.7], 3, np.full(5, 0.004), rng))
     assert {row.id for row in wanting(board)} == {"s01", "s02"}
-    full = board.model_copy(
-        update={
-            "task": board.task.model_copy(update={"ranking": board.task.ranking.model_copy(update={"max_seeds": 3})})
-        }
-    )
+    full = board_of([[s.accuracy for s in row.seeds] for row in board.rows], ranking=Ranking(max_seeds=3))  # type: ignore[misc]
     assert wanting(full) == []
 
 

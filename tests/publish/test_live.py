@@ -9,9 +9,9 @@ import pytest
 
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
-from grader.leaderboard.models import Leaderboard, Row
+from grader.leaderboard.models import GradedRow, Leaderboard
 from grader.leaderboard.ranking import header
-from grader.leaderboard.storage import Ledger, remove
+from grader.leaderboard.storage import BoardWriter, remove
 from grader.publish.live import LiveSite
 from grader.publish.names import NameMode, Names
 from grader.publish.public import Progress, public
@@ -29,7 +29,7 @@ def empty(task: Task, facts: TaskFacts) -> Leaderboard:
     return header(task, facts, TRAINER)
 
 
-def entry_of(row: Row) -> Entry:
+def entry_of(row: GradedRow) -> Entry:
     return Entry(Submission(id=row.id, files={"config.py": row.submission.encode()}), row.kind)
 
 
@@ -52,17 +52,17 @@ def test_every_version_is_that_of_the_whole_board(tmp_path: Path, empty: Leaderb
     ]
     entries = [entry_of(row) for row in rows]
     total = len({(entry.kind, entry.submission.id) for entry in entries})
-    ledger = Ledger(tmp_path / "board.json", empty)
-    live = LiveSite(Site(tmp_path / "live"), names, ledger, entries)
+    writer = BoardWriter(tmp_path / "board.json", empty)
+    live = LiveSite(Site(tmp_path / "live"), names, writer, entries)
     done = set()
     for n, (entry, row) in enumerate(zip(entries, rows, strict=True)):
-        ledger.add(row)
+        writer.add(row)
         live.graded(entry)
         live._publish(running=True)
         assert live.problem is None
         done.add((entry.kind, row.id))
         whole = tmp_path / f"whole{n}"
-        board = ledger.board()
+        board = writer.board()
         waiting = {
             (e.kind, e.submission.id)
             for e in entries
@@ -70,20 +70,20 @@ def test_every_version_is_that_of_the_whole_board(tmp_path: Path, empty: Leaderb
         }
         Site(whole).write(public(board, names, Progress(done=len(done), total=total), waiting))
         assert files(tmp_path / "live") == files(whole)
-    live.settle(ledger.settle())
+    live.settle(writer.settle())
     live._publish(running=False)
-    Site(tmp_path / "end").write(public(ledger.settle(), names))
+    Site(tmp_path / "end").write(public(writer.settle(), names))
     assert files(tmp_path / "live") == files(tmp_path / "end")
 
 
 def test_only_what_is_new_is_written(tmp_path: Path, empty: Leaderboard) -> None:
-    ledger = Ledger(tmp_path / "board.json", empty)
+    writer = BoardWriter(tmp_path / "board.json", empty)
     for n in range(30):
-        ledger.add(scored(f"s{n:02}", 0.5 + n / 100, n))
-    live = LiveSite(Site(tmp_path / "site"), Names(), ledger, [])
+        writer.add(scored(f"s{n:02}", 0.5 + n / 100, n))
+    live = LiveSite(Site(tmp_path / "site"), Names(), writer, [])
     live._publish(running=True)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "site/s").iterdir()}
-    ledger.add(scored("new", 0.7, 31))
+    writer.add(scored("new", 0.7, 31))
     live._publish(running=True)
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "site/s").iterdir()}
     assert {path.name[:3] for path in after.items() - before.items() for path in path[:1]} == {"new"}
@@ -92,9 +92,9 @@ def test_only_what_is_new_is_written(tmp_path: Path, empty: Leaderboard) -> None
 def test_a_page_that_could_not_be_written_is_written_the_next_time(
     tmp_path: Path, empty: Leaderboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = Ledger(tmp_path / "board.json", empty)
-    live = LiveSite(Site(tmp_path / "site"), Names(), ledger, [])
-    ledger.add(scored("a", 0.5))
+    writer = BoardWriter(tmp_path / "board.json", empty)
+    live = LiveSite(Site(tmp_path / "site"), Names(), writer, [])
+    writer.add(scored("a", 0.5))
     with monkeypatch.context() as patch:
         patch.setattr("grader.publish.site.submission_page", lambda *_: 1 / 0)
         live._publish(running=True)
@@ -105,13 +105,13 @@ def test_a_page_that_could_not_be_written_is_written_the_next_time(
 
 
 def test_who_is_taken_off_the_board_is_off_the_site(tmp_path: Path, empty: Leaderboard) -> None:
-    ledger = Ledger(tmp_path / "board.json", empty)
-    live = LiveSite(Site(tmp_path / "site"), Names(), ledger, [])
+    writer = BoardWriter(tmp_path / "board.json", empty)
+    live = LiveSite(Site(tmp_path / "site"), Names(), writer, [])
     for name in ("stays", "leaves"):
-        ledger.add(scored(name, 0.5))
-    ledger.close()
+        writer.add(scored(name, 0.5))
+    writer.close()
     live._publish(running=True)
-    remove(ledger.path, ["leaves"])
-    ledger.add(scored("comes", 0.6))
+    remove(writer.path, ["leaves"])
+    writer.add(scored("comes", 0.6))
     live._publish(running=True)
     assert not any("leaves" in name + text for name, text in files(tmp_path / "site").items())

@@ -11,11 +11,13 @@ from grader.core.errors import GraderError, UsageError
 from grader.core.kind import Kind
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
-from grader.leaderboard.models import Leaderboard
+from grader.leaderboard.history import merged
+from grader.leaderboard.models import Leaderboard, RankingPolicy
 from grader.publish.names import NameMode, Names, parse, shown
 from grader.publish.public import Progress, public
 from grader.publish.site import Site
 from support.boards import board_of, failed, hostile_board, large_board, references, scored
+from support.gradings import graded
 
 KEY = b"a secret of the course, kept by it"
 FULL, HIDDEN = Names(), Names(mode=NameMode.PSEUDONYMS, key=KEY)
@@ -140,12 +142,9 @@ def test_a_site_that_cannot_be_written_is_our_users_to_mend(tmp_path: Path, boar
 
 
 def test_a_page_tells_the_history_and_the_nearest_reference(tmp_path: Path, task: Task, facts: TaskFacts) -> None:
-    from grader.core.task import Counting
-    from grader.leaderboard.history import merged
-    from support.gradings import graded
-
-    row = merged(graded("a", 0.9, 1), graded("b", 0.8, 2), Counting.LATEST)
-    row = merged(row, graded("b", 0.7, 3), Counting.LATEST)
+    policy = RankingPolicy()
+    row = merged(graded("a", 0.9, 1), graded("b", 0.8, 2), policy)
+    row = merged(row, graded("b", 0.7, 3), policy)
     board = board_of([row, scored("like-cosine", 0.95, 0), *references()], task, facts)
     Site(tmp_path).write(public(board, FULL))
     (page,) = (tmp_path / "s").glob("ada-*.html")

@@ -16,11 +16,10 @@ from pathlib import Path
 import docker
 import pytest
 
-from grader.core.errors import UsageError
-from grader.core.task import Limits, Task, TaskFacts
+from grader.core.task import SandboxLimits, Task, TaskFacts
 from grader.core.verdict import Verdict
 from grader.sandbox import docker as docker_module
-from grader.sandbox.base import Ending, Sandbox, job_of, limits_of
+from grader.sandbox.base import Ending, Sandbox, SandboxChoice, job_of, limits_of
 from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.factory import choose
 from grader.sandbox.plain import PlainSandbox
@@ -254,10 +253,30 @@ def test_time_limit_is_kept_to_the_second(sandbox: Sandbox, task: Task, facts: T
 
 
 def test_a_document_too_large_is_cut(sandbox: Sandbox, facts: TaskFacts, task: Task) -> None:
-    attack = "import os\nwhile True: os.write(DESCRIPTOR, b'x' * 65536)"  # some numbers are another's pipe, which fills
-    for descriptor in range(1, 6):
-        result = Compile(sandbox, task, facts)(make(scheduler=attack.replace("DESCRIPTOR", str(descriptor))))
-        assert result.verdict in (Verdict.OUTPUT, Verdict.CRASH, Verdict.TIMEOUT), descriptor
+    """Student code finds the channel of the result and fills it: ended at the limit, and told so."""
+    attack = """
+import os, stat
+others = {os.fstat(n).st_ino for n in range(3)}
+channels = []
+for n in range(3, 64):
+    try:
+        if stat.S_ISFIFO(os.fstat(n).st_mode) and os.fstat(n).st_ino not in others:
+            channels.append(n)
+    except OSError:
+        pass
+for n in channels:
+    for _ in range(LIMIT // 65536 + 3):
+        os.write(n, b"x" * 65536)
+"""
+    small = task.with_limits(SandboxLimits(seconds=20, document_kb=256))
+    at_most = attack.replace("LIMIT", str(256 << 10))
+    result = Compile(sandbox, small, facts)(make(scheduler=at_most))
+    assert result.verdict is Verdict.OUTPUT, result
+    assert "more than 256 KB" in str(result.violations[0])
+    # The same writing, within a limit that is larger: no document of the probe's, and nothing was cut.
+    result = Compile(sandbox, task, facts)(make(scheduler=at_most))
+    assert result.verdict is Verdict.CRASH, result
+    assert "wrote over the record" in str(result.violations[0])
 
 
 def test_a_forged_recipe_gains_nothing_a_scheduler_could_not_have(
@@ -317,12 +336,12 @@ GRADER = """
 import sys
 from grader.core import task as tasks
 from grader.training import data, models
-from grader.sandbox.base import job_of, limits_of
+from grader.sandbox.base import SandboxChoice, job_of, limits_of
 from grader.sandbox.factory import choose
 from grader.submissions.loader import Submission
-task = tasks.load("digits").model_copy(update={"sandbox": tasks.Limits(seconds=100)})
+task = tasks.load("digits").with_limits(tasks.SandboxLimits(seconds=100))
 facts = models.facts_of(task, data.load(task))
-box = choose(sys.argv[1]); box.open(lambda text: None)
+box = choose(SandboxChoice(sys.argv[1])); box.open(lambda text: None)
 files = {"scheduler.py": b"import sys\\nwhile True: pass", "config.py": b""}
 print("ready", flush=True)
 box.run(job_of(Submission("x", files), task, facts), limits_of(task, 300))
@@ -382,11 +401,56 @@ def test_containers_die_with_a_killed_grader_and_are_removed_by_the_next() -> No
 
 
 @pytest.mark.docker
+@pytest.mark.mounts
+def test_graders_in_separate_namespaces_do_not_remove_each_others_containers() -> None:
+    """As two graders in containers on one engine: neither sees the other's process, whose number means nothing here."""
+    client = docker.from_env()
+
+    def ours() -> set[str]:
+        return {c.id for c in client.containers.list(all=True, filters={"label": docker_module.LABEL})}
+
+    before = ours()
+    call = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-c", GRADER, "docker"]
+    call = call if os.geteuid() == 0 else ["sudo", "-n", *call]
+    with subprocess.Popen(call, stdout=subprocess.PIPE) as grader:
+        try:
+            assert grader.stdout is not None
+            assert grader.stdout.readline() == b"ready\n"
+            assert _wait(lambda: ours() - before)
+            theirs = ours() - before
+            other = DockerSandbox()
+            other.open(print)
+            other.close()
+            assert theirs <= ours()
+        finally:
+            grader.kill()
+    for container in theirs:  # nobody here can know that their grader is dead, so this test says it
+        client.containers.get(container).remove(force=True)
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "dead"),
+    [
+        ({}, False),
+        ({"pid": "4194303"}, True),
+        ({"start": "1"}, True),
+        ({"namespace": "1", "pid": "4194303"}, False),
+        ({"boot": "another", "pid": "4194303"}, False),
+    ],
+    ids=["alive", "gone", "another process of that number", "another namespace", "another machine"],
+)
+def test_only_who_can_know_says_that_a_grader_is_dead(change: dict[str, str], dead: bool) -> None:
+    owner = dict(zip(("boot", "namespace", "pid", "start"), docker_module._me().split(":"), strict=True))
+    assert docker_module._dead(":".join((owner | change).values())) is dead
+
+
+@pytest.mark.docker
 def test_an_out_of_memory_kill_is_told_from_a_crash(docker_box: DockerSandbox, task: Task, facts: TaskFacts) -> None:
     """Shared memory escapes RLIMIT_DATA; the container's own limit and the kernel's word catch it."""
     attack = "import mmap\nblock = mmap.mmap(-1, 1 << 31)\n"
     assert Compile(docker_box, task, facts)(make(scheduler=attack)).verdict is Verdict.CRASH  # refused by the filter
-    small = task.model_copy(update={"sandbox": Limits(seconds=20, memory_mb=512)})
+    small = task.with_limits(SandboxLimits(seconds=20, memory_mb=512))
     outcome = Compile(docker_box, small, facts)(make(scheduler="x = [bytearray(1 << 20) for _ in range(4000)]"))
     assert outcome.verdict is Verdict.MEMORY
 
@@ -394,7 +458,7 @@ def test_an_out_of_memory_kill_is_told_from_a_crash(docker_box: DockerSandbox, t
 def test_plain_processes_are_limited_in_time_and_output(task: Task, facts: TaskFacts) -> None:
     compile_ = Compile(PlainSandbox(), task, facts)
     assert compile_(make()).verdict is Verdict.OK
-    quick = task.model_copy(update={"sandbox": Limits(seconds=2)})
+    quick = task.with_limits(SandboxLimits(seconds=2))
     assert Compile(PlainSandbox(), quick, facts)(make(scheduler="while True: pass")).verdict is Verdict.TIMEOUT
     assert compile_(make(scheduler="while True: print('x' * 99999)")).verdict is Verdict.OUTPUT
     assert compile_(make(scheduler="import os; os._exit(3)")).verdict is Verdict.CRASH
@@ -405,12 +469,10 @@ def test_auto_prefers_docker_then_sandlock_then_says_what_to_install(monkeypatch
     from grader.sandbox import sandlock as sandlock_module
 
     monkeypatch.setattr(docker_module, "unusable", lambda: None)
-    assert choose("auto").name == "docker"
+    assert choose(SandboxChoice.AUTO).name == "docker"
     monkeypatch.setattr(docker_module, "unusable", lambda: "no engine")
     monkeypatch.setattr(sandlock_module, "unusable", lambda: None)
-    assert choose("auto").name == "sandlock"
+    assert choose(SandboxChoice.AUTO).name == "sandlock"
     monkeypatch.setattr(sandlock_module, "unusable", lambda: "old kernel")
     with pytest.raises(SetupError, match=r"no engine; old kernel.*Install and start Docker"):
-        choose("auto")
-    with pytest.raises(UsageError, match="no sandbox 'podman'"):
-        choose("podman")
+        choose(SandboxChoice.AUTO)

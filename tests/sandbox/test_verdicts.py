@@ -57,6 +57,7 @@ SAYS = {
     "crash/late-error": ("IndexError", "in step 39 (epoch 2)"),
     "crash/missing-module": ("my_helpers", "scheduler.py:1"),
     "contract/wrong-kwargs": ("gamma", "config.py:8"),
+    "contract/two-torch-schedulers": ("inherits from PyTorch's MultiStepLR", "own scheduler StepLR", "scheduler.py:6"),
 }
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 
 from grader.core.curves import LrSummary
-from grader.core.environment import TrainerInfo
 from grader.core.kind import Kind
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Rule, Verdict, Violation
-from grader.leaderboard.models import Curves, Leaderboard, Row, SeedScore
+from grader.leaderboard.models import Curves, GradedRow, Leaderboard, SeedScore
 from grader.leaderboard.ranking import header, ranked
+from support.gradings import TRAINER
 
-TRAINER = TrainerInfo(version="1", torch="2", torchvision="0", device="cpu", processor="x")
 POINTS = 64
 HOSTILE = (
     "<script>window.hacked=1</script>",
@@ -37,10 +36,10 @@ def curve(n: int) -> tuple[float, ...]:
     return tuple(0.1 * min(1.0, i / 10) * (1 - i / POINTS) for i in range(POINTS))
 
 
-def scored(name: str, accuracy: float, n: int = 0, kind: Kind = Kind.STUDENT, **more: object) -> Row:
+def scored(name: str, accuracy: float, n: int = 0, kind: Kind = Kind.STUDENT, **more: object) -> GradedRow:
     rates = curve(n)
     seeds = [max(0.0, min(1.0, accuracy + d)) for d in (-0.01, 0.0, 0.01)]
-    row = Row(
+    row = GradedRow(
         id=name,
         kind=kind,
         team=(f"Student {name} ({name[:6]})",),
@@ -69,15 +68,17 @@ def scored(name: str, accuracy: float, n: int = 0, kind: Kind = Kind.STUDENT, **
     return row.model_copy(update=more)
 
 
-def failed(name: str, verdict: Verdict, n: int = 0, text: str = "get_lr() returned 0.01", detail: str = "") -> Row:
+def failed(
+    name: str, verdict: Verdict, n: int = 0, text: str = "get_lr() returned 0.01", detail: str = ""
+) -> GradedRow:
     violation = Violation(rule=Rule.LEARNING_RATE, file="scheduler.py", line=5, what=text, fix="return a list")
-    return Row(
+    return GradedRow(
         id=name, kind=Kind.STUDENT, team=(f"Student {name}",), verdict=verdict, violations=(violation,),
         detail=detail, seconds=0.4, graded="2024-02-10T10:00:00+00:00", submission=f"{n:064x}",
     )  # fmt: skip
 
 
-def references() -> list[Row]:
+def references() -> list[GradedRow]:
     return [
         scored("constant", 0.90, 2, Kind.DEFAULT),
         scored("cosine", 0.93, 0, Kind.REFERENCE),
@@ -85,8 +86,9 @@ def references() -> list[Row]:
     ]
 
 
-def board_of(rows: list[Row], task: Task, facts: TaskFacts) -> Leaderboard:
-    return header(task, facts, TRAINER).model_copy(update={"rows": ranked(rows)})
+def board_of(rows: list[GradedRow], task: Task, facts: TaskFacts) -> Leaderboard:
+    head = header(task, facts, TRAINER)
+    return head.with_rows(ranked(rows, head.policy))
 
 
 def large_board(count: int, task: Task, facts: TaskFacts) -> Leaderboard:

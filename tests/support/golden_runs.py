@@ -13,6 +13,7 @@ import torch
 from grader.core.recipe import Optimizer, ParameterGroup, Recipe, Series, TransformCall
 from grader.core.task import load
 from grader.training import data, loop
+from grader.training.device import kind_of
 
 _STEPS = 23  # batches of 64 in the 1,438 training images
 _V1 = "torchvision.transforms."
@@ -76,7 +77,7 @@ def main() -> None:
             "accuracies": [record.accuracy for record in run.epochs],
             "losses": [record.parts for record in run.epochs],
         }
-    json.dump({"kind": loop.device_kind(cpu), "runs": found}, sys.stdout)
+    json.dump({"kind": kind_of(cpu), "runs": found}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from support.submissions import CONFIG, MANIFEST, ROOT, SCHEDULER
 
-PASSED = "passed over"
+SKIPPED = "skipped"
 HONEST = ("honest-ada", "honest-zoe")
 TASK = """
 name = "attacked"
@@ -37,7 +37,7 @@ FILES = {"scheduler.py": SCHEDULER, "config.py": CONFIG, "submission.json": json
 
 @dataclass(frozen=True)
 class Attack:
-    """One attacker, and what becomes of it: a verdict, or `PASSED` where it is no submission at all."""
+    """One attacker, and what becomes of it: a verdict, or `SKIPPED` where it is no submission at all."""
 
     name: str
     expected: str
@@ -160,10 +160,10 @@ CRAFTED: tuple[tuple[str, str, str, Make], ...] = (
     ("folder-link", "contract", "scheduler.py is a link to a file of the grader's", _linked),
     ("folder-pipe", "contract", "config.py is a pipe that nobody writes to", _pipe),
     ("folder-large", "contract", "scheduler.py of a megabyte", _large),
-    ("link-to-nowhere", PASSED, "a link whose target is longer than any path", _link_to_nowhere),
-    ("link-to-another", PASSED, "a link to another student's folder", _link_to_folder),
-    ("new\nline", PASSED, "a name with a line break", _named),
-    ("evil\u202egnp", PASSED, "a name with a mark that turns the writing direction", _named),
+    ("link-to-nowhere", SKIPPED, "a link whose target is longer than any path", _link_to_nowhere),
+    ("link-to-another", SKIPPED, "a link to another student's folder", _link_to_folder),
+    ("new\nline", SKIPPED, "a name with a line break", _named),
+    ("evil\u202egnp", SKIPPED, "a name with a mark that turns the writing direction", _named),
     ("tar-link", "contract", "an archive with a link", _tar(("link", 2, "SECRET"))),
     ("tar-hard-link", "contract", "an archive with a hard link", _tar(("link", 1, "SECRET"))),
     ("tar-device", "contract", "an archive with a device", _tar(("device", 3, b""))),

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 
 from grader.core.recipe import Recipe
+from grader.core.task import Task
+from grader.training.context import TrainingContext
+from grader.training.data import ImageData
 from support.submissions import CONFIG, Compile, make
 
 CPU = torch.device("cpu")
@@ -24,3 +27,8 @@ def with_transforms(compiled: Compile, text: str) -> Recipe:
 
 def bent(recipe: Recipe, **changes: Any) -> Recipe:
     return Recipe.model_validate_json(json.dumps({**recipe.model_dump(mode="json"), **changes}))
+
+
+def context_of(task: Task, images: ImageData) -> TrainingContext:
+    """What the trainings of a task share, on the CPU."""
+    return TrainingContext.of(task, len(images.train), CPU)

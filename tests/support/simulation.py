@@ -8,10 +8,12 @@ from itertools import pairwise
 import numpy as np
 
 from grader.core.kind import Kind
+from grader.core.task import Ranking
 from grader.core.verdict import Verdict
-from grader.leaderboard.models import BoardTask, Hardware, Leaderboard, Row, SeedScore, Versions
+from grader.leaderboard.models import BoardTask, GradedRow, Leaderboard, SeedScore
 from grader.leaderboard.ranking import ranked
 from grader.leaderboard.seed_allocation import wanting
+from support.gradings import TRAINER
 
 Table = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
@@ -22,31 +24,31 @@ def simulated(means: Sequence[float], seeds: int, noise: Table, rng: np.random.G
     return np.array(means)[:, None] + common + rng.normal(0, 1, (len(means), seeds)) * np.asarray(noise)[:, None]
 
 
-def row(number: int, accuracies: Sequence[float]) -> Row:
+def row(number: int, accuracies: Sequence[float]) -> GradedRow:
     """The first is the default scheduler, the others are students."""
-    return Row.model_construct(
-        id=f"s{number:02}", kind=Kind.STUDENT if number else Kind.DEFAULT, team=(), verdict=Verdict.OK, rank=None,
+    return GradedRow.model_construct(
+        id=f"s{number:02}", kind=Kind.STUDENT if number else Kind.DEFAULT, team=(), verdict=Verdict.OK,
         accuracy=float(np.mean(accuracies)), recipe=f"{number:064}", device="cpu", graded="", history=(), number=1,
         violations=(),
         seeds=tuple(
-            SeedScore.model_construct(seed=s, verdict=Verdict.OK, accuracy=float(a), seconds=0.0, constant=None)
+            SeedScore.model_construct(seed=s, verdict=Verdict.OK, accuracy=float(a), seconds=0.0, baseline=None)
             for s, a in enumerate(accuracies)
         ),
     )  # fmt: skip
 
 
-def board_of(table: Table | Sequence[Sequence[float]], base: int | None = None) -> Leaderboard:
+def board_of(
+    table: Table | Sequence[Sequence[float]], base: int | None = None, ranking: Ranking | None = None
+) -> Leaderboard:
     """A board whose task has `base` seeds (all of the first row's where it is not given)."""
     rows = [row(number, accuracies) for number, accuracies in enumerate(table)]
     seeds = tuple(range(base if base is not None else len(table[0])))
     task = BoardTask(
-        name="t", description="", model_hash="", data_hash="", n_train=1, n_test=1, seeds=seeds, time_limit_s=1.0
-    )
-    versions = Versions(grader="", trainer="", torch="", torchvision="", python="")
-    hardware = Hardware(device="cpu", processor="", cores=1)
-    return Leaderboard.model_construct(
-        schema_version=1, task=task, hardware=hardware, versions=versions, updated="", rows=ranked(rows)
-    )
+        name="t", description="", model_hash="", data_hash="", n_train=1, n_test=1, seeds=seeds, time_limit_s=1.0,
+        ranking=ranking or Ranking(),
+    )  # fmt: skip
+    head = Leaderboard(task=task, environment=TRAINER, updated="")
+    return head.with_rows(ranked(rows, head.policy))
 
 
 def agreement(means: Sequence[float], table: Table | Sequence[Sequence[float]]) -> float:

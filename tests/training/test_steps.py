@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,12 @@ from grader.core.recipe import Recipe
 from grader.core.task import Task
 from grader.core.verdict import Verdict
 from grader.training import cpu_kernels, cuda_graph, loop, models, optimizers, steps
+from grader.training.context import TrainingContext
 from grader.training.cuda_graph import ResidentSteps
 from grader.training.data import ImageData, Split
+from grader.training.deadline import Deadline
 from grader.training.transforms import Pipeline
-from support.recipes import CPU, bent, with_transforms
+from support.recipes import CPU, bent, context_of, with_transforms
 from support.submissions import Compile
 
 WIDE = torch.channels_last
@@ -119,14 +119,14 @@ def trained(
     """The losses of all steps, and the weights."""
     monkeypatch.setattr(steps, "fits", lambda *_: kind == "resident")
     model = models.build(task, data.classes, 0).to(memory_format=WIDE)
-    ways = steps.steps_for(recipe, model, nullcontext, task.image, len(data.train), CPU, WIDE, repeatable=True)
+    ways = steps.steps_for(recipe, model, context_of(task, data), repeatable=True)
     assert isinstance(ways, ResidentSteps) == (kind == "resident")
-    pipeline = Pipeline(recipe, data.train, task.image, CPU)
+    pipeline = Pipeline(recipe, data.train, context_of(task, data))
     losses = []
     for epoch in range(1, recipe.epochs + 1):
         order = loop.epoch_order(len(data.train), 0, epoch)
         batches = pipeline.batches(order, recipe.batch_size, torch.Generator().manual_seed(epoch))
-        found = ways.epoch(batches, data.train.on(CPU).labels[order], math.inf)
+        found = ways.epoch(batches, data.train.on(CPU).labels[order], Deadline(3600.0, CPU))
         assert found is not None
         losses += [float(loss) for loss in found]
     return losses, torch.cat([p.detach().flatten() for p in model.parameters()])
@@ -151,7 +151,7 @@ def test_what_a_device_cannot_repeat_is_known(recipe: Recipe) -> None:
     assert not optimizers.capturable(bent(recipe, groups=[{**group, "others": moving}]))
     assert optimizers.capturable(bent(recipe, optimizer="RMSprop"))
     assert not optimizers.capturable(bent(recipe, optimizer="Adagrad"))
-    assert not cuda_graph.fits(recipe, (3, 32, 32), 1437, CPU)
+    assert not cuda_graph.fits(recipe, TrainingContext(CPU, WIDE, (3, 32, 32), 1437))
 
 
 @pytest.mark.parametrize("kind", ["resident", "host"])
@@ -160,12 +160,12 @@ def test_a_deadline_ends_an_epoch(
 ) -> None:
     monkeypatch.setattr(steps, "fits", lambda *_: kind == "resident")
     model = models.build(task, digits.classes, 0)
-    ways = steps.steps_for(recipe, model, nullcontext, task.image, len(digits.train), CPU, WIDE, repeatable=True)
+    ways = steps.steps_for(recipe, model, context_of(task, digits), repeatable=True)
     before = [p.clone() for p in model.parameters()]
-    batches = Pipeline(recipe, digits.train, task.image, CPU).batches(
+    batches = Pipeline(recipe, digits.train, context_of(task, digits)).batches(
         torch.arange(len(digits.train)), recipe.batch_size, torch.Generator()
     )
-    assert ways.epoch(batches, digits.train.on(CPU).labels, -math.inf) is None
+    assert ways.epoch(batches, digits.train.on(CPU).labels, Deadline(-1.0, CPU)) is None
     assert all(torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
 
 

@@ -21,9 +21,10 @@ from grader.training.batched.base import BatchTransform
 from grader.training.batched.color import Grayscale, Jitter
 from grader.training.batched.compiler import compile_calls
 from grader.training.batched.geometry import Affine, Erase, ResizedCrop, inverse_affine
+from grader.training.context import TrainingContext
 from grader.training.data import ImageData, Split
 from grader.training.transforms import Pipeline
-from support.recipes import CPU, bent, with_transforms
+from support.recipes import CPU, bent, context_of, with_transforms
 from support.submissions import Compile
 
 
@@ -33,7 +34,7 @@ def one_batch(pipeline: Pipeline, order: Tensor, seed: int) -> Tensor:
 
 
 def evaluated(recipe: Recipe, task: Task, data: ImageData) -> Tensor:
-    return torch.cat(list(transforms.held_out(recipe, data.test, task.image, CPU, 100)))
+    return torch.cat(list(transforms.held_out(recipe, data.test, context_of(task, data), 100)))
 
 
 def test_random_transforms_are_left_out_of_evaluation(compiled: Compile, task: Task, digits: ImageData) -> None:
@@ -68,7 +69,7 @@ def test_transforms_of_every_sort_are_replayed(
     text: str, mode: str, compiled: Compile, task: Task, digits: ImageData
 ) -> None:
     recipe = with_transforms(compiled, text)
-    pipeline = Pipeline(recipe, digits.train, task.image, CPU)
+    pipeline = Pipeline(recipe, digits.train, context_of(task, digits))
     assert pipeline.mode == mode
     indices = torch.arange(64)
     first, again, other = (one_batch(pipeline, indices, seed) for seed in (1, 1, 2))
@@ -80,7 +81,7 @@ def test_transforms_of_every_sort_are_replayed(
 
 def test_fixed_pipelines_equal_torchvision(compiled: Compile, task: Task, digits: ImageData) -> None:
     recipe = with_transforms(compiled, "[ToTensor(), Normalize((0.4, 0.5, 0.6), (0.2, 0.3, 0.4))]")
-    ours = one_batch(Pipeline(recipe, digits.train, task.image, CPU), torch.arange(20), 0)
+    ours = one_batch(Pipeline(recipe, digits.train, context_of(task, digits)), torch.arange(20), 0)
     theirs = v1.Compose([v1.ToTensor(), v1.Normalize((0.4, 0.5, 0.6), (0.2, 0.3, 0.4))])
     assert torch.equal(ours, torch.stack([theirs(image) for image in digits.train.images[:20]]))
 
@@ -89,7 +90,7 @@ def test_batched_draws_have_torchvisions_distribution(compiled: Compile, task: T
     """One image many times: the share of each outcome is the expected one, within five standard errors."""
     image = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
     recipe = with_transforms(compiled, "[RandomHorizontalFlip(0.3), RandomCrop(32, padding=1), ToTensor()]")
-    pipeline = Pipeline(recipe, Split(image, np.zeros(1, np.int64)), task.image, CPU)
+    pipeline = Pipeline(recipe, Split(image, np.zeros(1, np.int64)), TrainingContext.of(task, 1, CPU))
     count = 9000
     batch = one_batch(pipeline, torch.zeros(count, dtype=torch.int64), 0)
     outcomes: dict[bytes, float] = {}
@@ -120,7 +121,7 @@ def test_the_trainer_checks_transforms_again(
 ) -> None:
     calls = [transform, {"transform": "torchvision.transforms.ToTensor", "arguments": {}}]
     with pytest.raises(RejectedError, match="transforms:"):
-        Pipeline(bent(recipe, transforms=calls), digits.train, task.image, CPU)
+        Pipeline(bent(recipe, transforms=calls), digits.train, context_of(task, digits))
 
 
 def test_evaluation_keeps_the_size_that_random_crops_gave(compiled: Compile, task: Task, digits: ImageData) -> None:
@@ -130,7 +131,7 @@ def test_evaluation_keeps_the_size_that_random_crops_gave(compiled: Compile, tas
     expected = evaluated(plain, task, digits)
     assert torch.equal(evaluated(padded, task, digits), expected)
     assert torch.equal(evaluated(zoomed, task, digits), expected)
-    Pipeline(padded, digits.train, task.image, CPU)
+    Pipeline(padded, digits.train, context_of(task, digits))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_arguments_survive_whichever_class_owns_the_constructor(
 
 def test_a_random_order_is_replayed(compiled: Compile, task: Task, digits: ImageData) -> None:
     recipe = with_transforms(compiled, "[RandomOrder([RandomHorizontalFlip(), RandomInvert()]), ToTensor()]")
-    assert Pipeline(recipe, digits.train, task.image, CPU).mode == "per image"
+    assert Pipeline(recipe, digits.train, context_of(task, digits)).mode == "per image"
 
 
 def call(name: str, **arguments: Any) -> TransformCall:
@@ -356,8 +357,9 @@ def test_what_has_no_batch_form_is_left_to_torchvision(name: str, arguments: dic
 def test_helpers_do_not_show_in_the_images(compiled: Compile, task: Task, digits: ImageData) -> None:
     recipe = with_transforms(compiled, "[AutoAugment(), ToTensor()]")
     order = torch.arange(96)
+    context = context_of(task, digits)
     alone, helped = (
-        list(Pipeline(recipe, digits.train, task.image, CPU, helpers=n).batches(order, 32, generator())) for n in (0, 2)
+        list(Pipeline(recipe, digits.train, context, helpers=n).batches(order, 32, generator())) for n in (0, 2)
     )
     assert len(alone) == 3
     assert all(torch.equal(a, b) for a, b in zip(alone, helped, strict=True))
@@ -388,7 +390,7 @@ def test_the_check_of_transforms_draws_the_same_for_everybody(compiled: Compile,
     for seed in range(8):
         torch.manual_seed(seed)
         try:
-            Pipeline(flaky, digits.train, task.image, CPU)
+            Pipeline(flaky, digits.train, context_of(task, digits))
             outcomes.add("passed")
         except RejectedError:
             outcomes.add("rejected")

@@ -104,6 +104,7 @@ def spawn(command: list[str] | None) -> tuple[int, Worker | None]:
     return 0, None
 
 
+# One function in spite of its length: a single loop over one set of descriptors, whose order of closing matters.
 def supervise(worker: Worker, job: bytes, limits: Limits, lease: int | None) -> Envelope:
     """Drive `worker` to its end, whatever it does. The clock starts when it says it is ready.
 

@@ -22,7 +22,7 @@ _MAX_DEPTH = 8
 _FIX = "use the transform classes that torchvision ships, with plain arguments; a recipe cannot hold code"
 
 
-class NotPlain(Exception):
+class NotRecordable(Exception):
     """A transform that cannot be written down as data; the message says why."""
 
 
@@ -87,7 +87,7 @@ def read(transforms: Any, image: list[int], report: Report) -> list[dict[str, An
     line = report.line_of("config.py", "transforms")
     try:
         calls = [_encode_call(t, 0) for t in _flatten(transforms)]
-    except NotPlain as problem:
+    except NotRecordable as problem:
         report.add("transforms", "config.py", line, f"transforms: {problem}", _FIX)
         return None
     problem_found = _rehearse(transforms, image)
@@ -100,7 +100,7 @@ def read(transforms: Any, image: list[int], report: Report) -> list[dict[str, An
 
 def _flatten(transforms: Any) -> list[Any]:
     if transforms is None:
-        raise NotPlain("is None; write [ToTensor()] for images as they are")
+        raise NotRecordable("is None; write [ToTensor()] for images as they are")
     if isinstance(transforms, (list, tuple)):
         return [inner for t in transforms for inner in _flatten(t)]
     if _shipped_name(transforms) and type(transforms).__name__ == "Compose":
@@ -127,15 +127,17 @@ def _encode_call(transform: Any, depth: int) -> dict[str, Any]:
     name = _shipped_name(transform)
     if name is None:
         if isinstance(transform, type):
-            raise NotPlain(f"holds the class {transform.__name__} instead of an instance: write {transform.__name__}()")
-        raise NotPlain(f"{kind.__module__}.{kind.__qualname__} is not a transform class that torchvision ships")
+            raise NotRecordable(
+                f"holds the class {transform.__name__} instead of an instance: write {transform.__name__}()"
+            )
+        raise NotRecordable(f"{kind.__module__}.{kind.__qualname__} is not a transform class that torchvision ships")
     arguments = transform.__dict__.get(_NOTE)
     if arguments is None:
         if getattr(kind.__init__, _NOTE, False):
-            raise NotPlain(f"{name}: its arguments could not be read")
+            raise NotRecordable(f"{name}: its arguments could not be read")
         arguments = {}  # it has no constructor of its own
     elif _settings(transform) != _settings(_again(kind, arguments)):
-        raise NotPlain(f"{name} was changed after it was made; give its constructor all it needs")
+        raise NotRecordable(f"{name} was changed after it was made; give its constructor all it needs")
     return {"transform": name, "arguments": {k: _encode(v, depth + 1, f"{name}({k})") for k, v in arguments.items()}}
 
 
@@ -157,18 +159,18 @@ def _settings(transform: Any) -> dict[str, Any]:
 
 def _encode(value: Any, depth: int, where: str) -> Any:
     if depth > _MAX_DEPTH:
-        raise NotPlain(f"{where} is nested too deeply")
+        raise NotRecordable(f"{where} is nested too deeply")
     if value is None or type(value) in (bool, str):
         return value
     if isinstance(value, enum.Enum):
         if not type(value).__module__.startswith("torchvision."):
-            raise NotPlain(f"{where}: {type(value).__name__} is not an enumeration of torchvision")
+            raise NotRecordable(f"{where}: {type(value).__name__} is not an enumeration of torchvision")
         return {"enum": type(value).__name__, "member": value.name}
     if isinstance(value, torch.dtype):
         return {"dtype": str(value).removeprefix("torch.")}
     if isinstance(value, torch.Tensor):
         if value.numel() > _MAX_TENSOR:
-            raise NotPlain(f"{where}: a tensor of {value.numel()} values; a recipe holds at most {_MAX_TENSOR}")
+            raise NotRecordable(f"{where}: a tensor of {value.numel()} values; a recipe holds at most {_MAX_TENSOR}")
         return {"tensor": _encode(value.tolist(), depth, where), "of": str(value.dtype).removeprefix("torch.")}
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         return _encode(value.tolist(), depth, where)
@@ -176,7 +178,7 @@ def _encode(value: Any, depth: int, where: str) -> Any:
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise NotPlain(f"{where} is {value}")
+            raise NotRecordable(f"{where} is {value}")
         return float(value)
     if isinstance(value, (list, tuple)):
         return [_encode(v, depth + 1, where) for v in value]
@@ -185,8 +187,8 @@ def _encode(value: Any, depth: int, where: str) -> Any:
     if _shipped_name(value):
         return _encode_call(value, depth)
     if callable(value):
-        raise NotPlain(f"{where} holds a function of your own")
-    raise NotPlain(f"{where} holds a {type(value).__name__}")
+        raise NotRecordable(f"{where} holds a function of your own")
+    raise NotRecordable(f"{where} holds a {type(value).__name__}")
 
 
 def _rehearse(transforms: Any, image: list[int]) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""Do the intervals, ties and adaptive seeds keep their word?   python benchmarks/standing.py [BOARDS]
+"""Do the intervals, ties and adaptive seeds keep their word?   python benchmarks/significance.py [BOARDS]
 
 Simulated boards with known true means and noise. Prints how often 95 % intervals cover, how often equal rows are
 split, and how many trainings adaptive and fixed seeds need to put rows that differ in the right order; draws the
