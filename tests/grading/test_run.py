@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support.hostile import make_class
-from support.runs import board, command, rows, run
+from support.runs import board, command, make_class, rows, run
 from support.submissions import CONFIG, ROOT
 
 
