@@ -11,7 +11,7 @@ import sys
 import time
 
 from grader.core import task as tasks
-from grader.sandbox.base import job_of, limits_of
+from grader.sandbox.base import SandboxChoice, job_of, limits_of
 from grader.sandbox.factory import choose
 from grader.submissions.loader import Submission
 from grader.training import data, models
@@ -39,10 +39,10 @@ class CONFIG:
 
 
 def main() -> None:
-    task = tasks.load("digits").model_copy(update={"sandbox": tasks.SandboxLimits(seconds=60)})
+    task = tasks.load("digits").with_limits(tasks.SandboxLimits(seconds=60))
     facts = models.facts_of(task, data.load(task))
     for name in sys.argv[1:] or ["sandlock", "none"]:
-        sandbox = choose(name)
+        sandbox = choose(SandboxChoice(name))
         sandbox.open(print)
         for label, epochs, repeats in (("46 steps", 2, 5), ("99,981 steps", 4347, 3)):
             files = {"scheduler.py": SCHEDULER, "config.py": CONFIG.format(epochs=epochs).encode()}

@@ -52,6 +52,7 @@ class Rule(StrEnum):
     OPTIMIZER = "optimizer"
     MODEL = "model"
     GROUPS = "groups"
+    ACTS_ON_TRAINING = "acts_on_training"
     LEARNING_RATE = "learning_rate"
     READS_WEIGHTS = "reads_weights"
     FEEDBACK = "feedback"
@@ -72,6 +73,7 @@ RULES = {
     Rule.CONFIG: "CONFIG has its five attributes, with values that can be used",
     Rule.OPTIMIZER: "the optimizer is one that PyTorch ships and needs no closure",
     Rule.MODEL: "the model is left as it is",
+    Rule.ACTS_ON_TRAINING: "nothing acts on the training but the settings of the optimizer's groups",
     Rule.GROUPS: "the parameter groups hold parameters of the model, each at most once",
     Rule.LEARNING_RATE: "get_lr() returns one finite, non-negative rate per parameter group",
     Rule.READS_WEIGHTS: "neither weights nor gradients nor files are read",

@@ -12,6 +12,7 @@ import pytest
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
 from grader.sandbox.base import Sandbox, limits_of
+from grader.sandbox.plain import PlainSandbox
 from grader.sandbox.sandlock import SandlockSandbox
 from grader.submissions.loader import discover
 from support.submissions import ROOT, Compile, load, make
@@ -35,16 +36,16 @@ SAYS = {
     "contract/wants-metrics": ("'metrics'", "scheduler.py:8"),
     "contract/reads-weights": ("reads the values of weights or moves", "scheduler.py:6"),
     "contract/reads-gradients": ("gradients exist in a training only", "scheduler.py:6"),
-    "contract/reads-optimizer-state": ("the optimizer's state exist", "scheduler.py:6"),
+    "contract/reads-optimizer-state": ("the optimizer's state exists", "scheduler.py:6"),
     "contract/unfreezes": ("freezes or unfreezes", "requires_grad"),
-    "contract/optimizer-hook": ("hooks", "config.py"),
-    "contract/gradient-hook": ("hooks", "config.py"),
+    "contract/optimizer-hook": ("the optimizer has a hook", "config.py"),
+    "contract/gradient-hook": ("a parameter has a hook", "config.py"),
     "contract/changed-transform": ("was changed after it was made", "config.py"),
     "contract/borrowed-helper": ("OneCycleLR", "scheduler.py:7"),
     "contract/numpy-chance": ("differs from run to run", "chance"),
     "contract/lbfgs": ("closure", "config.py:9"),
     "contract/own-optimizer": ("not an optimizer that torch ships", "config.py"),
-    "contract/changes-weights": ("changes the model or its weights", "config.py"),
+    "contract/changes-weights": ("writes to the model's weights", "config.py"),
     "contract/lambda-transform": ("function of your own", "config.py:10"),
     "contract/no-tensor": ("not a tensor", "ToTensor()"),
     "contract/shape-changes": ("[3, 28, 28]", "config.py:10"),
@@ -52,6 +53,23 @@ SAYS = {
     "contract/switch-moves": ("nesterov", "cannot change"),
     "contract/placeholder": ("no sources are given", "submission.json:1"),
     "contract/duplicate-keys": ("'contributors' stands twice", "submission.json"),
+    "contract/init-wraps-step-counts": ("optimizer.step is replaced or wrapped", "scheduler.py:15"),
+    "contract/init-wraps-step-skips": ("optimizer.step is replaced or wrapped", "scheduler.py:16"),
+    "contract/init-registers-hook": ("the optimizer has a hook", "scheduler.py:12"),
+    "contract/forward-hook-factory": ("a module of the model has a hook", "config.py:11"),
+    "contract/grad-hook-in-scheduler": ("a parameter has a hook", "scheduler.py:13"),
+    "contract/scheduler-decays-weights": ("writes to the model's weights", "scheduler.py:15"),
+    "contract/scheduler-reinits": ("writes to the model's weights", "scheduler.py:13"),
+    "contract/lookahead-in-step": ("writes to the model's weights", "in step 4 ", "scheduler.py:18"),
+    "contract/clears-state-at-restart": ("acts on the training", "in step 19 ", "scheduler.py:13"),
+    "contract/steps-optimizer-itself": ("calls optimizer.step() itself", "scheduler.py:12"),
+    "contract/swats-switch": ("optimizer.step is replaced", "in step 29 ", "scheduler.py:15"),
+    "contract/post-hook-in-step": ("the optimizer has a hook", "in step 9 ", "scheduler.py:13"),
+    "contract/global-hook": ("a global hook is registered", "scheduler.py:14"),
+    "crash/matplotlib-top": ("No module named 'matplotlib'", "standard library, torch", "scheduler.py:1"),
+    "crash/scipy-top": ("No module named 'scipy'", "standard library, torch", "scheduler.py:1"),
+    "crash/tqdm-top": ("No module named 'tqdm'", "standard library, torch", "scheduler.py:1"),
+    "crash/optimizer-factory-self": ("without self", "config.py"),
     "crash/syntax-error": ("SyntaxError", "scheduler.py:1"),
     "crash/verbose": ("remove verbose", "scheduler.py:6"),
     "crash/late-error": ("IndexError", "in step 39 (epoch 2)"),
@@ -83,6 +101,18 @@ def test_fixture_gets_its_verdict(folder: Path, sandbox: Sandbox, task: Task, fa
     for words in SAYS.get(f"{folder.parent.name}/{folder.name}", ()):
         assert words in said
     assert "Traceback" not in said
+
+
+SAME = ("crash/matplotlib-top", "crash/scipy-top", "crash/tqdm-top", "contract/steps-optimizer-itself",
+        "contract/global-hook", "contract/lookahead-in-step", "ok/init-freezes", "ok/init-adds-group")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_check_gives_the_answer_of_the_sandbox(name: str, compiled: Compile, task: Task, facts: TaskFacts) -> None:
+    """`grader check` runs where more is installed: its verdict, its text and its recipe are those of the real run."""
+    submission = load(ROOT / "tests/fixtures/submissions" / name)
+    ours, theirs = Compile(PlainSandbox(), task, facts)(submission), compiled(submission)
+    assert (ours.verdict, ours.violations, ours.recipe) == (theirs.verdict, theirs.violations, theirs.recipe)
 
 
 @pytest.mark.parametrize("name", sorted(s.id for s in discover(ROOT / "submissions")[0]))

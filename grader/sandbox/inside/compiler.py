@@ -1,11 +1,15 @@
 """The compilation of one submission inside a sandbox: from its two modules to a recipe and its violations."""
 
 import math
+import re
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from . import optimizer, skeleton, transforms
+from .config import Config
+from .guard import Guard
 from .modules import SubmissionImporter
 from .report import Report
 from .torch_schedulers import Watch
@@ -13,6 +17,35 @@ from .trace import Player, explain_get_lr
 
 _LISTENED = 30  # steps in which every call is looked at
 _SHORT_RUN = 50  # steps that are still played where the configuration does not say how many
+
+
+#: Names of a step's argument that count, rather than tell how the training goes.
+_COUNTERS = re.compile(r"epoch|it$|iter|iteration|step|batch|n$|t$|i$|idx|index|num_updates|global_step|current", re.I)
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long the training is."""
+
+    n_train: int
+    allowed: int  # steps
+    batch_size: int | None  # None: the configuration does not say
+    epochs: int | None
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps of an epoch."""
+        return math.ceil(self.n_train / self.batch_size) if self.batch_size else 1
+
+    @property
+    def asked(self) -> int:
+        """Steps that the configuration asks for; a short run where it does not say."""
+        return self.per_epoch * self.epochs if self.batch_size and self.epochs else _SHORT_RUN
+
+    @property
+    def played(self) -> int:
+        """Steps that are played."""
+        return self.asked if self.asked <= self.allowed else _SHORT_RUN
 
 
 class Compiler:
@@ -25,28 +58,31 @@ class Compiler:
         self._inherited = ""  # the scheduler of PyTorch that CustomLRScheduler is or inherits from
 
     def run(self) -> dict[str, Any] | None:
-        watch = Watch()
+        watch, guard = Watch(), Guard(self.report)
         transforms.note_constructors(self.report.sources)
         SubmissionImporter(self.report.sources).install()
         scheduler_module = self._import("scheduler")
         config_module = self._import("config")
+        guard.imported()
         scheduler_class = self._scheduler_class(scheduler_module, watch) if scheduler_module else None
-        config = self._config(config_module) if config_module else None
-        if config is None:
+        config = Config(getattr(config_module, "CONFIG", None), self.report) if config_module else None
+        if config is None or not config.is_there():
             return None
-        batch_size = self._whole_number(config, "batch_size")
-        epochs = self._whole_number(config, "num_epochs")
-        kwargs = self._kwargs(config)
-        pipeline = self._transforms(config)
+        batch_size, epochs = config.whole_number("batch_size"), config.whole_number("num_epochs")
+        kwargs = config.kwargs()
+        pipeline = config.transforms(self.job["image"])
         recipe = None
-        built = self._optimizer(config)
-        if built is not None and scheduler_class is not None and kwargs is not None:
-            name, groups, frozen, made = built
+        model = skeleton.build(self.job["parameters"])
+        made = self._optimizer(config, model, guard)
+        if made is not None and scheduler_class is not None and kwargs is not None:
             self.base_rates = optimizer.base_rates(made)
-            player = self._play(scheduler_class, kwargs, made, batch_size, epochs, watch)
-            if player is not None and batch_size is not None and epochs is not None:
+            length = Length(self.job["n_train"], self.job["max_steps"], batch_size, epochs)
+            player = self._play(scheduler_class, kwargs, made, length, watch, guard)
+            # Read after the constructor, which may have changed what the factory made; any later change is a violation.
+            groups = optimizer.names_in_groups(made, model, self.report) if player is not None else None
+            if player is not None and groups is not None and batch_size is not None and epochs is not None:
                 recipe = {
-                    "optimizer": name,
+                    "optimizer": type(made).__name__,
                     "groups": [
                         {
                             "parameters": names,
@@ -55,7 +91,7 @@ class Compiler:
                         }
                         for names, runs in zip(groups, player.series, strict=True)
                     ],
-                    "frozen": frozen,
+                    "frozen": [name for name, p in model.named_parameters() if not p.requires_grad],
                     "batch_size": batch_size,
                     "epochs": epochs,
                     "transforms": pipeline,
@@ -132,136 +168,34 @@ class Compiler:
             return None
         return kind
 
-    def _config(self, module: Any) -> Any:
-        config = getattr(module, "CONFIG", None)
-        if config is None:
-            self.report.add(
-                "config",
-                "config.py",
-                None,
-                "there is no class CONFIG",
-                "define class CONFIG with batch_size, num_epochs, lrs_kwargs, optimizer_factory and transforms",
-            )
+    def _optimizer(self, config: Config, model: Any, guard: Guard) -> Any:
+        """What `optimizer_factory(model)` returns; None, with a violation, where it cannot be used."""
+        factory = config.optimizer_factory()
+        if factory is None:
             return None
-        return config
-
-    _MISSING = object()
-
-    def _field(self, config: Any, name: str, example: str) -> Any:
-        value = getattr(config, name, self._MISSING)
-        if value is self._MISSING:
-            self.report.add(
-                "config",
-                "config.py",
-                self.report.line_of("config.py", "class CONFIG", "CONFIG"),
-                f"CONFIG has no {name}",
-                f"add it, for example {example}",
-            )
-        return value
-
-    def _whole_number(self, config: Any, name: str) -> int | None:
-        value = self._field(config, name, f"{name} = {64 if name == 'batch_size' else 10}")
-        if value is self._MISSING:
-            return None
-        if type(value).__module__ == "numpy" and hasattr(value, "item"):
-            value = value.item()
-        line = self.report.line_of("config.py", name)
-        if type(value) is not int:
-            shown = repr(value)[:80] if isinstance(value, (float, str, bool)) else f"a {type(value).__name__}"
-            self.report.add(
-                "config",
-                "config.py",
-                line,
-                f"{name} is {shown}, not a whole number",
-                f"write a positive whole number, for example {name} = 64",
-            )
-            return None
-        if not 1 <= value < 1 << 31:
-            self.report.add(
-                "config",
-                "config.py",
-                line,
-                f"{name} is {value if abs(value) < 10**18 else 'astronomically large'}",
-                "it must be at least 1" if value < 1 else "choose a number that a training can use",
-            )
-            return None
-        return value
-
-    def _kwargs(self, config: Any) -> dict[str, Any] | None:
-        kwargs = self._field(config, "lrs_kwargs", "lrs_kwargs = {}")
-        if kwargs is self._MISSING:
-            return None
-        line = self.report.line_of("config.py", "lrs_kwargs")
-        if not isinstance(kwargs, dict) or not all(isinstance(k, str) for k in kwargs):
-            self.report.add(
-                "config",
-                "config.py",
-                line,
-                f"lrs_kwargs is a {type(kwargs).__name__}, not a dictionary of keyword arguments",
-                'write lrs_kwargs = {"gamma": 0.5}, or {} for none',
-            )
-            return None
-        return kwargs
-
-    def _transforms(self, config: Any) -> list[dict[str, Any]] | None:
-        value = self._field(config, "transforms", "transforms = [ToTensor()]")
-        if value is self._MISSING:
-            return None
-        try:
-            return transforms.read(value, self.job["image"], self.report)
-        except MemoryError:
-            raise
-        except BaseException as error:
-            self.report.add_exception(error, "reading transforms", "config.py")
-            return None
-
-    def _optimizer(self, config: Any) -> tuple[str, list[list[str]], list[str], Any] | None:
-        report = self.report
-        factory = self._field(config, "optimizer_factory", "def optimizer_factory(model): return torch.optim.SGD(...)")
-        if factory is self._MISSING:
-            return None
-        line = report.line_of("config.py", "optimizer_factory", "def optimizer_factory")
-        if not callable(factory):
-            report.add(
-                "config",
-                "config.py",
-                line,
-                f"optimizer_factory is a {type(factory).__name__}, not a function",
-                "define it as a function that takes the model and returns an optimizer",
-            )
-            return None
-        model = skeleton.build(self.job["parameters"])
-        before = skeleton.fingerprint(model)
+        guard.watch_model(model)
         try:
             made = factory(model)
         except MemoryError:
             raise
         except BaseException as error:
-            report.add_exception(error, "optimizer_factory(model)", "config.py")
+            self.report.add_exception(error, "optimizer_factory(model)", "config.py")
             return None
-        if skeleton.fingerprint(model) != before:
-            report.add(
-                "model",
-                "config.py",
-                line,
-                "optimizer_factory changes the model or its weights",
-                "only build the optimizer there: every submission trains the same model",
-            )
+        guard.built(made)
+        if guard.broken or optimizer.name_of(made, self.report) is None:
             return None
-        name = optimizer.name_of(made, report)
-        groups = optimizer.names_in_groups(made, model, report) if name else None
-        if name is None or groups is None:
+        if optimizer.names_in_groups(made, model, self.report) is None:
             return None
         made.state = skeleton.NoState()
-        frozen = [n for n, p in model.named_parameters() if not p.requires_grad]
-        return name, groups, frozen, made
+        return made
 
     def _play(
-        self, kind: Any, kwargs: dict[str, Any], made: Any, batch_size: int | None, epochs: int | None, watch: Watch
+        self, kind: Any, kwargs: dict[str, Any], made: Any, length: "Length", watch: Watch, guard: Guard
     ) -> Player | None:
         report = self.report
-        if self._wants_feedback(kind):
+        if self._wants_arguments(kind):
             return None
+        state = made.state
         try:
             with watch.listening():
                 scheduler = kind(made, **kwargs)
@@ -270,23 +204,26 @@ class Compiler:
         except BaseException as error:
             self._construction_failed(kind, made, error)
             return None
-        per_epoch = math.ceil(self.job["n_train"] / batch_size) if batch_size else 1
-        steps = per_epoch * epochs if batch_size and epochs else _SHORT_RUN
-        if steps > self.job["max_steps"]:
+        guard.constructed(made, state)
+        if guard.broken:
+            return None
+        if length.asked > length.allowed:
             report.add(
                 "steps",
                 "config.py",
                 report.line_of("config.py", "num_epochs"),
-                f"batch_size {batch_size} and num_epochs {epochs} make {steps} steps; this task allows "
-                f"{self.job['max_steps']}",
+                f"batch_size {length.batch_size} and num_epochs {length.epochs} make {length.asked} steps; this task "
+                f"allows {length.allowed}",
                 "train for fewer epochs or with larger batches",
             )
-            steps = _SHORT_RUN
-        player = Player(made, scheduler, per_epoch, report)
-        listened = min(steps, _LISTENED)
+        player = Player(made, scheduler, length.per_epoch, report, guard)
+        listened = min(length.played, _LISTENED)
         with watch.listening():
             played = player.advance(listened)
-        return player if played and player.advance(steps - listened) and player.unchanged() else None
+        if not (played and player.advance(length.played - listened)):
+            return None
+        guard.finished()
+        return None if guard.broken else player
 
     def _construction_failed(self, kind: Any, made: Any, error: BaseException) -> None:
         from .report import describe, locate
@@ -308,7 +245,8 @@ class Compiler:
             return
         report.add_exception(error, "CustomLRScheduler(optimizer, **CONFIG.lrs_kwargs)", "scheduler.py")
 
-    def _wants_feedback(self, kind: Any) -> bool:
+    def _wants_arguments(self, kind: Any) -> bool:
+        """Whether `step` cannot be called without arguments; a violation then."""
         import inspect
 
         try:
@@ -318,13 +256,15 @@ class Compiler:
         required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         if not required:
             return False
-        self.report.add(
-            "feedback",
-            "scheduler.py",
-            self.report.line_of("scheduler.py", "def step"),
-            f"step() wants {required[0].name!r}: a schedule cannot depend on the training's results here",
-            "let step() work without arguments; the grader calls scheduler.step() once per batch",
-        )
+        name, line = required[0].name, self.report.line_of("scheduler.py", "def step")
+        if _COUNTERS.match(name):
+            what = f"step() requires the argument {name!r}, and the training loop calls scheduler.step() without any"
+            fix = f"give it a default, def step(self, {name}=None), and count by self.last_epoch: one call per batch"
+            self.report.add("scheduler_class", "scheduler.py", line, what, fix)
+        else:
+            what = f"step() wants {name!r}: a schedule cannot depend on the training's results here"
+            fix = "let step() work without arguments; the grader calls scheduler.step() once per batch"
+            self.report.add("feedback", "scheduler.py", line, what, fix)
         return True
 
     def _torch_schedulers(self, watch: Watch) -> None:

@@ -1,5 +1,7 @@
 """The submission's two files as importable modules that live in memory: nothing is written anywhere."""
 
+import builtins
+import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -7,6 +9,12 @@ import linecache
 import sys
 from collections.abc import Sequence
 from types import CodeType, ModuleType
+from typing import Any
+
+from .report import FILES
+
+#: What a submission may import besides Python's standard library and its own files, whatever is installed around it.
+LIBRARIES = frozenset({"torch", "torchvision", "numpy"})
 
 
 class SubmissionImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
@@ -21,6 +29,27 @@ class SubmissionImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoad
             file = f"{name}.py"
             linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
         sys.meta_path.insert(0, self)
+        plain = importlib.import_module
+
+        def import_module(name: str, package: str | None = None) -> ModuleType:
+            if sys._getframe(1).f_code.co_filename in FILES and not name.startswith("."):
+                self._check(name)
+            return plain(name, package)
+
+        importlib.import_module = import_module
+
+    def _check(self, name: str) -> None:
+        """Raise ModuleNotFoundError, as for what is not installed, for what no sandbox lets a submission import."""
+        top = name.partition(".")[0]
+        if top not in sys.stdlib_module_names and top not in LIBRARIES and top not in self._sources:
+            raise ModuleNotFoundError(f"No module named {top!r}", name=top)
+
+    def _import(self, name: str, *where: Any, **more: Any) -> ModuleType:
+        """The submission's `import`."""
+        level = more.get("level", where[3] if len(where) > 3 else 0)
+        if level == 0:
+            self._check(name)
+        return builtins.__import__(name, *where, **more)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -43,4 +72,5 @@ class SubmissionImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoad
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the module's code."""
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._import}
         exec(self.get_code(module.__name__), module.__dict__)

@@ -36,17 +36,6 @@ def name_of(optimizer: Any, report: Report) -> str | None:
         )
         return None
     name = kind.__name__
-    hooks = [getattr(optimizer, f"_optimizer_step_{when}_hooks", None) for when in ("pre", "post")]
-    tensors = [p for group in optimizer.param_groups for p in group["params"]]
-    if any(hooks) or "step" in vars(optimizer) or any(getattr(p, "_backward_hooks", None) for p in tensors):
-        report.add(
-            "optimizer",
-            "config.py",
-            line,
-            "the optimizer or a parameter has hooks, or its step() is replaced",
-            "steer training by the learning rate and the other settings of the optimizer: a recipe cannot hold code",
-        )
-        return None
     if name in _UNUSABLE:
         report.add("optimizer", "config.py", line, f"{name} cannot be used: {_UNUSABLE[name]}", "use SGD or Adam, say")
         return None

@@ -9,11 +9,10 @@ import re
 import traceback
 from types import TracebackType
 
+from . import explanations
+
 FILES = ("scheduler.py", "config.py")
 _ALLOCATION = re.compile(r"can't allocate memory|Cannot allocate memory|out of memory", re.I)
-#: The base class called with a third argument, which was `verbose` until PyTorch removed it.
-_BASE_TAKES_TWO = re.compile(r"LRScheduler\.__init__\(\) takes .* positional arguments but 4 were given")
-_META_TENSOR_SIGNS = ("meta tensor", "Cannot copy out of meta", "is on the meta device")
 
 
 class Report:
@@ -82,50 +81,4 @@ def describe(error: BaseException) -> str:
 
 def explain(error: BaseException) -> tuple[str, str, str]:
     """(rule, what happened, how to mend it) for an exception out of student code."""
-    text = describe(error)
-    if type(error).__name__ == "ReadsTraining":
-        return (
-            "reads_weights",
-            f"an error because it reads what only a training has ({text})",
-            "a schedule may depend on the step and on its own arguments only: it is recorded before any training",
-        )
-    if any(sign in text for sign in _META_TENSOR_SIGNS):
-        return (
-            "reads_weights",
-            f"an error because it reads the values of weights or moves the model ({text})",
-            "a schedule may depend on the step and on its own arguments only; here the model has parameter names "
-            "and shapes but no values, and the grader moves it to its device",
-        )
-    if isinstance(error, SystemExit):
-        return "raised", "SystemExit", "remove the call of exit(): the grader has to go on after your code"
-    if isinstance(error, ModuleNotFoundError):
-        missing = error.name or "a module"
-        return (
-            "raised",
-            text,
-            f"only scheduler.py and config.py are graded, with the standard library, torch, torchvision "
-            f"and numpy: move what you need of {missing!r} into one of the two files",
-        )
-    if isinstance(error, RecursionError):
-        return "raised", "RecursionError (it calls itself without end)", "end the recursion"
-    if isinstance(error, TypeError) and ("verbose" in text or _BASE_TAKES_TWO.search(text)):
-        return "raised", text, "remove verbose: PyTorch removed that argument from its schedulers"
-    if isinstance(error, AttributeError) and type(getattr(error, "obj", None)).__name__ == "CustomLRScheduler":
-        if (error.name or "").startswith("_") or error.name in ("optimizer", "base_lrs", "last_epoch"):
-            return "raised", text, "call super().__init__(optimizer, last_epoch) in your __init__()"
-        return (
-            "raised",
-            text,
-            "set every attribute that get_lr() reads before super().__init__(), which already calls get_lr()",
-        )
-    if isinstance(error, PermissionError):
-        return (
-            "raised",
-            text,
-            "files, network and new processes are closed to a submission: compute the schedule in Python",
-        )
-    if isinstance(error, SyntaxError):
-        return "raised", text, "mend the syntax of this line (or of the one before)"
-    if isinstance(error, FileNotFoundError):
-        return "raised", text, "a submission cannot read files: write its values into config.py"
-    return "raised", text, "this is an error in your own code: look at what the named line does in that step"
+    return explanations.explain(error, describe(error))

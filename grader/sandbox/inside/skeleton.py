@@ -6,7 +6,9 @@ Layers that own parameters carry their torch class, so that the usual
 """
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -16,7 +18,7 @@ from .report import FILES
 
 def build(parameters: list[dict[str, Any]]) -> nn.Module:
     """A module tree with one parameter per entry: `name` (dotted), `shape`, `layer` (class in torch.nn)."""
-    root = nn.Module()
+    root: nn.Module = _Model()
     for entry in parameters:
         *path, leaf = entry["name"].split(".")
         module = root
@@ -28,44 +30,163 @@ def build(parameters: list[dict[str, Any]]) -> nn.Module:
             assert child is not None
             module = child
         module._parameters.pop(leaf, None)
-        module.register_parameter(leaf, _Parameter(torch.empty(entry["shape"], device="meta")))
+        module.register_parameter(leaf, Parameter(torch.empty(entry["shape"], device="meta")))
     return root
 
 
-class _Parameter(nn.Parameter):
-    """A parameter whose gradient student code cannot take for absent: in training there is one."""
+class _Ours:
+    """Whether the played training loop is running, not the submission: what torch does then is no concern."""
+
+    on = False
+
+
+ours = _Ours()
+_watcher: list[Callable[[str], object]] = []
+
+
+def watch(note: Callable[[str], object]) -> None:
+    """From now on `note` is told of every method that may have written to a parameter."""
+    _watcher[:] = [note]
+
+
+def _noting(name: str) -> Callable[..., Any]:
+    original = getattr(torch.Tensor, name)
+
+    def method(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        before = tensor._version
+        result = original(tensor, *args, **kwargs)
+        if tensor._version != before or name in _ALWAYS:
+            for note in _watcher:
+                note(name)
+        return result
+
+    method.__name__ = name
+    return method
+
+
+#: Methods that change a tensor in place: by their names, which is torch's convention, and Python's operators.
+_IN_PLACE = [name for name in dir(torch.Tensor) if name.endswith("_") and not name.startswith("_")]
+_IN_PLACE += [f"__i{name}__" for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")]
+_IN_PLACE += ["__setitem__", "register_hook", "register_post_accumulate_grad_hook"]
+_ALWAYS = {"requires_grad_", "set_", "register_hook", "register_post_accumulate_grad_hook"}
+_METHODS = {name: _noting(name) for name in _IN_PLACE if hasattr(torch.Tensor, name)}
+
+
+class _Alias(torch.Tensor):
+    """The same memory without the graph; what is computed from it is an ordinary tensor."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+
+class Parameter(nn.Parameter):
+    """A parameter that notes who writes to it, and whose gradient student code cannot take for absent."""
 
     @property
-    def grad(self) -> torch.Tensor | None:  # type: ignore[override]
+    def grad(self) -> torch.Tensor | None:
         """None for torch, which then leaves the parameter alone; an error for a submission that looks."""
-        refuse_students("gradients")
+        if not ours.on:
+            refuse_students("gradients exist in a training only")
         return None
+
+    @grad.setter
+    def grad(self, value: object) -> None:
+        refuse_students("gradients exist in a training only")
+
+    @property
+    def data(self) -> torch.Tensor:
+        """As `detach()`, whose version counter is the parameter's: what is written to it shows."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: torch.Tensor) -> None:
+        torch.Tensor.data.__set__(self, value)  # type: ignore[attr-defined]
+        torch._C._autograd._unsafe_set_version_counter((self,), (self._version + 1,))
+        for note in _watcher:
+            note("data")
+
+    def detach(self) -> torch.Tensor:
+        """An alias that notes who writes to it."""
+        return super().detach().as_subclass(_Alias)
+
+
+for _kind in (Parameter, _Alias):
+    for _name, _method in _METHODS.items():
+        setattr(_kind, _name, _method)
 
 
 class NoState(dict[Any, Any]):
-    """The state of an optimizer, which is filled in training only."""
+    """The state of an optimizer, which is filled in training only: closed to the submission."""
 
-    def __len__(self) -> int:
-        refuse_students("the optimizer's state")
-        return 0
 
-    def __getitem__(self, key: Any) -> Any:
-        refuse_students("the optimizer's state")
-        return self.setdefault(key, {})
+def _closed(name: str, error: type[RuntimeError], what: str) -> Callable[..., Any]:
+    original = getattr(dict, name)
 
-    def __iter__(self) -> Any:
-        refuse_students("the optimizer's state")
-        return super().__iter__()
+    def method(state: NoState, *args: Any, **kwargs: Any) -> Any:
+        if not ours.on:
+            refuse_students(what, error)
+        return original(state, *args, **kwargs)
+
+    return method
+
+
+def _filled(state: NoState, key: Any) -> Any:
+    """As the defaultdict that it stands for."""
+    if not ours.on:
+        refuse_students(_STATE)
+    return dict.setdefault(state, key, {})
 
 
 class ReadsTraining(RuntimeError):
     """Student code looked at what only a training has."""
 
 
-def refuse_students(what: str) -> None:
-    """Raise ReadsTraining where a line of the submission asked for it itself."""
-    if sys._getframe(2).f_code.co_filename in FILES:
-        raise ReadsTraining(f"{what} exist in a training only")
+class ActsOnTraining(RuntimeError):
+    """Student code changed what only a training has."""
+
+
+_STATE = "the optimizer's state exists in a training only"
+for _name in ("__len__", "__iter__", "__contains__", "get", "keys", "values", "items", "copy"):
+    setattr(NoState, _name, _closed(_name, ReadsTraining, _STATE))
+for _name in ("__setitem__", "__delitem__", "setdefault", "pop", "popitem", "clear", "update"):
+    setattr(NoState, _name, _closed(_name, ActsOnTraining, "the optimizer's state is the training's"))
+NoState.__getitem__ = _filled  # type: ignore[method-assign, assignment]
+
+
+def refuse_students(what: str, error: type[RuntimeError] | None = None) -> None:
+    """Raise ReadsTraining, or `error`, where a line of the submission asked, itself or through a function of torch's.
+
+    `optimizer.zero_grad()` looks at gradients for nobody's benefit.
+    """
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code.co_name == "zero_grad":
+            return
+        if frame.f_code.co_filename in FILES:
+            raise (error or ReadsTraining)(what)
+        frame = frame.f_back
+
+
+class _Model(nn.Module):
+    """The root of the skeleton. Where the model lies is the trainer's matter, so moving it moves nothing."""
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """The model itself; refuses another type of numbers."""
+        _, dtype, _, _ = torch._C._nn._parse_to(*args, **kwargs)
+        if dtype not in (None, torch.float32):
+            return super().to(*args, **kwargs)
+        return self
+
+    def cpu(self) -> Self:
+        """The model itself."""
+        return self
+
+    def cuda(self, device: object = None) -> Self:
+        """The model itself."""
+        return self
+
+    def float(self) -> Self:
+        """The model itself, whose numbers are float32."""
+        return self
 
 
 def _layer(name: str | None) -> nn.Module:
@@ -84,8 +205,3 @@ def _layer(name: str | None) -> nn.Module:
 
 def _no_forward(*args: object, **kwargs: object) -> None:
     raise RuntimeError("the model cannot be run here: a submission chooses the schedule, the grader trains")
-
-
-def fingerprint(model: nn.Module) -> dict[str, tuple[int, int]]:
-    """Identity and version of each parameter; a change means that student code touched the model."""
-    return {name: (id(p), p._version) for name, p in model.named_parameters()}

@@ -11,10 +11,13 @@ from typing import Any
 
 import torch
 
+from .guard import Guard
 from .optimizer import MAX_RATE, NotPlain, hyperparameters, plain
 from .report import Report, describe, explain, locate
+from .skeleton import ours
 
 _TIMED = 200
+_ABSENT = object()
 
 
 class Runs:
@@ -46,33 +49,38 @@ class Player:
     and one metric at a time.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, scheduler: Any, steps_per_epoch: int, report: Report) -> None:
-        self._optimizer, self._scheduler, self._report = optimizer, scheduler, report
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, scheduler: Any, steps_per_epoch: int, report: Report, guard: Guard
+    ) -> None:
+        self._optimizer, self._scheduler, self._report, self._guard = optimizer, scheduler, report, guard
         self._per_epoch = steps_per_epoch
         self._step = 0
-        self._groups = list(optimizer.param_groups)
-        self._params = [group["params"] for group in self._groups]
-        self._trained = [p.requires_grad for params in self._params for p in params]
-        self._sizes = [len(params) for params in self._params]
+        self._count = len(optimizer.param_groups)
         self._names = hyperparameters(optimizer)
-        self.series = [{name: Runs() for name in self._names} for _ in self._groups]
+        self.series = [{name: Runs() for name in self._names} for _ in range(self._count)]
         # What each hyperparameter was last seen as: the same immutable object needs no second look.
         self._types: set[str] = set()
-        self._seen: list[dict[str, Any]] = [dict.fromkeys(self._names, self) for _ in self._groups]
+        self._seen: list[dict[str, Any]] = [dict.fromkeys(self._names, self) for _ in range(self._count)]
 
     def advance(self, steps: int) -> bool:
         """Play `steps` steps. False, with a violation recorded, where the schedule broke a rule."""
-        optimizer, scheduler = self._optimizer, self._scheduler
+        optimizer, scheduler, unchanged = self._optimizer, self._scheduler, self._guard.unchanged
+        self._guard.playing(self._when)
         for _ in range(steps):
             if not self._record():
                 return False
             try:
+                ours.on = True
                 optimizer.step()
+                ours.on = False
                 scheduler.step()
             except MemoryError:
                 raise
             except BaseException as error:
+                ours.on = False
                 self._raised(error)
+                return False
+            if not unchanged():
                 return False
             self._step += 1
         return True
@@ -85,8 +93,9 @@ class Player:
         """
         planned, quiet = self.series[0]["lr"], Report({})
         self._report, saved = quiet, self._report
+        self._guard.mute(quiet)
         self.series[0]["lr"] = beyond = Runs()
-        self._seen = [dict.fromkeys(self._names, self) for _ in self._groups]
+        self._seen = [dict.fromkeys(self._names, self) for _ in range(self._count)]
         self.advance(steps)
         self.series[0]["lr"], self._report = planned, saved
         late = self._cost() if not quiet.violations else 0.0
@@ -103,36 +112,18 @@ class Player:
             return 0.0
         return time.perf_counter() - started
 
-    def unchanged(self) -> bool:
-        """Whether the parameters are trained as at the start; a violation where the scheduler froze or freed some."""
-        now = [p.requires_grad for params in self._params for p in params]
-        if now == self._trained:
-            return True
-        return self._broken(
-            "groups",
-            "the scheduler freezes or unfreezes parameters",
-            "set requires_grad in optimizer_factory only; a learning rate of 0 keeps a group still",
-        )
-
     def _record(self) -> bool:
-        groups = self._optimizer.param_groups
-        if len(groups) != len(self._groups):
-            return self._broken(
-                "groups",
-                f"the number of parameter groups changes from {len(self._groups)} to {len(groups)}",
-                "put every parameter into its group in optimizer_factory; lr 0 keeps a group still",
-            )
-        for index, group in enumerate(groups):
-            if group["params"] is not self._params[index] or len(group["params"]) != self._sizes[index]:
-                return self._broken(
-                    "groups", f"group {index} changes its parameters", "leave the groups as optimizer_factory made them"
-                )
+        for index, group in enumerate(self._optimizer.param_groups):
             seen, series = self._seen[index], self.series[index]
             for name in self._names:
-                value = group[name]
+                value = group.get(name, _ABSENT)
                 if value is seen[name]:
                     series[name].counts[-1] += 1
                     continue
+                if value is _ABSENT:
+                    return self._broken(
+                        "groups", f"group {index} has no {name!r}", "keep every setting of a group that you replace"
+                    )
                 try:
                     copy = plain(value)
                 except NotPlain as problem:
@@ -143,7 +134,7 @@ class Player:
                     return self._broken(
                         "learning_rate",
                         f"the learning rate of group {index} is {_show(copy)}",
-                        f"return finite numbers from zero to {MAX_RATE:g}",
+                        _rate_fix(copy),
                     )
                 # A tensor is updated in place and a list may be: only immutable values are known by identity.
                 seen[name] = value if isinstance(value, (float, int, bool, str, type(None))) else self
@@ -168,14 +159,25 @@ class Player:
         return False
 
     def _raised(self, error: BaseException) -> None:
+        if self._guard.broken:
+            return  # the act is said, and what came of it says no more
         file, line = locate(error.__traceback__) or ("scheduler.py", None)
         torch_refused = line is None and isinstance(error, (TypeError, ValueError))
-        if torch_refused and explain_get_lr(self._scheduler, len(self._groups), self._when(), self._report):
+        if torch_refused and explain_get_lr(self._scheduler, self._count, self._when(), self._report):
             return
         rule, what, fix = explain(error)
         if line is None:
             line = self._report.line_of("scheduler.py", "def get_lr")
         self._report.add(rule, file, line, f"{self._when()} the scheduler raised {what}", fix)
+
+
+def _rate_fix(rate: Any) -> str:
+    if type(rate) is float and rate < 0:
+        return (
+            "a rate cannot be negative: let the formula end at zero, as max(0.0, …) does, and compare the step that it "
+            "ends at with the length of the training"
+        )
+    return f"return finite numbers from zero to {MAX_RATE:g}"
 
 
 def explain_get_lr(scheduler: Any, groups: int, when: str, report: Report) -> bool:
@@ -194,6 +196,8 @@ def explain_get_lr(scheduler: Any, groups: int, when: str, report: Report) -> bo
         )
         return True
     if count != groups:
+        if count > 16 * groups:
+            fix = "get_lr() is asked at every step: return the rates of step self.last_epoch only, one per group"
         report.add(
             "learning_rate",
             "scheduler.py",

@@ -1,0 +1,349 @@
+"""Sees what a submission does to a training beside setting values in the optimizer's groups.
+
+A recipe holds the optimizer's class, its groups and the settings of every step, and nothing else. Whatever else the
+code would have done in a training (a hook, another `optimizer.step`, a written weight, a cleared momentum, a global
+switch) would be missing from it, and the score would belong to another training. So it is a violation, at the line
+where it happens.
+
+Two nets. Functions that act (`register_hook`, `mul_`, `torch.manual_seed`, …) are wrapped, and note the line of the
+submission that called them. What can be compared cheaply (identities, version counters, switches) is compared after
+every step, whichever way it was changed; the noted line then says where.
+
+What changes nothing in a training is let through: reading shapes, copies and averages in tensors of one's own,
+`optimizer.zero_grad()`, `model.to(device)` and `model.train()` (the trainer moves the model and sets its mode itself),
+switches that only choose how fast a kernel is (`torch.backends.cudnn.benchmark`, `torch.set_num_threads`), and seeds
+that are set when the module is imported (the trainer seeds every training itself). A wrapper of `optimizer.step` or a
+hook is refused even where it only counts: code cannot be proved harmless, and `step()` can count by itself.
+"""
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules import module as module_hooks
+from torch.optim import lr_scheduler
+from torch.optim import optimizer as optimizer_hooks
+
+from .interception import install
+from .notes import Notes
+from .report import Report
+
+RULE = "acts_on_training"
+_HOOK_FIX = (
+    "steer training by the learning rate and the other settings of the optimizer's groups: a recipe holds no code"
+)
+_STEP_FIX = "let the training loop call optimizer.step(), once per batch, as it is; count steps in your own step()"
+_WEIGHTS_FIX = "leave the weights to the optimizer: only the settings of its groups are recorded (weight_decay is one)"
+_STATE_FIX = "leave the optimizer's state alone: momentum buffers and the like are not part of a schedule"
+_MODEL_FIX = "only build the optimizer: every submission trains the same model"
+_SWITCH_FIX = "leave PyTorch's global settings and seeds alone: the grader sets them the same for everybody"
+_GROUPS_FIX = (
+    "arrange groups, parameters and requires_grad in optimizer_factory or in __init__(); lr 0 keeps a group still"
+)
+_VERSION, _TRAINED = attrgetter("_version"), attrgetter("requires_grad")
+_GLOBAL_HOOKS: tuple[dict[Any, Any], ...] = tuple(
+    value
+    for where in (module_hooks, optimizer_hooks)
+    for name, value in vars(where).items()
+    if name.startswith("_global_") and name.endswith("_hooks") and isinstance(value, dict)
+)
+_SWITCHES: dict[str, tuple[Callable[[], Any], str]] = {
+    "torch.set_default_dtype": (torch.get_default_dtype, r"set_default_(dtype|tensor_type)"),
+    "torch.set_default_device": (torch.get_default_device, r"set_default_device"),
+    "torch.use_deterministic_algorithms": (
+        torch.are_deterministic_algorithms_enabled,
+        r"use_deterministic_algorithms|set_deterministic_debug_mode",
+    ),
+    "torch.set_grad_enabled": (torch.is_grad_enabled, r"set_grad_enabled|no_grad|enable_grad"),
+    "torch.inference_mode": (torch.is_inference_mode_enabled, r"inference_mode"),
+    "torch.autocast": (torch.is_autocast_enabled, r"autocast"),
+    "torch.set_float32_matmul_precision": (torch.get_float32_matmul_precision, r"matmul_precision|allow_tf32"),
+}
+
+
+class Guard:
+    """Watches one submission. Violations go to the report; `broken` tells that there is one."""
+
+    def __init__(self, report: Report) -> None:
+        self.broken = False
+        self._report = report
+        self._now: Callable[[], str] | None = None  # which step is played, such as "in step 3 (epoch 1)"
+        self._importing = True
+        self._notes = Notes()
+        self._switches = {name: read() for name, (read, _) in _SWITCHES.items()}
+        self._model: nn.Module | None = None
+        self._modules: dict[int, dict[str, int]] = {}
+        self._parameters: list[nn.Parameter] = []
+        self._names: dict[int, str] = {}
+        self._optimizer: Any = None
+        self._switched = False  # a setter of PyTorch's was called in this step
+        self._seeded: torch.Tensor | None = None  # the generator's state before the first seed of a phase
+        install(self._notes, self)
+
+    def mute(self, report: Report) -> None:
+        """From now on violations go to another report: the schedule is recorded, and only looked at any further."""
+        self._report = report
+
+    # -- phases
+
+    def imported(self) -> None:
+        """The submission's modules were imported: from now on seeds count, and switches are compared."""
+        self._importing = False
+        self._compare_switches()
+        self._compare_global_hooks()
+
+    def watch_model(self, model: nn.Module) -> None:
+        """Before `optimizer_factory(model)`: weights and modules are compared with this moment."""
+        self._model = model
+        self._parameters = list(model.parameters())
+        self._names = {id(p): name for name, p in model.named_parameters()}
+        self._versions = list(map(_VERSION, self._parameters))
+        self._cells = [p._cdata for p in self._parameters]  # whose memory each one is: `swap_tensors` exchanges it
+        self._modules = {id(module): _contents(module) for module in model.modules()}
+
+    def built(self, optimizer: Any) -> None:
+        """After `optimizer_factory(model)` returned."""
+        self._compare_weights()
+        self._compare_model()
+        self._compare_switches()
+        self._compare_seed()
+        self._compare_global_hooks()
+        self._compare_tensor_hooks()
+        if isinstance(optimizer, torch.optim.Optimizer):
+            self._check_optimizer(optimizer, None)
+            own = {"step", "sum"} if type(optimizer) is torch.optim.Adagrad else set()  # which its constructor fills
+            if any(set(state) - own for state in dict.values(optimizer.state)):
+                self._act(
+                    "optimizer_factory fills the optimizer's state",
+                    _STATE_FIX,
+                    r"\.state\b|load_state_dict",
+                    "config.py",
+                )
+
+    def constructed(self, optimizer: Any, state: Any) -> None:
+        """After `CustomLRScheduler(…)` returned: whatever it set up stands now, and must stay."""
+        self._optimizer, self._kind, self._state = optimizer, type(optimizer), state
+        self._step = vars(optimizer).get("step")
+        self._kind_step = type(optimizer).step
+        self._compare_weights()
+        self._compare_model()
+        self._compare_switches()
+        self._compare_seed()
+        self._compare_global_hooks()
+        self._compare_tensor_hooks()
+        self._check_optimizer(optimizer, state)
+        self._groups = optimizer.param_groups
+        self._members = [list(map(id, group["params"])) for group in self._groups]
+        self._versions = list(map(_VERSION, self._parameters))
+        self._trained = list(map(_TRAINED, self._parameters))
+        self._cells = [p._cdata for p in self._parameters]
+        self._is_unchanged = self._check()
+
+    def finished(self) -> None:
+        """After the last step: what is too dear to compare in each."""
+        self._now = None
+        self._compare_weights()
+        self._compare_model()
+        self._compare_switches()
+        self._compare_tensor_hooks()
+
+    def playing(self, now: Callable[[], str]) -> None:
+        """Before the first step; `now` says which one is played."""
+        self._now = now
+
+    def unchanged(self) -> bool:
+        """After a step: whether nothing was done but settings."""
+        if self._is_unchanged():
+            return True
+        self._explain()
+        self._is_unchanged = self._check()  # of what stands now, where it came to the same
+        return not self.broken
+
+    def _check(self) -> Callable[[], bool]:
+        """Everything that is compared in every step, as one function: it is called 100,000 times."""
+        guard, optimizer, own = self, self._optimizer, vars(self._optimizer)
+        kind, state, step, kind_step = self._kind, self._state, self._step, self._kind_step
+        parameters, versions, trained = self._parameters, self._versions, self._trained
+        members, hooks = self._members, [*_GLOBAL_HOOKS]
+        hooks += [own["_optimizer_step_pre_hooks"], own["_optimizer_step_post_hooks"]]
+        grad_enabled = torch.is_grad_enabled
+
+        def unchanged() -> bool:
+            groups = own["param_groups"]
+            return (
+                list(map(_VERSION, parameters)) == versions
+                and list(map(_TRAINED, parameters)) == trained
+                and [list(map(id, group["params"])) for group in groups] == members
+                and optimizer.__class__ is kind
+                and kind.step is kind_step
+                and own["state"] is state
+                and own.get("step") is step
+                and "zero_grad" not in own
+                and not any(hooks)
+                and grad_enabled()
+                and guard._seeded is None
+                and not guard._switched
+                and not guard.broken
+            )
+
+        return unchanged
+
+    # -- comparisons
+
+    def _explain(self) -> None:
+        """What a step changed, in words."""
+        self._check_optimizer(self._optimizer, self._state)
+        self._compare_global_hooks()
+        self._compare_switches()
+        self._compare_seed()
+        self._compare_weights()
+        if list(map(_TRAINED, self._parameters)) != self._trained:
+            self._groups_changed("the scheduler freezes or unfreezes parameters", r"requires_grad")
+        groups = self._optimizer.param_groups
+        if len(groups) != len(self._members):
+            what = f"the number of parameter groups changes from {len(self._members)} to {len(groups)}"
+            self._groups_changed(what, r"add_param_group|param_groups\b.*(=|\.)")
+        elif [list(map(id, group["params"])) for group in groups] != self._members:
+            what = "the parameters of the groups change, or their order"
+            self._groups_changed(what, r"param_groups\b.*(=|\.)|\[.params.\]")
+
+    def _check_optimizer(self, optimizer: Any, state: Any) -> None:
+        own = vars(optimizer)
+        step = own.get("step")
+        if not _is_torchs_wrapper(step, type(optimizer)):
+            self._act("optimizer.step is replaced or wrapped", _STEP_FIX, r"\.step\s*=|setattr")
+        if "zero_grad" in own:
+            self._act("optimizer.zero_grad is replaced or wrapped", _STEP_FIX, r"\.zero_grad\s*=|setattr")
+        if own.get("_optimizer_step_pre_hooks") or own.get("_optimizer_step_post_hooks"):
+            self._act("the optimizer has a hook", _HOOK_FIX, r"register_step_\w+_hook")
+        if state is not None:
+            if own.get("state") is not state:
+                self._act("the optimizer's state is replaced", _STATE_FIX, r"\.state\s*=|load_state_dict|__setstate__")
+            if type(optimizer) is not self._kind:
+                self._act("the optimizer's class is changed", _STEP_FIX, r"__class__")
+            if type(optimizer).step is not self._kind_step:
+                self._act("the step() of the optimizer's class is replaced", _STEP_FIX, r"\.step\s*=|setattr")
+
+    def _compare_weights(self) -> None:
+        now = list(map(_VERSION, self._parameters))
+        cells = [p._cdata for p in self._parameters]
+        for index, parameter in enumerate(self._parameters):
+            if now[index] != self._versions[index] or cells[index] != self._cells[index]:
+                self._wrote(parameter)
+                break
+        self._versions, self._cells = now, cells
+
+    def _wrote(self, parameter: nn.Parameter) -> None:
+        name = self._names.get(id(parameter), "a parameter")
+        self._act(
+            f"the code writes to the model's weights ({name})",
+            _WEIGHTS_FIX,
+            r"\.data\b|no_grad|\binit\.\w+_\(|[a-z]_\(|swap_tensors",
+        )
+
+    def _compare_tensor_hooks(self) -> None:
+        for parameter in self._parameters:
+            if parameter._backward_hooks or parameter._post_accumulate_grad_hooks:
+                self._act("a parameter has a hook", _HOOK_FIX, r"register_\w*hook")
+                return
+
+    def _compare_model(self) -> None:
+        if self._model is None:
+            return
+        before, self._modules = self._modules, {id(m): _contents(m) for m in self._model.modules()}
+        for there in self._modules.values():
+            if there in before.values():
+                continue
+            if any("_hooks." in name for name in there):
+                self._act("a module of the model has a hook", _HOOK_FIX, r"register_\w*hook")
+            else:
+                self._act("the code changes the model", _MODEL_FIX, r"model\.\w+\s*=|setattr|add_module|forward\s*=")
+            return
+
+    def _compare_global_hooks(self) -> None:
+        if any(_GLOBAL_HOOKS):
+            self._act("a global hook is registered, which acts in every training", _HOOK_FIX, r"register_\w*hook")
+
+    def _compare_switches(self) -> None:
+        self._switched = False
+        for name, (read, pattern) in _SWITCHES.items():
+            now = read()
+            if now != self._switches[name]:
+                self._switches[name] = now
+                self._act(f"a global setting of PyTorch is changed ({name})", _SWITCH_FIX, pattern)
+
+    def _compare_seed(self) -> None:
+        before, self._seeded = self._seeded, None
+        if before is not None and not torch.equal(before, torch.get_rng_state()):
+            self._act(
+                "PyTorch's random generator is seeded, from which the training draws", _SWITCH_FIX, r"seed|rng_state"
+            )
+
+    # -- violations
+
+    def _act(self, what: str, fix: str, pattern: str, file: str = "scheduler.py") -> None:
+        self._add(RULE, what, fix, pattern, file)
+
+    def _groups_changed(self, what: str, pattern: str) -> None:
+        self._add("groups", what, _GROUPS_FIX, pattern, "scheduler.py")
+
+    def _add(self, rule: str, what: str, fix: str, pattern: str, file: str) -> None:
+        """Record a violation where it was noted, else at the first line of the sources that looks like it."""
+        self.broken = True
+        where, line = self._notes.place_of(pattern, self._report, file)
+        when = f" {self._now()}" if self._now is not None else ""
+        self._report.add(rule, where, line, f"{what}{when}", fix)
+
+    # -- told by `interception`
+
+    def seeding(self) -> None:
+        """Keep the generator's state before the first seed of a step, to compare with."""
+        if not self._importing and self._seeded is None:
+            self._seeded = torch.get_rng_state()
+
+    def switching(self) -> None:
+        """Compare the switches at the end of this step."""
+        self._switched = True
+
+    def parameter_hooked(self) -> None:
+        """Refuse a hook on a parameter of the model."""
+        self._act("a parameter has a hook", _HOOK_FIX, r"^register_\w*hook")
+
+    def hooked(self, tensors: Any) -> None:
+        """Refuse a hook on gradients of the model."""
+        if any(id(tensor) in self._names for tensor in tensors):
+            self._act("a hook is registered on gradients of the model", _HOOK_FIX, r"register_multi_grad_hook")
+
+    def mode_set(self, module: nn.Module, training: bool) -> None:
+        """Refuse evaluation during the training; the loop sets the mode before it."""
+        if self._optimizer is not None and id(module) in self._modules and not training:
+            self._act("the scheduler switches the model to evaluation", _MODEL_FIX, r"^train$")
+
+    def stepped(self, optimizer: torch.optim.Optimizer) -> None:
+        """Refuse updates of the model beside the training loop's."""
+        if any(id(p) in self._names for group in optimizer.param_groups for p in group["params"]):
+            what = "the submission calls optimizer.step() itself: more updates than the training loop makes"
+            self._act(what, _STEP_FIX, r"^optimizer\.step\(\)$")
+
+
+def _is_torchs_wrapper(step: Any, kind: Any) -> bool:
+    """Whether an optimizer's own `step` is absent, or the counting one that PyTorch's LRScheduler puts there."""
+    if step is None:
+        return True
+    code = getattr(step, "__code__", None)
+    torchs = code is not None and code.co_filename == lr_scheduler.__file__
+    return torchs and getattr(step, "__wrapped__", None) is kind.step
+
+
+def _contents(module: nn.Module) -> dict[str, int]:
+    """Identities of what a module holds; of its tables (hooks, parameters, children), of their entries too."""
+    found = {}
+    for name, value in vars(module).items():
+        if name == "training":
+            continue
+        found[name] = id(value)
+        if isinstance(value, dict) and name.startswith("_"):
+            found |= {f"{name}.{key}": id(entry) for key, entry in dict.items(value)}
+    return found

@@ -1,0 +1,172 @@
+"""What a submission may do beside setting values in the optimizer's groups, and that every check of it is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from grader.core.recipe import Recipe
+from grader.core.task import Task, TaskFacts
+from grader.core.verdict import Verdict
+from grader.sandbox.base import job_of
+from grader.submissions.loader import Submission
+from grader.training import models
+from grader.training.data import ImageData
+from support.acts import ACTS, acting
+from support.plain_training import Bench, differing, few_images, in_a_child, plain_weights, replayed_weights
+from support.schedulers import FORMULAS, SGD, Style
+from support.submissions import Compile, make
+
+HARMLESS = {
+    "model.to(device)": ("model.to('cpu') and ", ""),
+    "model.to(cuda)": ("model.cuda() and ", ""),
+    "model.train()": ("model.train() and ", ""),
+    "shapes": ("print(sum(p.numel() for p in model.parameters())) or ", ""),
+    "seed at import": ("", "torch.manual_seed(3)"),
+    "fast kernels": ("", "torch.backends.cudnn.benchmark = True; torch.set_num_threads(1)"),
+}
+"""Done in optimizer_factory, or when scheduler.py is imported: nothing of it changes the training."""
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_changes_nothing_in_a_training_is_let_through(name: str, compiled: Compile) -> None:
+    before, at_import = HARMLESS[name]
+    style = Style(FORMULAS["exponential"], optimizer=before + SGD)
+    plain = compiled(Style(FORMULAS["exponential"]).submission)
+    text = style.submission.files["scheduler.py"].decode()
+    scheduler = text.replace("class Custom", f"{at_import}\n\n\nclass Custom")
+    found = compiled(make(scheduler=scheduler, config=style.submission.files["config.py"].decode()))
+    assert found.verdict is Verdict.OK, found.violations
+    assert found.recipe == plain.recipe
+
+
+IN_THE_FACTORY = {
+    "forward hook": "model.register_forward_hook(lambda m, i, o: o / 2)",
+    "forward pre-hook": "list(model.modules())[1].register_forward_pre_hook(lambda m, i: None)",
+    "backward hook": "model.register_full_backward_hook(lambda m, i, o: None)",
+    "global forward hook": "torch.nn.modules.module.register_module_forward_hook(lambda m, i, o: None)",
+    "forward replaced": "setattr(model, 'forward', lambda x: x)",
+    "layer replaced": "setattr(model, 'conv1', torch.nn.Identity())",
+    "double precision": "model.double()",
+    "half precision": "model.to(torch.float16)",
+    "weights initialised": "model.apply(lambda m: torch.nn.init.zeros_(m.weight) if hasattr(m, 'weight') else None)",
+    "seeded": "torch.manual_seed(0)",
+    "deterministic": "torch.use_deterministic_algorithms(True)",
+    "default device": "torch.set_default_device('meta')",
+}
+
+
+@pytest.mark.parametrize("name", IN_THE_FACTORY)
+def test_acts_in_the_factory_are_refused_with_their_line(name: str, compiled: Compile) -> None:
+    act = IN_THE_FACTORY[name]
+    style = Style(FORMULAS["exponential"], optimizer=f"[{act}, {SGD}][1]")
+    submission = style.submission
+    found = compiled(submission)
+    assert found.verdict is Verdict.CONTRACT, found
+    (violation, *_) = found.violations
+    assert violation.file == "config.py"
+    assert violation.line is not None
+    assert act in submission.files["config.py"].decode().splitlines()[violation.line - 1], violation
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        ("frozen and freed", "the scheduler freezes or unfreezes parameters in step 6 "),
+        ("reads gradients through torch", "gradients exist in a training only"),
+        ("own second optimizer", "calls optimizer.step() itself"),
+    ],
+)
+def test_further_acts_of_a_step(act: str, words: str, compiled: Compile) -> None:
+    lines = {
+        "frozen and freed": "[p.requires_grad_(self.last_epoch != 7) for p in P[:2]]",
+        "reads gradients through torch": "self.norm = torch.nn.utils.clip_grad_norm_(P, 1.0)",
+        "own second optimizer": "torch.optim.Adam(P, lr=1e-3).step()",
+    }
+    found = compiled(Style(acting(FORMULAS["exponential"], lines[act], "often").replace("> 7", "in (7, 8)")).submission)
+    assert found.verdict is Verdict.CONTRACT, found
+    assert words in str(found.violations[0])
+
+
+# -- each check is needed: without it, a recipe is made that trains otherwise than the code
+
+
+UNGUARDED = """
+import json, sys
+from grader.sandbox.inside import guard, interception, probe, skeleton
+kind = sys.argv[1]
+if kind == "weights":
+    guard.Guard._wrote = lambda self, parameter: None
+elif kind == "tensor hooks":
+    guard.Guard.parameter_hooked = guard.Guard._compare_tensor_hooks = lambda self: None
+elif kind == "module hooks and changes":
+    guard.Guard._compare_model = lambda self: None
+elif kind == "global hooks":
+    guard.Guard._compare_global_hooks = lambda self: None
+elif kind == "switches":
+    guard.Guard._compare_switches = lambda self: None
+elif kind == "stepping":
+    guard.Guard.stepped = lambda self, optimizer: None
+    skeleton.refuse_students = lambda *_: None
+elif kind == "state":
+    skeleton.refuse_students = lambda *_: None
+elif kind == "optimizer":
+    guard.Guard._check_optimizer = lambda self, optimizer, state: None
+elif kind == "groups":
+    guard.Guard._groups_changed = lambda self, what, pattern: None
+if kind != "nothing":
+    explain = guard.Guard._explain
+    def forgiving(self):
+        explain(self)
+        self._trained = list(map(guard._TRAINED, self._parameters))
+        self._members = [list(map(id, group["params"])) for group in self._optimizer.param_groups]
+        self._step, self._kind = vars(self._optimizer).get("step"), type(self._optimizer)
+        self._kind_step = self._kind.step
+    guard.Guard._explain = forgiving
+print(json.dumps(probe.compile_submission(json.load(sys.stdin))))
+"""
+# ruff: noqa: E501 -- one act a line
+KINDS = {
+    "weights": "[p.data.mul_(0.5) for p in P]",
+    "tensor hooks": ACTS["tensor hook"],
+    "module hooks and changes": "",
+    "global hooks": "register_optimizer_step_pre_hook(lambda *_: any(p.grad.zero_() is None for p in P if p.grad is not None) or None)",
+    "switches": "torch.set_grad_enabled(False)",
+    "stepping": ACTS["optimizer stepped"],
+    "state": ACTS["state cleared"],
+    "optimizer": ACTS["step replaced"],
+    "groups": ACTS["parameters frozen"],
+}  # fmt: skip
+
+
+def compiled_without(kind: str, submission: Submission, task: Task, facts: TaskFacts) -> dict[str, object]:
+    """The probe's document with one kind of check switched off."""
+    done = subprocess.run(
+        [sys.executable, "-c", UNGUARDED, kind], input=job_of(submission, task, facts), capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, timeout=120,
+    )  # fmt: skip
+    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_check_the_oracle_sees_another_training(kind: str, task: Task, digits: ImageData) -> None:
+    bench = Bench(task, few_images(digits))
+    facts = models.facts_of(task, bench.data)
+    if kind == "module hooks and changes":
+        hooked = f"[model.register_forward_hook(lambda m, i, o: o / 2), {SGD}][1]"
+        submission = Style(FORMULAS["exponential"], optimizer=hooked).submission
+    else:
+        submission = Style(acting(FORMULAS["exponential"], KINDS[kind], "once")).submission
+    assert compiled_without("nothing", submission, task, facts)["recipe"] is None
+    document = compiled_without(kind, submission, task, facts)
+    assert document["violations"] == [], document["violations"]
+    recipe = Recipe.model_validate_json(json.dumps(document["recipe"]))
+    plain = in_a_child(lambda: plain_weights(submission, recipe, bench))
+    if isinstance(plain, str):  # a training that the act breaks altogether
+        assert "does not require grad" in plain
+        return
+    assert differing(plain, replayed_weights(recipe, bench))
