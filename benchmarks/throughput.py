@@ -27,8 +27,7 @@ from grader.core.recipe import Recipe
 from grader.core.task import Task
 from grader.training import data, loop, models
 from grader.training.data import ImageData, Split
-from grader.training.device import kind_of
-from grader.training.pool import TrainerPool, choose_device, default_workers
+from grader.training.pool import DeviceChoice, TrainerPool, choose_device, default_workers, device_kind
 
 Scores = list[list[float]]  # per recipe, per seed
 
@@ -78,10 +77,12 @@ def agreement(theirs: Scores, mine: Scores) -> str:
     gap, spread = statistics.mean(gaps), sum(e**2 for e in errors) ** 0.5 / len(errors)
     beyond = sum(abs(g) > 2 * e for g, e in zip(gaps, errors, strict=True))
     verdict = "they agree" if abs(gap) <= 2 * spread else "they DIFFER"
+    if len(theirs[0]) < 2:
+        verdict = "one seed has no standard error: cannot tell whether they agree"
     return (
         f"class mean: plain {100 * statistics.mean(map(statistics.mean, theirs)):.2f} %, "
         f"ours {100 * statistics.mean(map(statistics.mean, mine)):.2f} %; difference {100 * gap:+.2f} +- "
-        f"{100 * spread:.2f} points (standard error): {verdict} within two\n"
+        f"{100 * spread:.2f} points (standard error): {verdict} (within two of them)\n"
         f"single recipes beyond two of their standard errors: {beyond} of {len(gaps)}"
     )
 
@@ -165,14 +166,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=0)
     chosen = parser.parse_args()
-    name = choose_device(chosen.device)
+    name = choose_device(DeviceChoice(chosen.device))
     device, seeds, task = torch.device(name), range(chosen.seeds), tasks.load(chosen.task)
     jobs = chosen.jobs or default_workers(name)
     images = data.load(task)
     recipes = sample_class.recipes(models.facts_of(task, images), chosen.epochs)
     passes = len(recipes) * chosen.seeds * chosen.epochs * len(images.train)
     print(
-        f"{task.name} on {kind_of(device)}: {len(recipes)} recipes, {chosen.seeds} seeds, {chosen.epochs} "
+        f"{task.name} on {device_kind()}: {len(recipes)} recipes, {chosen.seeds} seeds, {chosen.epochs} "
         f"epoch(s) of {len(images.train)} images, {len(images.test)} held out",
         flush=True,
     )

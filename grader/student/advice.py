@@ -6,6 +6,8 @@ or None; `advise` asks them all.
 
 import ast
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from statistics import median
 
 from grader.core.recipe import Frozen, Optimizer, Recipe, Series
 from grader.sandbox.compiled import Observed
@@ -139,10 +141,11 @@ def wrong_unit(subject: Subject) -> Advice | None:
 def restarts_every_few_batches(subject: Subject) -> Advice | None:
     """Cycles far shorter than an epoch: a period that was meant in epochs."""
     values = subject.lr.values
-    valleys = sum(1 for a, b, c in zip(values, values[1:], values[2:], strict=False) if a > b < c)
-    if valleys < 20 or subject.steps_per_epoch < 20:
+    starts = [0, *accumulate(subject.lr.counts)]  # the step at which each value begins
+    valleys = [starts[i] for i in range(1, len(values) - 1) if values[i - 1] > values[i] < values[i + 1]]
+    if len(valleys) < 20 or subject.steps_per_epoch < 20:
         return None
-    period = subject.recipe.steps / (valleys + 1)
+    period = median(b - a for a, b in pairwise(valleys))
     if period > subject.steps_per_epoch / 2:
         return None
     return subject.advice(

@@ -17,6 +17,7 @@ import pytest
 
 from grader.cluster.nodes import Node, of_one_kind
 from grader.core.errors import SetupError
+from grader.training.pool import DeviceChoice
 from support.runs import (
     MODEL,
     command,
@@ -194,6 +195,16 @@ def test_a_node_with_other_software_is_left_out_and_said(cluster: Any, tmp_path:
     assert "here is grader 99" in done.stdout
 
 
+def test_a_trainer_that_does_not_start_is_our_fault(cluster: Any, tmp_path: Path) -> None:
+    make_class(tmp_path / "class", 1)
+    hasty = "from grader.cluster import trainers\ntrainers._START_SECONDS = 0.01"
+    call = injected(hasty, tmp_path / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "did not start within" in done.stderr
+    assert not list(tmp_path.rglob("runs/*/*.json"))
+
+
 def test_without_a_cluster_or_without_ray_it_says_what_to_do(tmp_path: Path) -> None:
     make_class(tmp_path / "class", 1)
     done = run(tmp_path / "class", "--engine", "ray", "--address", "127.0.0.1:1", where=tmp_path)
@@ -225,18 +236,21 @@ def node(name: str, kind: str, cpus: int = 4, gpus: float = 0) -> Node:
 def test_one_run_trains_on_one_kind_of_device() -> None:
     nodes = [node("a", "cpu", 64), node("b", "H100", gpus=1), node("c", "A100", gpus=2), node("d", "A100", gpus=2)]
     said: list[str] = []
-    assert [n.id for n in of_one_kind(nodes, "auto", "", said.append)] == ["c", "d"]
+    assert [n.id for n in of_one_kind(nodes, DeviceChoice.AUTO, "", said.append)] == ["c", "d"]
     assert "left out" in said[0]
     assert "H100, cpu" in said[0]
-    assert [n.id for n in of_one_kind(nodes, "auto", "H100", said.append)] == ["b"]
-    assert [n.id for n in of_one_kind(nodes, "cpu", "", said.append)] == ["a"]
+    assert [n.id for n in of_one_kind(nodes, DeviceChoice.AUTO, "H100", said.append)] == ["b"]
+    assert [n.id for n in of_one_kind(nodes, DeviceChoice.CPU, "", said.append)] == ["a"]
+    cpus = [node("e", "cpu (AVX2, kernels 1)", 2), node("f", "cpu (AVX512, kernels 2)", 8)]
+    assert [n.id for n in of_one_kind(cpus, DeviceChoice.AUTO, "cpu", said.append)] == ["f"]
+    assert [n.id for n in of_one_kind(cpus, DeviceChoice.AUTO, "cpu (AVX2, kernels 1)", said.append)] == ["e"]
     with pytest.raises(SetupError, match=r"demands B200.*it has A100, H100, cpu"):
-        of_one_kind(nodes, "auto", "B200", said.append)
+        of_one_kind(nodes, DeviceChoice.AUTO, "B200", said.append)
     with pytest.raises(SetupError, match="no node to train on"):
-        of_one_kind(nodes[:1], "cuda", "", said.append)
+        of_one_kind(nodes[:1], DeviceChoice.CUDA, "", said.append)
 
 
 def test_results_say_what_they_were_trained_on(here: Path) -> None:
     row = json.loads((here / "leaderboard/leaderboard.json").read_text())["rows"][0]
-    assert row["device"] == "cpu"
+    assert row["device"].startswith("cpu (")
     assert time.strptime(row["graded"][:10], "%Y-%m-%d")

@@ -80,6 +80,12 @@ def test_each_advice_and_a_close_one_without(tmp_path: Path, code: str, body: st
     assert code not in advice_on(tmp_path / "b", near)
 
 
+def test_a_period_is_measured_between_neighbours(tmp_path: Path) -> None:
+    """Cycles of 24 batches, in a training that is no multiple of them."""
+    said = advice_on(tmp_path, get_lr("1.1 - abs(t % 24 - 12) / 12"))
+    assert "goes down and up again every 24 batches" in said["restarts-every-few-batches"]
+
+
 def test_the_peak_depends_on_the_optimizer(tmp_path: Path) -> None:
     assert "implausible-peak" in advice_on(tmp_path / "a", get_lr("1 / (1 + t)"), ADAM.replace("RATE", "0.1"))
     assert "implausible-peak" not in advice_on(tmp_path / "b", get_lr("1 / (1 + t)"), ADAM.replace("RATE", "0.01"))
