@@ -186,13 +186,14 @@ def gradescope(
     results: Annotated[Path, typer.Option(help="Where finished work is kept.")] = Path("/autograder/grader"),
 ) -> None:
     """Grade one submission inside a Gradescope autograder and write its results.json."""
-    from grader.cli.run import run_gradescope
+    from grader.cli.run import discard, run_gradescope
     from grader.core.task import load
     from grader.grading.config import RunConfig
     from grader.sandbox.base import SandboxChoice
     from grader.submissions.loader import handed_in
     from grader.training.pool import DeviceChoice
 
+    discard(out)
     config = RunConfig(
         task=load(task),
         results=results,

@@ -118,6 +118,14 @@ def _raise_for(ungraded: Sequence[str]) -> None:
         raise InternalError(f"not graded, by no fault of theirs: {', '.join(ungraded)}; run again to retry")
 
 
+def discard(out: Path) -> None:
+    """Remove the results of an earlier grading: whatever fails from now on, nobody gets them again. Raises SetupError."""
+    try:
+        out.unlink(missing_ok=True)
+    except OSError as error:
+        raise SetupError(f"{out} cannot be written: {error.strerror}") from None
+
+
 def run_gradescope(config: RunConfig, submission: Submission, out: Path) -> None:
     """Grade one submission beside the default scheduler and write Gradescope's results.json.
 
@@ -125,10 +133,6 @@ def run_gradescope(config: RunConfig, submission: Submission, out: Path) -> None
     gets a score that is not theirs.
     """
     console = Console(stderr=True)
-    try:
-        out.unlink(missing_ok=True)
-    except OSError as error:
-        raise SetupError(f"{out} cannot be written: {error.strerror}") from None
     with (
         tempfile.TemporaryDirectory() as folder,
         open_session(config, lambda text: _say(console, text)) as session,

@@ -113,5 +113,6 @@ def test_who_is_taken_off_the_board_is_off_the_site(tmp_path: Path, empty: Leade
     live._publish(running=True)
     remove(writer.path, ["leaves"])
     writer.add(scored("comes", 0.6))
+    writer.close()  # the file is written, and read before: at the latest a second after the grading
     live._publish(running=True)
     assert not any("leaves" in name + text for name, text in files(tmp_path / "site").items())
