@@ -119,7 +119,7 @@ def _raise_for(ungraded: Sequence[str]) -> None:
 
 
 def discard(out: Path) -> None:
-    """Remove the results of an earlier grading: whatever fails from now on, nobody gets them again. Raises SetupError."""
+    """Remove the results of an earlier grading, which nobody gets again whatever fails now. Raises SetupError."""
     try:
         out.unlink(missing_ok=True)
     except OSError as error:

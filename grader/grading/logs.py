@@ -27,6 +27,17 @@ class Log(Frozen):
     runs: tuple[SeedRun, ...]
     baselines: tuple[SeedRun, ...] = ()  # the same configuration at its constant rate
 
+    def says_the_same(self, other: "Log") -> bool:
+        """Whether the other log is of the same files, compilation and trainings, whenever it was written."""
+        return (self.row.submission, self.task, self.compiled, self.row.device) == (
+            other.row.submission,
+            other.task,
+            other.compiled,
+            other.row.device,
+        ) and [run.without_private_score for run in (*self.runs, *self.baselines)] == [
+            run.without_private_score for run in (*other.runs, *other.baselines)
+        ]
+
 
 class PrivateScore(Frozen):
     """What one training reached on the images that the board does not show."""
@@ -49,6 +60,9 @@ def folder_of(results: Path, kind: Kind, identity: str) -> Path:
 
 def write_log(results: Path, log: Log) -> None:
     """Write `log.json` for machines and `log.txt` for people, without what is withheld, which goes to its own file."""
+    known = read_log(results, log.row.kind, log.row.id)
+    if known is not None and known.says_the_same(log):
+        return  # it was taken from the cache: the log tells when it was made
     folder = folder_of(results, log.row.kind, log.row.id)
     public = Log(
         row=log.row,

@@ -29,7 +29,9 @@ def merged(former: GradedRow | None, new: GradedRow, policy: RankingPolicy) -> G
     if _same(last, new):
         if len(new.seeds) < len(last.seeds) or (last.verdict.ranked and not new.verdict.ranked):
             return former  # fewer seeds of what is known better; or one seed more, which failed
-        gradings[-1] = PastGrading.of(new, number=last.number, graded=last.graded)
+        # What graded it is what made the score, not who took it from the cache since.
+        environment = last.environment if last.device == new.device and len(last.seeds) == len(new.seeds) else None
+        gradings[-1] = PastGrading.of(new, number=last.number, graded=last.graded, environment=environment)
     else:
         gradings = [_void(g) if g.submission == new.submission else g for g in gradings]
         gradings.append(PastGrading.of(new, number=last.number + 1, graded=new.graded))

@@ -87,9 +87,13 @@ class PastGrading(Grading):
     regraded: bool = False  # the same files were graded again since: this score is void
 
     @classmethod
-    def of(cls, grading: Grading, *, number: int, graded: str, regraded: bool = False) -> Self:
-        """The same grading under another number and time."""
+    def of(
+        cls, grading: Grading, *, number: int, graded: str, regraded: bool = False, environment: str | None = None
+    ) -> Self:
+        """The same grading under another number and time, and perhaps by another environment."""
         facts = {name: getattr(grading, name) for name in Grading.model_fields}
+        if environment is not None:
+            facts["environment"] = environment
         return cls.model_construct(**{**facts, "number": number, "graded": graded, "regraded": regraded})
 
 

@@ -55,13 +55,15 @@ def board_at(path: Path) -> Leaderboard:
 
 
 def remove(path: Path, identities: Iterable[str]) -> list[str]:
-    """Take students' rows off the board; the ids that were there. Raises SetupError or UsageError."""
+    """Take students' rows off the board; their ids. Raises SetupError, and UsageError where one is not there."""
     wanted = set(identities)
     with _locked(path):
         board = read(path)
         if board is None:
             raise UsageError(f"there is no leaderboard at {path}")
         gone = [r.id for r in board.rows if r.kind is Kind.STUDENT and r.id in wanted]
+        if missing := sorted(wanted - set(gone)):
+            raise UsageError(f"nothing was removed: no student on {path} is called {', '.join(missing)}")
         kept = [r for r in board.rows if r.kind is not Kind.STUDENT or r.id not in wanted]
         _write(path, settled(board.with_rows(kept)))
     return gone

@@ -98,6 +98,7 @@ def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts,
             break
     verdict, violations, recipe, observed = Verdict.OK, list[Violation](), None, None
     base_rates: tuple[float, ...] = ()
+    detail = ""  # for the instructor
     if outcome.ending is Ending.BROKEN:
         verdict = Verdict.INTERNAL
     elif outcome.ending is not Ending.EXITED:
@@ -112,7 +113,8 @@ def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts,
         except BrokenDocument as error:
             # The probe's own documents are sound; another process's code had a hand in this one.
             verdict = Verdict.CRASH
-            what = f"the process ended before its schedule was recorded, or wrote over the record ({error})"
+            detail = str(error)
+            what = "the process ended before its schedule was recorded, or wrote over the record"
             violations.append(_resource(what, "do not end the process and do not touch the grader's channels"))
         else:
             violations, recipe, observed = list(document.violations), document.recipe, document.observed
@@ -132,7 +134,7 @@ def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts,
         sandbox=sandbox.name.value,
         seconds=round(outcome.seconds, 4),
         output=output,
-        detail=outcome.detail,
+        detail=outcome.detail or detail,
         observed=observed,
         base_rates=base_rates if recipe is not None else (),
     )

@@ -63,6 +63,16 @@ def test_the_same_grading_again_is_no_other_one(tmp_path: Path, empty: Leaderboa
     assert (row.history, row.number, row.graded) == ((), 1, "2024-02-01T00:00:00+00:00")
 
 
+def test_what_came_from_the_cache_keeps_what_graded_it(tmp_path: Path, empty: Leaderboard) -> None:
+    def by(environment: str, day: int, device: str = "cpu") -> GradedRow:
+        return GradedRow.model_validate({**dict(graded("a", 0.9, day)), "environment": environment, "device": device})
+
+    row = play(tmp_path / "b.json", empty, Counting.LATEST, by("one", 1), by("two", 2))
+    assert (row.environment, row.graded) == ("one", "2024-02-01T00:00:00+00:00")
+    row = play(tmp_path / "b.json", empty, Counting.LATEST, by("three", 3, "another kind"))
+    assert (row.environment, row.device) == ("three", "another kind")
+
+
 def test_going_back_to_former_files_is_a_grading_of_its_own(tmp_path: Path, empty: Leaderboard) -> None:
     gradings = (graded("a", 0.9, 1), graded("b", 0.8, 2), graded("a", 0.9, 3))
     row = play(tmp_path / "b.json", empty, Counting.LATEST, *gradings)

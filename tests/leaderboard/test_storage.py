@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from grader.core.errors import SetupError
+from grader.core.errors import SetupError, UsageError
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
 from grader.leaderboard import storage as module
@@ -131,7 +131,10 @@ def test_a_board_that_was_deleted_stays_deleted(path: Path, empty: Leaderboard) 
 def test_removed_rows_do_not_come_back(path: Path, empty: Leaderboard) -> None:
     writer = grade(path, empty, "a", "b", "c")
     writer.close()
-    assert remove(path, ["b", "nobody"]) == ["b"]
+    with pytest.raises(UsageError, match=r"nothing was removed: no student on .* is called nobody"):
+        remove(path, ["b", "nobody"])
+    assert names(read(path)) == {"a", "b", "c"}
+    assert remove(path, ["b"]) == ["b"]
     writer.add(row("d"))
     assert names(writer.settle()) == {"a", "c", "d"}
 
@@ -272,8 +275,8 @@ class Boards(RuleBasedStateMachine):
         for writer in self.writers:
             writer.settle()
         name = f"{'ab'[grader]}{n}"
-        if self.path.exists():
-            remove(self.path, [name])
+        if self.path.exists() and name in names(read(self.path)):
+            assert remove(self.path, [name]) == [name]
             self.outside.add(name)
 
     @rule()

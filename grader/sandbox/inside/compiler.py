@@ -179,7 +179,8 @@ class Compiler:
         except MemoryError:
             raise
         except BaseException as error:
-            self.report.add_exception(error, "optimizer_factory(model)", "config.py")
+            line = self.report.line_of("config.py", "def optimizer_factory", "optimizer_factory")
+            self.report.add_exception(error, "optimizer_factory(model)", "config.py", line)
             return None
         guard.built(made)
         if guard.broken or optimizer.name_of(made, self.report) is None:

@@ -31,9 +31,7 @@ from .notes import Notes
 from .report import Report
 
 RULE = "acts_on_training"
-_HOOK_FIX = (
-    "steer training by the learning rate and the other settings of the optimizer's groups: a recipe holds no code"
-)
+_HOOK_FIX = "remove the hook: what is recorded are the settings of the optimizer's groups, such as lr, and no code"
 _STEP_FIX = "let the training loop call optimizer.step(), once per batch, as it is; count steps in your own step()"
 _WEIGHTS_FIX = "leave the weights to the optimizer: only the settings of its groups are recorded (weight_decay is one)"
 _STATE_FIX = "leave the optimizer's state alone: momentum buffers and the like are not part of a schedule"

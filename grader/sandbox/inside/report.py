@@ -34,11 +34,11 @@ class Report:
         if violation not in self.violations:
             self.violations.append(violation)
 
-    def add_exception(self, error: BaseException, doing: str, default_file: str) -> None:
+    def add_exception(self, error: BaseException, doing: str, file: str, line: int | None = None) -> None:
         """Record that student code raised `error` while the probe was `doing` something."""
         if isinstance(error, MemoryError) or _ALLOCATION.search(describe(error)):
             raise MemoryError from error
-        file, line = locate(error.__traceback__) or (default_file, None)
+        file, line = locate(error.__traceback__) or (file, line)
         if isinstance(error, SyntaxError) and os.path.basename(error.filename or "") in FILES:
             file, line = os.path.basename(error.filename or ""), error.lineno
         rule, what, fix = explain(error)

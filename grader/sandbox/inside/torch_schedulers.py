@@ -76,8 +76,9 @@ class Watch:
         """Find instances that were made without the constructor (copied, unpickled)."""
         classes = set(self._classes)
         for thing in gc.get_objects():
-            if classes.intersection(_mro(type(thing))):
-                self.uses.setdefault(type(thing).__name__, None)
+            kinds = _mro(type(thing))
+            if classes.intersection(kinds):
+                self.uses.setdefault(next(kind for kind in kinds if kind in classes).__name__, None)
 
     def ancestor(self, kind: type) -> type | None:
         """The shipped scheduler that `kind` is or inherits from."""

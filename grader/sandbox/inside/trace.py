@@ -174,8 +174,8 @@ class Player:
 def _rate_fix(rate: Any) -> str:
     if type(rate) is float and rate < 0:
         return (
-            "a rate cannot be negative: let the formula end at zero, as max(0.0, …) does, and compare the step that it "
-            "ends at with the length of the training"
+            "a rate cannot be negative: keep it at zero or above with max(0.0, …); a formula that falls below zero "
+            "often runs on beyond the number of steps that it was made for"
         )
     return f"return finite numbers from zero to {MAX_RATE:g}"
 
