@@ -92,6 +92,113 @@ def test_further_acts_of_a_step(act: str, words: str, compiled: Compile) -> None
     assert words in str(found.violations[0])
 
 
+CAUGHT = {
+    "gradients": "self.n = float(torch.nn.utils.clip_grad_norm_(P, 1.0))",
+    "weights": "self.n = sum(float(p.norm()) for p in P)",
+    "weights as a list": "self.n = P[0].tolist()",
+    "the optimizer's state": "self.optimizer.state[P[0]]['momentum_buffer'].zero_()",
+    "clearing the state": "self.optimizer.state.clear()",
+}
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_a_refusal_stands_whoever_catches_the_error(name: str, compiled: Compile) -> None:
+    body = (
+        FORMULAS["exponential"].rstrip()
+        + f"""
+
+    def step(self, epoch=None):
+        super().step()
+        P = [p for g in self.optimizer.param_groups for p in g["params"]]
+        try:
+            {CAUGHT[name]}
+        except Exception:
+            self.n = 1.0
+"""
+    )
+    found = compiled(Style(body).submission)
+    assert found.verdict is Verdict.CONTRACT, found
+    (violation,) = found.violations
+    assert CAUGHT[name] in Style(body).submission.files["scheduler.py"].decode().splitlines()[violation.line - 1]  # type: ignore[operator]
+
+
+PATCHES = {
+    "step of a class": "torch.optim.SGD.step = lambda self, closure=None: None",
+    "zero_grad of all": "torch.optim.Optimizer.zero_grad = lambda self, set_to_none=True: None",
+    "the loss": "torch.nn.functional.cross_entropy = lambda *a, **k: 0",
+    "backward": "torch.Tensor.backward = lambda *a, **k: None",
+    "a layer's mode": "torch.nn.BatchNorm2d.train = lambda self, mode=True: self",
+    "a class of that name": "torch.optim.SGD = type('SGD', (torch.optim.SGD,), {})",
+    "autocast": "torch.autocast('cpu', dtype=torch.bfloat16).__enter__()",
+}
+
+
+@pytest.mark.parametrize("name", PATCHES)
+def test_what_is_patched_at_import_is_refused_with_its_line(name: str, compiled: Compile) -> None:
+    text = Style(FORMULAS["exponential"]).submission.files["scheduler.py"].decode() + f"\n\n{PATCHES[name]}\n"
+    found = compiled(make(scheduler=text, config=Style("").submission.files["config.py"].decode()))
+    assert found.verdict is Verdict.CONTRACT, found
+    violation = found.violations[0]
+    assert violation.rule.value == "acts_on_training"
+    assert violation.line is not None
+    assert PATCHES[name] in text.splitlines()[violation.line - 1], violation
+
+
+FOR_A_WHILE = {
+    "forward hook": ("self.h = M.register_forward_hook(lambda m, i, o: o / 2)", "self.h.remove()"),
+    "forward replaced": ("M.conv1.forward = lambda x: x", "del M.conv1.forward"),
+    "autocast": ("self.a = torch.autocast('cpu', dtype=torch.bfloat16); self.a.__enter__()",
+                 "self.a.__exit__(None, None, None)"),
+    "evaluation": ("M.conv1.training = False", "M.conv1.training = True"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOR_A_WHILE)
+def test_what_is_undone_later_is_refused_all_the_same(name: str, compiled: Compile) -> None:
+    begin, end = FOR_A_WHILE[name]
+    body = (
+        FORMULAS["exponential"].rstrip()
+        + f"""
+
+    def step(self, epoch=None):
+        super().step()
+        from config import HELD
+        M = HELD[0]
+        if self.last_epoch == 4: {begin}
+        if self.last_epoch == 9: {end}
+"""
+    )
+    style = Style(body, optimizer=f"HELD.append(model) or {SGD}")
+    found = compiled(style.submission)
+    assert found.verdict is Verdict.CONTRACT, found
+    violation = found.violations[0]
+    assert "in step 3 " in violation.what
+    assert violation.line is not None
+    assert begin in style.submission.files["scheduler.py"].decode().splitlines()[violation.line - 1], violation
+
+
+def test_the_line_is_that_of_the_act_not_of_one_that_looks_like_it(compiled: Compile) -> None:
+    body = """
+class CustomLRScheduler(_LRScheduler):
+    def __init__(self, optimizer):
+        for p in optimizer.param_groups[0]["params"][:2]:
+            p.requires_grad = False
+        super().__init__(optimizer)
+
+    def get_lr(self):
+        return [b * 0.97 ** self.last_epoch for b in self.base_lrs]
+
+    def step(self, epoch=None):
+        super().step()
+        if self.last_epoch == 7:
+            self.optimizer.param_groups[0]["params"][0].requires_grad = True
+"""
+    submission = Style(body).submission
+    (violation,) = compiled(submission).violations
+    assert violation.line is not None
+    assert "requires_grad = True" in submission.files["scheduler.py"].decode().splitlines()[violation.line - 1]
+
+
 # -- each check is needed: without it, a recipe is made that trains otherwise than the code
 
 
@@ -102,13 +209,13 @@ kind = sys.argv[1]
 if kind == "weights":
     guard.Guard._wrote = lambda self, parameter: None
 elif kind == "tensor hooks":
-    guard.Guard.parameter_hooked = guard.Guard._compare_tensor_hooks = lambda self: None
+    guard.Guard.parameter_hooked = lambda self, tensor: None
+    guard.Guard._compare_tensor_hooks = lambda self: None
 elif kind == "module hooks and changes":
     guard.Guard._compare_model = lambda self: None
-elif kind == "global hooks":
-    guard.Guard._compare_global_hooks = lambda self: None
-elif kind == "switches":
-    guard.Guard._compare_switches = lambda self: None
+    guard.Guard.module_hooked = lambda self, module: None
+elif kind in ("global hooks", "switches"):
+    guard.Guard._compare_globals = lambda self: None
 elif kind == "stepping":
     guard.Guard.stepped = lambda self, optimizer: None
     skeleton.refuse_students = lambda *_: None

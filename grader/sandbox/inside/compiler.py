@@ -180,7 +180,8 @@ class Compiler:
             raise
         except BaseException as error:
             line = self.report.line_of("config.py", "def optimizer_factory", "optimizer_factory")
-            self.report.add_exception(error, "optimizer_factory(model)", "config.py", line)
+            if not guard.broken:
+                self.report.add_exception(error, "optimizer_factory(model)", "config.py", line)
             return None
         guard.built(made)
         if guard.broken or optimizer.name_of(made, self.report) is None:
@@ -203,7 +204,8 @@ class Compiler:
         except MemoryError:
             raise
         except BaseException as error:
-            self._construction_failed(kind, made, error)
+            if not guard.broken:
+                self._construction_failed(kind, made, error)
             return None
         guard.constructed(made, state)
         if guard.broken:

@@ -16,49 +16,30 @@ that are set when the module is imported (the trainer seeds every training itsel
 hook is refused even where it only counts: code cannot be proved harmless, and `step()` can count by itself.
 """
 
+import re
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules import module as module_hooks
 from torch.optim import lr_scheduler
-from torch.optim import optimizer as optimizer_hooks
 
+from . import skeleton
 from .interception import install
 from .notes import Notes
-from .report import Report
+from .report import Report, explain
+from .torch_globals import GLOBAL_HOOKS, HOOK_FIX, SWITCH_FIX, TorchGlobals
 
 RULE = "acts_on_training"
-_HOOK_FIX = "remove the hook: what is recorded are the settings of the optimizer's groups, such as lr, and no code"
 _STEP_FIX = "let the training loop call optimizer.step(), once per batch, as it is; count steps in your own step()"
 _WEIGHTS_FIX = "leave the weights to the optimizer: only the settings of its groups are recorded (weight_decay is one)"
 _STATE_FIX = "leave the optimizer's state alone: momentum buffers and the like are not part of a schedule"
 _MODEL_FIX = "only build the optimizer: every submission trains the same model"
-_SWITCH_FIX = "leave PyTorch's global settings and seeds alone: the grader sets them the same for everybody"
 _GROUPS_FIX = (
     "arrange groups, parameters and requires_grad in optimizer_factory or in __init__(); lr 0 keeps a group still"
 )
 _VERSION, _TRAINED = attrgetter("_version"), attrgetter("requires_grad")
-_GLOBAL_HOOKS: tuple[dict[Any, Any], ...] = tuple(
-    value
-    for where in (module_hooks, optimizer_hooks)
-    for name, value in vars(where).items()
-    if name.startswith("_global_") and name.endswith("_hooks") and isinstance(value, dict)
-)
-_SWITCHES: dict[str, tuple[Callable[[], Any], str]] = {
-    "torch.set_default_dtype": (torch.get_default_dtype, r"set_default_(dtype|tensor_type)"),
-    "torch.set_default_device": (torch.get_default_device, r"set_default_device"),
-    "torch.use_deterministic_algorithms": (
-        torch.are_deterministic_algorithms_enabled,
-        r"use_deterministic_algorithms|set_deterministic_debug_mode",
-    ),
-    "torch.set_grad_enabled": (torch.is_grad_enabled, r"set_grad_enabled|no_grad|enable_grad"),
-    "torch.inference_mode": (torch.is_inference_mode_enabled, r"inference_mode"),
-    "torch.autocast": (torch.is_autocast_enabled, r"autocast"),
-    "torch.set_float32_matmul_precision": (torch.get_float32_matmul_precision, r"matmul_precision|allow_tf32"),
-}
 
 
 class Guard:
@@ -70,15 +51,17 @@ class Guard:
         self._now: Callable[[], str] | None = None  # which step is played, such as "in step 3 (epoch 1)"
         self._importing = True
         self._notes = Notes()
-        self._switches = {name: read() for name, (read, _) in _SWITCHES.items()}
         self._model: nn.Module | None = None
         self._modules: dict[int, dict[str, int]] = {}
         self._parameters: list[nn.Parameter] = []
+        self._versions: list[int] = []
         self._names: dict[int, str] = {}
         self._optimizer: Any = None
         self._switched = False  # a setter of PyTorch's was called in this step
         self._seeded: torch.Tensor | None = None  # the generator's state before the first seed of a phase
         install(self._notes, self)
+        skeleton.tell_refusals(self.refused)
+        self._globals = TorchGlobals()
 
     def mute(self, report: Report) -> None:
         """From now on violations go to another report: the schedule is recorded, and only looked at any further."""
@@ -89,8 +72,7 @@ class Guard:
     def imported(self) -> None:
         """The submission's modules were imported: from now on seeds count, and switches are compared."""
         self._importing = False
-        self._compare_switches()
-        self._compare_global_hooks()
+        self._compare_globals()
 
     def watch_model(self, model: nn.Module) -> None:
         """Before `optimizer_factory(model)`: weights and modules are compared with this moment."""
@@ -105,9 +87,8 @@ class Guard:
         """After `optimizer_factory(model)` returned."""
         self._compare_weights()
         self._compare_model()
-        self._compare_switches()
+        self._compare_globals()
         self._compare_seed()
-        self._compare_global_hooks()
         self._compare_tensor_hooks()
         if isinstance(optimizer, torch.optim.Optimizer):
             self._check_optimizer(optimizer, None)
@@ -127,9 +108,8 @@ class Guard:
         self._kind_step = type(optimizer).step
         self._compare_weights()
         self._compare_model()
-        self._compare_switches()
+        self._compare_globals()
         self._compare_seed()
-        self._compare_global_hooks()
         self._compare_tensor_hooks()
         self._check_optimizer(optimizer, state)
         self._groups = optimizer.param_groups
@@ -142,9 +122,10 @@ class Guard:
     def finished(self) -> None:
         """After the last step: what is too dear to compare in each."""
         self._now = None
+        self._check_optimizer(self._optimizer, self._state)
         self._compare_weights()
         self._compare_model()
-        self._compare_switches()
+        self._compare_globals()
         self._compare_tensor_hooks()
 
     def playing(self, now: Callable[[], str]) -> None:
@@ -164,9 +145,9 @@ class Guard:
         guard, optimizer, own = self, self._optimizer, vars(self._optimizer)
         kind, state, step, kind_step = self._kind, self._state, self._step, self._kind_step
         parameters, versions, trained = self._parameters, self._versions, self._trained
-        members, hooks = self._members, [*_GLOBAL_HOOKS]
+        members, hooks = self._members, [*GLOBAL_HOOKS]
         hooks += [own["_optimizer_step_pre_hooks"], own["_optimizer_step_post_hooks"]]
-        grad_enabled = torch.is_grad_enabled
+        grad_enabled, autocast = torch.is_grad_enabled, torch.is_autocast_enabled
 
         def unchanged() -> bool:
             groups = own["param_groups"]
@@ -181,6 +162,8 @@ class Guard:
                 and "zero_grad" not in own
                 and not any(hooks)
                 and grad_enabled()
+                and not autocast("cpu")
+                and not autocast("cuda")
                 and guard._seeded is None
                 and not guard._switched
                 and not guard.broken
@@ -193,8 +176,7 @@ class Guard:
     def _explain(self) -> None:
         """What a step changed, in words."""
         self._check_optimizer(self._optimizer, self._state)
-        self._compare_global_hooks()
-        self._compare_switches()
+        self._compare_globals()
         self._compare_seed()
         self._compare_weights()
         if list(map(_TRAINED, self._parameters)) != self._trained:
@@ -215,7 +197,7 @@ class Guard:
         if "zero_grad" in own:
             self._act("optimizer.zero_grad is replaced or wrapped", _STEP_FIX, r"\.zero_grad\s*=|setattr")
         if own.get("_optimizer_step_pre_hooks") or own.get("_optimizer_step_post_hooks"):
-            self._act("the optimizer has a hook", _HOOK_FIX, r"register_step_\w+_hook")
+            self._act("the optimizer has a hook", HOOK_FIX, r"register_step_\w+_hook")
         if state is not None:
             if own.get("state") is not state:
                 self._act("the optimizer's state is replaced", _STATE_FIX, r"\.state\s*=|load_state_dict|__setstate__")
@@ -244,7 +226,7 @@ class Guard:
     def _compare_tensor_hooks(self) -> None:
         for parameter in self._parameters:
             if parameter._backward_hooks or parameter._post_accumulate_grad_hooks:
-                self._act("a parameter has a hook", _HOOK_FIX, r"register_\w*hook")
+                self._act("a parameter has a hook", HOOK_FIX, r"register_\w*hook")
                 return
 
     def _compare_model(self) -> None:
@@ -255,28 +237,21 @@ class Guard:
             if there in before.values():
                 continue
             if any("_hooks." in name for name in there):
-                self._act("a module of the model has a hook", _HOOK_FIX, r"register_\w*hook")
+                self._act("a module of the model has a hook", HOOK_FIX, r"register_\w*hook")
             else:
                 self._act("the code changes the model", _MODEL_FIX, r"model\.\w+\s*=|setattr|add_module|forward\s*=")
             return
 
-    def _compare_global_hooks(self) -> None:
-        if any(_GLOBAL_HOOKS):
-            self._act("a global hook is registered, which acts in every training", _HOOK_FIX, r"register_\w*hook")
-
-    def _compare_switches(self) -> None:
+    def _compare_globals(self) -> None:
         self._switched = False
-        for name, (read, pattern) in _SWITCHES.items():
-            now = read()
-            if now != self._switches[name]:
-                self._switches[name] = now
-                self._act(f"a global setting of PyTorch is changed ({name})", _SWITCH_FIX, pattern)
+        for what, fix, pattern in self._globals.changes():
+            self._act(what, fix, pattern)
 
     def _compare_seed(self) -> None:
         before, self._seeded = self._seeded, None
         if before is not None and not torch.equal(before, torch.get_rng_state()):
             self._act(
-                "PyTorch's random generator is seeded, from which the training draws", _SWITCH_FIX, r"seed|rng_state"
+                "PyTorch's random generator is seeded, from which the training draws", SWITCH_FIX, r"seed|rng_state"
             )
 
     # -- violations
@@ -305,14 +280,38 @@ class Guard:
         """Compare the switches at the end of this step."""
         self._switched = True
 
-    def parameter_hooked(self) -> None:
+    def wrote(self) -> bool:
+        """Whether a version counter moved."""
+        return list(map(_VERSION, self._parameters)) != self._versions
+
+    def parameter_hooked(self, tensor: torch.Tensor) -> None:
         """Refuse a hook on a parameter of the model."""
-        self._act("a parameter has a hook", _HOOK_FIX, r"^register_\w*hook")
+        if id(tensor) in self._names:
+            self._act("a parameter has a hook", HOOK_FIX, r"^register_\w*hook")
 
     def hooked(self, tensors: Any) -> None:
         """Refuse a hook on gradients of the model."""
         if any(id(tensor) in self._names for tensor in tensors):
-            self._act("a hook is registered on gradients of the model", _HOOK_FIX, r"register_multi_grad_hook")
+            self._act("a hook is registered on gradients of the model", HOOK_FIX, r"register_multi_grad_hook")
+
+    def module_hooked(self, module: nn.Module) -> None:
+        """Refuse a hook on a module of the model, even one that is removed again."""
+        if id(module) in self._modules:
+            self._act("a module of the model has a hook", HOOK_FIX, r"^register_\w*hook")
+
+    def module_set(self, module: nn.Module, name: str) -> None:
+        """Refuse other contents of the model, even where they are undone. The loop sets the mode before it trains."""
+        if id(module) in self._modules and (name != "training" or self._optimizer is not None):
+            self._act(f"the code changes the model ({name})", _MODEL_FIX, rf"^model\.{re.escape(name)} =$")
+
+    def refused(self, refusal: RuntimeError, place: tuple[str, int]) -> None:
+        """Keep that the submission asked for what only a training has, whether it catches the error or not."""
+        if self.broken:
+            return  # a consequence of what is said already
+        self.broken = True
+        rule, what, fix = explain(refusal)
+        when = f" {self._now()}" if self._now is not None else ""
+        self._report.add(rule, *place, f"the code raised {what}{when}", fix)
 
     def mode_set(self, module: nn.Module, training: bool) -> None:
         """Refuse evaluation during the training; the loop sets the mode before it."""

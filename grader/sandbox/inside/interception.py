@@ -39,11 +39,20 @@ class Acts(Protocol):
     def switching(self) -> None:
         """A global setting of PyTorch's is about to be set."""
 
-    def parameter_hooked(self) -> None:
-        """A hook was registered on a parameter of the model."""
+    def wrote(self) -> bool:
+        """Whether a parameter of the model was written to since the last comparison."""
+
+    def parameter_hooked(self, tensor: torch.Tensor) -> None:
+        """A hook was registered on a parameter, or on a copy of one."""
 
     def hooked(self, tensors: Any) -> None:
         """A hook on the gradients of several tensors was registered."""
+
+    def module_hooked(self, module: nn.Module) -> None:
+        """A hook was registered on a module."""
+
+    def module_set(self, module: nn.Module, name: str) -> None:
+        """An attribute of a module is about to be set."""
 
     def mode_set(self, module: nn.Module, training: bool) -> None:
         """A module was switched to training, or to evaluation."""
@@ -54,8 +63,9 @@ class Acts(Protocol):
 
 def install(notes: Notes, acts: Acts) -> None:
     """Wrap everything, once per process."""
+    for name in _HOOKS_OF_A_MODULE:
+        _wrap(notes, nn.Module, name, lambda module, *_, **__: acts.module_hooked(module))
     for where, names in (
-        (nn.Module, _HOOKS_OF_A_MODULE),
         (module_hooks, _GLOBAL_HOOKS_OF_MODULES),
         (torch.optim.Optimizer, _OF_AN_OPTIMIZER),
         (optimizer_hooks, _GLOBAL_HOOKS_OF_OPTIMIZERS),
@@ -70,18 +80,20 @@ def install(notes: Notes, acts: Acts) -> None:
             _wrap(notes, where, name, lambda *_, **__: acts.seeding())
     _wrap(notes, torch.autograd.graph, "register_multi_grad_hook", lambda tensors, *_, **__: acts.hooked(tensors))
     _wrap(notes, nn.Module, "train", lambda module, mode=True: acts.mode_set(module, mode))
-    skeleton.watch(lambda name: _noted(notes, acts, name))
-    _watch_assignments(notes)
-    for kind in _optimizers():
+    skeleton.watch(lambda name, tensor: _noted(notes, acts, name, tensor))
+    _watch_assignments(notes, acts)
+    _watch_values()
+    for kind in optimizers():
         _watch_calls(notes, kind, acts)
 
 
-def _noted(notes: Notes, acts: Acts, name: str) -> None:
-    """A method of a parameter was called that changes it, or that registers a hook."""
-    if not name.endswith("_hook"):
+def _noted(notes: Notes, acts: Acts, name: str, tensor: torch.Tensor) -> None:
+    """A method of a parameter, or of a copy of one, was called that changes it, or that registers a hook."""
+    if name.endswith("_hook"):
+        if notes.note(name) is not None:
+            acts.parameter_hooked(tensor)
+    elif name.startswith("requires_grad") or acts.wrote():
         notes.note(f"{name} .data")
-    elif notes.note(name) is not None:
-        acts.parameter_hooked()
 
 
 def _wrap(notes: Notes, where: Any, name: str, tell: Callable[..., None] = lambda *_, **__: None) -> None:
@@ -99,8 +111,52 @@ def _wrap(notes: Notes, where: Any, name: str, tell: Callable[..., None] = lambd
     setattr(where, name, call)
 
 
-def _watch_assignments(notes: Notes) -> None:
-    """Note where an attribute of an optimizer is set by a line of the submission."""
+_VALUES = ("item", "tolist", "numpy", "__float__", "__int__", "__bool__", "__index__", "__complex__")
+
+
+def _watch_values() -> None:
+    """Values of tensors that have none are refused for good, whoever catches the error; moving them moves nothing."""
+    for name in _VALUES:
+        _refuse_value(name)
+    plain = torch.Tensor.to
+
+    def to(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if not tensor.is_meta:
+            return plain(tensor, *args, **kwargs)
+        _, dtype, _, _ = torch._C._nn._parse_to(*(a for a in args if not isinstance(a, torch.Tensor)), **kwargs)
+        return tensor if dtype in (None, tensor.dtype) else plain(tensor, dtype)
+
+    def stay(original: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        return lambda tensor, *args, **kwargs: tensor if tensor.is_meta else original(tensor, *args, **kwargs)
+
+    torch.Tensor.to = to  # type: ignore[assignment, method-assign]
+    torch.Tensor.cpu = stay(torch.Tensor.cpu)  # type: ignore[method-assign]
+    torch.Tensor.cuda = stay(torch.Tensor.cuda)  # type: ignore[method-assign]
+
+
+def _refuse_value(name: str) -> None:
+    original = getattr(torch.Tensor, name)
+
+    def method(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if tensor.is_meta:
+            skeleton.refuse_students("the values of weights exist in a training only")
+        return original(tensor, *args, **kwargs)
+
+    setattr(torch.Tensor, name, method)
+
+
+def _watch_assignments(notes: Notes, acts: Acts) -> None:
+    """Note where an attribute of an optimizer, or of a module of the model, is set by a line of the submission."""
+    of_modules = nn.Module.__setattr__
+
+    def assign_to_module(module: nn.Module, name: str, value: Any) -> None:
+        frame = sys._getframe(1)
+        if frame.f_code.co_filename in FILES:
+            notes.keep(f"model.{name} =", (frame.f_code.co_filename, frame.f_lineno))
+            acts.module_set(module, name)
+        of_modules(module, name, value)
+
+    nn.Module.__setattr__ = assign_to_module  # type: ignore[method-assign, assignment]
     plain = object.__setattr__
 
     def assign(optimizer: Any, name: str, value: Any) -> None:
@@ -115,6 +171,9 @@ def _watch_assignments(notes: Notes) -> None:
 def _watch_calls(notes: Notes, kind: Any, acts: Acts) -> None:
     """Tell of calls of step() that come from the submission, not from the training loop."""
     original = vars(kind)["step"]
+    if not getattr(original, "hooked", False):  # as torch does when the first optimizer of the class is made
+        original = torch.optim.Optimizer.profile_hook_step(original)
+        original.hooked = True  # type: ignore[attr-defined]
 
     @functools.wraps(original)
     def step(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -125,7 +184,7 @@ def _watch_calls(notes: Notes, kind: Any, acts: Acts) -> None:
     kind.step = step
 
 
-def _optimizers() -> Iterator[type[torch.optim.Optimizer]]:
+def optimizers() -> Iterator[type[torch.optim.Optimizer]]:
     """Every optimizer class that torch ships."""
     for value in vars(torch.optim).values():
         if not (isinstance(value, type) and issubclass(value, torch.optim.Optimizer)):

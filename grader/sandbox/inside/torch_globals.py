@@ -1,0 +1,81 @@
+"""What of torch every training in a process shares: hooks, switches, and the functions and classes themselves."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules import module as module_hooks
+from torch.optim import optimizer as optimizer_hooks
+
+from .interception import optimizers
+
+HOOK_FIX = "remove the hook: what is recorded are the settings of the optimizer's groups, such as lr, and no code"
+SWITCH_FIX = "leave PyTorch's global settings and seeds alone: the grader sets them the same for everybody"
+_TORCH_FIX = "leave PyTorch's own functions and classes as they are: every training calls them"
+GLOBAL_HOOKS: tuple[dict[Any, Any], ...] = tuple(
+    value
+    for where in (module_hooks, optimizer_hooks)
+    for name, value in vars(where).items()
+    if name.startswith("_global_") and name.endswith("_hooks") and isinstance(value, dict)
+)
+_SWITCHES: dict[str, tuple[Callable[[], Any], str]] = {
+    "torch.set_default_dtype": (torch.get_default_dtype, r"set_default_(dtype|tensor_type)"),
+    "torch.set_default_device": (torch.get_default_device, r"set_default_device"),
+    "torch.use_deterministic_algorithms": (
+        torch.are_deterministic_algorithms_enabled,
+        r"use_deterministic_algorithms|set_deterministic_debug_mode",
+    ),
+    "torch.set_grad_enabled": (torch.is_grad_enabled, r"set_grad_enabled|no_grad|enable_grad"),
+    "torch.inference_mode": (torch.is_inference_mode_enabled, r"inference_mode"),
+    "torch.autocast": (lambda: torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"), r"autocast"),
+    "torch.set_float32_matmul_precision": (torch.get_float32_matmul_precision, r"matmul_precision|allow_tf32"),
+}
+
+
+class TorchGlobals:
+    """Compares them with what they were before the submission was imported, and after each complaint."""
+
+    def __init__(self) -> None:
+        self._switches = {name: read() for name, (read, _) in _SWITCHES.items()}
+        self._functions, self._names = _own(), _names()
+
+    def changes(self) -> Iterator[tuple[str, str, str]]:
+        """What was changed: in words, how to mend it, and a pattern of the line that did it."""
+        if any(GLOBAL_HOOKS):
+            yield "a global hook is registered, which acts in every training", HOOK_FIX, r"register_\w*hook"
+        for name, (read, pattern) in _SWITCHES.items():
+            now = read()
+            if now != self._switches[name]:
+                self._switches[name] = now
+                yield f"a global setting of PyTorch is changed ({name})", SWITCH_FIX, pattern
+        changed = [(owner, name) for owner, name, value in self._functions if vars(owner).get(name) is not value]
+        changed += [(owner, name) for owner, names in _names().items() for name in names - self._names[owner]]
+        for owner, name in changed:
+            what = f"{owner.__name__}.{name} is replaced"
+            yield what, _TORCH_FIX, rf"\b{re.escape(name)}\s*=|setattr"
+        if changed:
+            self._functions, self._names = _own(), _names()
+
+
+def _classes() -> list[Any]:
+    """The classes whose methods a training calls."""
+    layers = [kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, nn.Module)]
+    return [torch.optim.Optimizer, *optimizers(), *layers]
+
+
+def _names() -> dict[Any, set[str]]:
+    """What each of them has of its own, by public names: a method put beside an inherited one replaces it."""
+    return {kind: {name for name in vars(kind) if not name.startswith("_")} for kind in _classes()}
+
+
+def _own() -> list[tuple[Any, str, Any]]:
+    """What of torch a training calls, as (owner, name, value): optimizers, layers, functions, tensors' methods."""
+    owners = [torch.optim, nn, nn.functional, nn.init, torch.Tensor, *_classes()]
+    return [
+        (owner, name, value)
+        for owner in owners
+        for name, value in list(vars(owner).items())
+        if callable(value) or isinstance(value, (staticmethod, classmethod))
+    ]
