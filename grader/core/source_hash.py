@@ -2,11 +2,14 @@
 
 import ast
 import hashlib
+import threading
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[1]
+#: In Python 3.11, ast.parse in two threads at once may raise "AST constructor recursion depth mismatch".
+_parsing = threading.Lock()
 
 
 @cache
@@ -16,9 +19,10 @@ def source_hash(*parts: str) -> str:
     Comments, docstrings and layout are left out, so that a better text invalidates no stored result.
     """
     digest = hashlib.sha256()
-    for path in _files(parts):
-        digest.update(f"{path.relative_to(_PACKAGE).as_posix()}\0".encode())
-        digest.update(_without_docstrings(path.read_text(encoding="utf-8")).encode() + b"\0")
+    with _parsing:
+        for path in _files(parts):
+            digest.update(f"{path.relative_to(_PACKAGE).as_posix()}\0".encode())
+            digest.update(_without_docstrings(path.read_text(encoding="utf-8")).encode() + b"\0")
     return digest.hexdigest()
 
 

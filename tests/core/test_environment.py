@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def test_what_code_does_changes_the_hash(package: Path, old: str, new: str) -> N
     before = hashed("trainer")
     (package / "trainer/deep/step.py").write_text(SOURCE.replace(old, new))
     assert hashed("trainer") != before
+
+
+def test_threads_may_ask_at_once() -> None:
+    """The first submissions of a run do, each from a thread of its own."""
+    source_hash.cache_clear()
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: source_hash("core", "submissions", "sandbox"), range(8)))
+    assert len(found) == 1
 
 
 def test_files_that_come_move_or_lie_elsewhere(package: Path) -> None:
