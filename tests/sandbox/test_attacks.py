@@ -1,6 +1,6 @@
 """A class of attackers, graded through both sandboxes: verdicts, messages, and that nothing else has changed.
 
-The table in SECURITY.md is made here: `python -m pytest tests/test_attacks.py --write-table` writes it.
+The table in SECURITY.md is made here: `python -m pytest tests/sandbox/test_attacks.py --write-table` writes it.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ SAYS = {
     "nan": ("is nan", "in step 45"),
     "rate-is-an-object": ("a Rate", "Python floats"),
     "giant-padding": ("4096", "config.py"),
+    "patches-the-training": ("cross_entropy is replaced", "scheduler.py:5"),
     "clock-rate": ("differs from run to run", "chance"),
     "exit-zero": ("before its schedule was recorded", "scheduler.py"),
     "hostile-exception": ("Bad", "scheduler.py:8"),
@@ -146,7 +147,7 @@ def test_everybody_else_is_graded_as_if_alone(graded: Graded) -> None:
     assert honest[0]["recipe"] == honest[1]["recipe"]
     assert honest[0]["accuracy"] == honest[1]["accuracy"] > 0.2
     # An attacker that is graded has the schedule that its code plays, trained like everybody's.
-    graded_too = "leaves-threads claims-a-score patches-the-training patches-json kills-its-parent edits-the-recorder"
+    graded_too = "leaves-threads claims-a-score patches-json kills-its-parent"
     for name in graded_too.split():
         assert (graded.rows[name]["recipe"], graded.rows[name]["accuracy"]) == (
             honest[0]["recipe"], honest[0]["accuracy"],

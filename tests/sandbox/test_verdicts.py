@@ -1,6 +1,6 @@
 """Submissions on disk, by expected verdict: `tests/fixtures/submissions/VERDICT/NAME`, in both real sandboxes.
 
-Hostile ones: `tests/test_attacks.py`.
+Hostile ones: `tests/sandbox/test_attacks.py`.
 """
 
 from __future__ import annotations

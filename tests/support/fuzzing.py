@@ -1,9 +1,9 @@
 """Coverage-guided fuzzing of everything on the host that reads what a sandbox or a student wrote.
 
-    python tests/fuzzing.py TARGET [CORPUS] [-runs=N …]     libFuzzer's options; a failure leaves `crash-…`
+    python tests/support/fuzzing.py TARGET [CORPUS] [-runs=N …]     libFuzzer's options; a failure leaves `crash-…`
 
 No input may raise anything but the reader's own error, hang, or need more than bounded memory.
-`tests/test_fuzzing.py` runs every target for a while, from a corpus of real documents and archives.
+`tests/sandbox/test_fuzzing.py` runs every target for a while, from a corpus of real documents and archives.
 """
 
 from __future__ import annotations
