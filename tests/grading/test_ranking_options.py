@@ -13,6 +13,7 @@ from grader.core.recipe import Recipe
 from grader.core.task import Counting
 from grader.grading.baseline import baseline_of
 from grader.leaderboard.history import merged
+from grader.leaderboard.models import RankingPolicy
 from support.gradings import graded
 from support.runs import GRADER, QUICK, board, make_class, rows, run
 from support.submissions import ROOT, SCHEDULER, Compile, make
@@ -169,9 +170,10 @@ def test_a_row_is_explained(where: Path) -> None:
 
 
 def test_only_so_many_submissions_count() -> None:
+    policy = RankingPolicy(counts=Counting.LATEST, max_gradings=2, mix_device_kinds=True)
     row = graded("a", 0.5, 1)
     for files, accuracy, day in (("b", 0.6, 2), ("b", 0.55, 3), ("c", 0.9, 4)):
-        row = merged(row, graded(files, accuracy, day), Counting.LATEST, 2)
+        row = merged(row, graded(files, accuracy, day), policy)
     assert (row.accuracy, row.submission) == (0.55, "b")  # its second grading is no further submission
     assert len(row.history) == 3
 
