@@ -121,7 +121,9 @@ class DockerSandbox:
         if self._client is None:
             return
         with contextlib.suppress(*_ENGINE_ERRORS):
-            for container in self._client.containers.list(all=True, filters={"label": f"{LABEL}.run={self._run}"}):
+            for container in self._client.containers.list(
+                all=True, filters={"label": f"{LABEL}.run={self._run}"}, ignore_removed=True
+            ):
                 _remove(container)
         self._client.close()
         self._client = None

@@ -347,7 +347,8 @@ class Engine:
         import docker
 
         client = docker.from_env()
-        mine = [c for c in client.containers.list(filters={"label": docker_module.LABEL}) if self._is_mine(c)]
+        there = client.containers.list(filters={"label": docker_module.LABEL}, ignore_removed=True)
+        mine = [c for c in there if self._is_mine(c)]
         for end in self._open:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

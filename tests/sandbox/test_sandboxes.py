@@ -383,7 +383,9 @@ def test_containers_die_with_a_killed_grader_and_are_removed_by_the_next() -> No
     client = docker.from_env()
 
     def ours(all_: bool) -> list[str]:
-        return [c.id for c in client.containers.list(all=all_, filters={"label": docker_module.LABEL})]
+        return [
+            c.id for c in client.containers.list(ignore_removed=True, all=all_, filters={"label": docker_module.LABEL})
+        ]
 
     before = set(ours(True))
     with subprocess.Popen([sys.executable, "-c", GRADER, "docker"], stdout=subprocess.PIPE) as grader:
@@ -407,7 +409,9 @@ def test_graders_in_separate_namespaces_do_not_remove_each_others_containers() -
     client = docker.from_env()
 
     def ours() -> set[str]:
-        return {c.id for c in client.containers.list(all=True, filters={"label": docker_module.LABEL})}
+        return {
+            c.id for c in client.containers.list(ignore_removed=True, all=True, filters={"label": docker_module.LABEL})
+        }
 
     before = ours()
     call = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-c", GRADER, "docker"]
