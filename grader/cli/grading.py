@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from grader.cli.app import BOARD, app, chosen, interrupted
-from grader.core.errors import UsageError
+from grader.core.errors import SetupError, UsageError
 
 
 @app.command()
@@ -70,12 +70,11 @@ def run(
 
 def _board_of(task: str) -> Path:
     """The usual file; where that holds another task's scores, one with the task's name beside it."""
-    from grader.core.errors import SetupError as Unreadable
     from grader.leaderboard.storage import read
 
     try:
         there = read(BOARD)
-    except Unreadable:
+    except SetupError:
         return BOARD
     return BOARD if there is None or there.task.name == task else BOARD.with_name(f"{task}.json")
 

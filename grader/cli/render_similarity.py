@@ -13,7 +13,6 @@ from grader.core.templating import environment
 from grader.core.text import clean
 from grader.grading.config import RunConfig
 from grader.grading.session import Session, open_compiler
-from grader.sandbox.compile import compile_submission
 from grader.student.kit import kit_file
 from grader.submissions import similarity
 from grader.submissions.loader import Submission, discover
@@ -48,11 +47,7 @@ def _say(console: Console, text: str) -> None:
 
 def _candidate(submission: Submission, origin: Origin, folder: str, session: Session) -> Candidate:
     """The submission's code, sources and recipe; compilations are those of `grader run`, kept and taken over."""
-    version = session.sandbox.version
-    compiled = session.cache.compiled(submission, version)
-    if compiled is None:
-        compiled = compile_submission(submission, session.sandbox, session.task, session.facts)
-        session.cache.keep_compiled(submission, version, compiled)
+    compiled = session.cache.compile(submission, session.sandbox)
     manifest = compiled.manifest
     attribution = submission.files.get("ATTRIBUTION.md", b"").decode("utf-8", "replace")
     sources = (*(manifest.sources if manifest else ()), *filter(None, (_one_line(attribution),)))

@@ -15,7 +15,6 @@ from grader.experiments.trials import EpochListener, train_all
 from grader.grading.cache import Cache
 from grader.grading.config import RunConfig
 from grader.sandbox.base import Sandbox
-from grader.sandbox.compile import compile_submission
 from grader.sandbox.factory import for_own_code
 from grader.submissions.loader import Submission
 from grader.submissions.references import references_for
@@ -154,10 +153,7 @@ class _VariantCompiler:
     def recipe(self, variant: Variant, setup: Setup, lr: float) -> Recipe:
         """Raises UsageError for an unknown schedule or wrong arguments."""
         submission = self._submission(variant, setup, lr)
-        compiled = self._cache.compiled(submission, self._sandbox.version)
-        if compiled is None:
-            compiled = compile_submission(submission, self._sandbox, self.task, self.facts)
-            self._cache.keep_compiled(submission, self._sandbox.version, compiled)
+        compiled = self._cache.compile(submission, self._sandbox)
         if compiled.recipe is None:
             if compiled.violations:
                 raise UsageError(f"variant {variant.name!r}: {'; '.join(map(str, compiled.violations))}")

@@ -19,6 +19,8 @@ from grader.core.runs import SeedRun
 from grader.core.source_hash import source_hash
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
+from grader.sandbox.base import Sandbox
+from grader.sandbox.compile import compile_submission
 from grader.sandbox.compiled import Compiled
 from grader.submissions.loader import Submission
 
@@ -104,6 +106,14 @@ class Cache:
     def compiled(self, submission: Submission, sandbox: str) -> Compiled | None:
         """The stored compilation by that sandbox. Raises SetupError."""
         return self._read(self._compiled_path(submission, sandbox), Compiled)
+
+    def compile(self, submission: Submission, sandbox: Sandbox) -> Compiled:
+        """The stored compilation; else one that is made in `sandbox` now, and stored. Raises SetupError."""
+        compiled = self.compiled(submission, sandbox.version)
+        if compiled is None:
+            compiled = compile_submission(submission, sandbox, self._task, self._facts)
+            self.keep_compiled(submission, sandbox.version, compiled)
+        return compiled
 
     def keep_compiled(self, submission: Submission, sandbox: str, compiled: Compiled) -> None:
         """Store a compilation; not one that failed on our side, nor one that a busy machine may have timed out."""

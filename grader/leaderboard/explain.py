@@ -96,8 +96,7 @@ def _rank(row: RankedRow, board: Leaderboard) -> list[str]:
 def _default(row: RankedRow, board: Leaderboard) -> list[str]:
     if row.to_default is None:
         return []
-    word = {Beats.YES: "yes", Beats.NO: "no", Beats.UNSURE: "can't tell"}[row.beats_default or Beats.UNSURE]
-    return [f"Beats the default scheduler: {word}; {points(row.to_default)}."]
+    return [f"Beats the default scheduler: {row.beats_default or Beats.UNSURE}; {points(row.to_default)}."]
 
 
 def _contribution(row: RankedRow) -> list[str]:

@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -81,6 +81,11 @@ class Grading(Frozen):
         return self.accuracy is not None and self.verdict.ranked
 
 
+def _facts(grading: Grading, kind: type[Grading]) -> dict[str, Any]:
+    """The fields of `kind` that a grading has, by name; their values are valid already."""
+    return {name: getattr(grading, name) for name in kind.model_fields}
+
+
 class PastGrading(Grading):
     """A grading that does not count, kept for the record."""
 
@@ -91,7 +96,7 @@ class PastGrading(Grading):
         cls, grading: Grading, *, number: int, graded: str, regraded: bool = False, environment: str | None = None
     ) -> Self:
         """The same grading under another number and time, and perhaps by another environment."""
-        facts = {name: getattr(grading, name) for name in Grading.model_fields}
+        facts = _facts(grading, Grading)
         if environment is not None:
             facts["environment"] = environment
         return cls.model_construct(**{**facts, "number": number, "graded": graded, "regraded": regraded})
@@ -107,8 +112,7 @@ class GradedRow(Grading):
     @classmethod
     def of(cls, counting: Grading, identity: str, kind: Kind, history: tuple[PastGrading, ...]) -> Self:
         """The row of a submission whose grading `counting` counts."""
-        facts = {name: getattr(counting, name) for name in Grading.model_fields}
-        return cls.model_construct(**facts, id=identity, kind=kind, history=history)
+        return cls.model_construct(**_facts(counting, Grading), id=identity, kind=kind, history=history)
 
     def rescored(
         self,
@@ -119,9 +123,8 @@ class GradedRow(Grading):
         baseline: float | None,
     ) -> "GradedRow":
         """The same submission with other scores of its trainings."""
-        facts = {name: getattr(self, name) for name in GradedRow.model_fields}
         scores = {"seeds": seeds, "accuracy": accuracy, "standard_error": standard_error, "baseline": baseline}
-        return GradedRow.model_construct(**{**facts, **scores})
+        return GradedRow.model_construct(**{**_facts(self, GradedRow), **scores})
 
 
 class Standing(Frozen):
@@ -141,13 +144,12 @@ class RankedRow(GradedRow, Standing):
     @classmethod
     def placed(cls, row: GradedRow, standing: Standing) -> Self:
         """The row, and where it stands."""
-        facts = {name: getattr(row, name) for name in GradedRow.model_fields}
-        return cls.model_construct(**facts, **dict(standing))
+        return cls.model_construct(**_facts(row, GradedRow), **dict(standing))
 
     @property
     def unranked(self) -> GradedRow:
         """What is stored of it."""
-        return GradedRow.model_construct(**{name: getattr(self, name) for name in GradedRow.model_fields})
+        return GradedRow.model_construct(**_facts(self, GradedRow))
 
 
 class BoardTask(Frozen):

@@ -162,14 +162,11 @@ class BoardWriter:
                 self._problem = error
 
     def _write(self) -> None:
-        with self._held():
-            self._write_now()
-
-    def _write_now(self) -> None:
         """Write the file anew, with ranks and without what takes all rows to know."""
-        start = time.monotonic()
-        write_atomically(self.path, _text(self.head(), (row.line(rank) for rank, row in self._rows.in_order())))
-        self._written(time.monotonic() - start)
+        with self._held():
+            start = time.monotonic()
+            write_atomically(self.path, _text(self.head(), (row.line(rank) for rank, row in self._rows.in_order())))
+            self._written(time.monotonic() - start)
 
     def _written(self, cost: float = 0.0) -> None:
         self._cancel_timer()

@@ -11,7 +11,7 @@ import pytest
 
 from grader.core.recipe import Recipe
 from grader.core.task import Task, TaskFacts
-from grader.core.verdict import Verdict
+from grader.core.verdict import Verdict, Violation
 from grader.sandbox.base import job_of
 from grader.submissions.loader import Submission
 from grader.training import models
@@ -20,6 +20,13 @@ from support.acts import ACTS, acting
 from support.plain_training import Bench, differing, few_images, in_a_child, plain_weights, replayed_weights
 from support.schedulers import FORMULAS, SGD, Style
 from support.submissions import Compile, make
+
+
+def line_of(violation: Violation, submission: Submission, file: str) -> str:
+    """The line of the submission's `file` that the violation names."""
+    assert violation.line is not None
+    return submission.files[file].decode().splitlines()[violation.line - 1]
+
 
 HARMLESS = {
     "model.to(device)": ("model.to('cpu') and ", ""),
@@ -69,25 +76,23 @@ def test_acts_in_the_factory_are_refused_with_their_line(name: str, compiled: Co
     assert found.verdict is Verdict.CONTRACT, found
     (violation, *_) = found.violations
     assert violation.file == "config.py"
-    assert violation.line is not None
-    assert act in submission.files["config.py"].decode().splitlines()[violation.line - 1], violation
+    assert act in line_of(violation, submission, "config.py")
 
 
 @pytest.mark.parametrize(
-    ("act", "words"),
+    ("line", "words"),
     [
-        ("frozen and freed", "the scheduler freezes or unfreezes parameters in step 6 "),
-        ("reads gradients through torch", "gradients exist in a training only"),
-        ("own second optimizer", "calls optimizer.step() itself"),
+        (
+            "[p.requires_grad_(self.last_epoch != 7) for p in P[:2]]",
+            "the scheduler freezes or unfreezes parameters in step 6 ",
+        ),
+        ("self.norm = torch.nn.utils.clip_grad_norm_(P, 1.0)", "gradients exist in a training only"),
+        ("torch.optim.Adam(P, lr=1e-3).step()", "calls optimizer.step() itself"),
     ],
+    ids=["frozen and freed", "reads gradients through torch", "own second optimizer"],
 )
-def test_further_acts_of_a_step(act: str, words: str, compiled: Compile) -> None:
-    lines = {
-        "frozen and freed": "[p.requires_grad_(self.last_epoch != 7) for p in P[:2]]",
-        "reads gradients through torch": "self.norm = torch.nn.utils.clip_grad_norm_(P, 1.0)",
-        "own second optimizer": "torch.optim.Adam(P, lr=1e-3).step()",
-    }
-    found = compiled(Style(acting(FORMULAS["exponential"], lines[act], "often").replace("> 7", "in (7, 8)")).submission)
+def test_further_acts_of_a_step(line: str, words: str, compiled: Compile) -> None:
+    found = compiled(Style(acting(FORMULAS["exponential"], line, "often").replace("> 7", "in (7, 8)")).submission)
     assert found.verdict is Verdict.CONTRACT, found
     assert words in str(found.violations[0])
 
@@ -119,7 +124,7 @@ def test_a_refusal_stands_whoever_catches_the_error(name: str, compiled: Compile
     found = compiled(Style(body).submission)
     assert found.verdict is Verdict.CONTRACT, found
     (violation,) = found.violations
-    assert CAUGHT[name] in Style(body).submission.files["scheduler.py"].decode().splitlines()[violation.line - 1]  # type: ignore[operator]
+    assert CAUGHT[name] in line_of(violation, Style(body).submission, "scheduler.py")
 
 
 PATCHES = {
@@ -136,12 +141,12 @@ PATCHES = {
 @pytest.mark.parametrize("name", PATCHES)
 def test_what_is_patched_at_import_is_refused_with_its_line(name: str, compiled: Compile) -> None:
     text = Style(FORMULAS["exponential"]).submission.files["scheduler.py"].decode() + f"\n\n{PATCHES[name]}\n"
-    found = compiled(make(scheduler=text, config=Style("").submission.files["config.py"].decode()))
+    submission = make(scheduler=text, config=Style("").submission.files["config.py"].decode())
+    found = compiled(submission)
     assert found.verdict is Verdict.CONTRACT, found
     violation = found.violations[0]
     assert violation.rule.value == "acts_on_training"
-    assert violation.line is not None
-    assert PATCHES[name] in text.splitlines()[violation.line - 1], violation
+    assert PATCHES[name] in line_of(violation, submission, "scheduler.py")
 
 
 FOR_A_WHILE = {
@@ -173,8 +178,7 @@ def test_what_is_undone_later_is_refused_all_the_same(name: str, compiled: Compi
     assert found.verdict is Verdict.CONTRACT, found
     violation = found.violations[0]
     assert "in step 3 " in violation.what
-    assert violation.line is not None
-    assert begin in style.submission.files["scheduler.py"].decode().splitlines()[violation.line - 1], violation
+    assert begin in line_of(violation, style.submission, "scheduler.py")
 
 
 def test_the_line_is_that_of_the_act_not_of_one_that_looks_like_it(compiled: Compile) -> None:
@@ -195,8 +199,7 @@ class CustomLRScheduler(_LRScheduler):
 """
     submission = Style(body).submission
     (violation,) = compiled(submission).violations
-    assert violation.line is not None
-    assert "requires_grad = True" in submission.files["scheduler.py"].decode().splitlines()[violation.line - 1]
+    assert "requires_grad = True" in line_of(violation, submission, "scheduler.py")
 
 
 # -- each check is needed: without it, a recipe is made that trains otherwise than the code

@@ -1,5 +1,7 @@
 """The compilation of one submission inside a sandbox: from its two modules to a recipe and its violations."""
 
+import gc
+import inspect
 import math
 import re
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from . import optimizer, skeleton, transforms
 from .config import Config
 from .guard import Guard
 from .modules import SubmissionImporter
-from .report import Report
+from .report import Report, describe, locate
 from .torch_schedulers import Watch
 from .trace import Player, explain_get_lr
 
@@ -192,7 +194,7 @@ class Compiler:
         return made
 
     def _play(
-        self, kind: Any, kwargs: dict[str, Any], made: Any, length: "Length", watch: Watch, guard: Guard
+        self, kind: Any, kwargs: dict[str, Any], made: Any, length: Length, watch: Watch, guard: Guard
     ) -> Player | None:
         report = self.report
         if self._wants_arguments(kind):
@@ -229,8 +231,6 @@ class Compiler:
         return None if guard.broken else player
 
     def _construction_failed(self, kind: Any, made: Any, error: BaseException) -> None:
-        from .report import describe, locate
-
         report = self.report
         if locate(error.__traceback__) is None or isinstance(error, (TypeError, ValueError)):
             half_built = next((s for s in _instances(kind)), None)
@@ -250,8 +250,6 @@ class Compiler:
 
     def _wants_arguments(self, kind: Any) -> bool:
         """Whether `step` cannot be called without arguments; a violation then."""
-        import inspect
-
         try:
             parameters = list(inspect.signature(kind.step).parameters.values())[1:]
         except (TypeError, ValueError):
@@ -285,6 +283,4 @@ class Compiler:
 
 
 def _instances(kind: Any) -> list[Any]:
-    import gc
-
     return [thing for thing in gc.get_objects() if type(thing) is kind]

@@ -14,6 +14,8 @@ REMOVED = {
 _META_TENSOR_SIGNS = ("meta tensor", "Cannot copy out of meta", "is on the meta device")
 #: The base class called with a third argument, which was `verbose` until PyTorch removed it.
 _BASE_TAKES_TWO = re.compile(r"LRScheduler\.__init__\(\) takes .* positional arguments but 4 were given")
+#: What to do instead of touching the optimizer's state.
+STATE_FIX = "leave the optimizer's state alone: momentum buffers and the like are not part of a schedule"
 _OWN_CODE = "this is an error in your own code: look at what the named line does in that step"
 
 
@@ -133,8 +135,7 @@ def explain(error: BaseException, text: str) -> Explanation:
 
 def _about_training(error: BaseException, text: str) -> Explanation:
     if type(error).__name__ == "ActsOnTraining":
-        fix = "leave the optimizer's state alone: momentum buffers and the like are not part of a schedule"
-        return Explanation("acts_on_training", f"an error because it acts on the training ({text})", fix)
+        return Explanation("acts_on_training", f"an error because it acts on the training ({text})", STATE_FIX)
     return Explanation(
         "reads_weights",
         f"an error because it reads what only a training has ({text})",

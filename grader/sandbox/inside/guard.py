@@ -26,6 +26,7 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from . import skeleton
+from .explanations import STATE_FIX
 from .interception import install
 from .notes import Notes
 from .report import Report, explain
@@ -34,7 +35,6 @@ from .torch_globals import GLOBAL_HOOKS, HOOK_FIX, SWITCH_FIX, TorchGlobals
 RULE = "acts_on_training"
 _STEP_FIX = "let the training loop call optimizer.step(), once per batch, as it is; count steps in your own step()"
 _WEIGHTS_FIX = "leave the weights to the optimizer: only the settings of its groups are recorded (weight_decay is one)"
-_STATE_FIX = "leave the optimizer's state alone: momentum buffers and the like are not part of a schedule"
 _MODEL_FIX = "only build the optimizer: every submission trains the same model"
 _GROUPS_FIX = (
     "arrange groups, parameters and requires_grad in optimizer_factory or in __init__(); lr 0 keeps a group still"
@@ -85,18 +85,14 @@ class Guard:
 
     def built(self, optimizer: Any) -> None:
         """After `optimizer_factory(model)` returned."""
-        self._compare_weights()
-        self._compare_model()
-        self._compare_globals()
-        self._compare_seed()
-        self._compare_tensor_hooks()
+        self._compare_everything()
         if isinstance(optimizer, torch.optim.Optimizer):
             self._check_optimizer(optimizer, None)
             own = {"step", "sum"} if type(optimizer) is torch.optim.Adagrad else set()  # which its constructor fills
             if any(set(state) - own for state in dict.values(optimizer.state)):
                 self._act(
                     "optimizer_factory fills the optimizer's state",
-                    _STATE_FIX,
+                    STATE_FIX,
                     r"\.state\b|load_state_dict",
                     "config.py",
                 )
@@ -106,11 +102,7 @@ class Guard:
         self._optimizer, self._kind, self._state = optimizer, type(optimizer), state
         self._step = vars(optimizer).get("step")
         self._kind_step = type(optimizer).step
-        self._compare_weights()
-        self._compare_model()
-        self._compare_globals()
-        self._compare_seed()
-        self._compare_tensor_hooks()
+        self._compare_everything()
         self._check_optimizer(optimizer, state)
         self._groups = optimizer.param_groups
         self._members = [list(map(id, group["params"])) for group in self._groups]
@@ -120,13 +112,10 @@ class Guard:
         self._is_unchanged = self._check()
 
     def finished(self) -> None:
-        """After the last step: what is too dear to compare in each."""
+        """After the last step."""
         self._now = None
         self._check_optimizer(self._optimizer, self._state)
-        self._compare_weights()
-        self._compare_model()
-        self._compare_globals()
-        self._compare_tensor_hooks()
+        self._compare_everything()
 
     def playing(self, now: Callable[[], str]) -> None:
         """Before the first step; `now` says which one is played."""
@@ -173,6 +162,14 @@ class Guard:
 
     # -- comparisons
 
+    def _compare_everything(self) -> None:
+        """Also what is too dear to compare in each step."""
+        self._compare_weights()
+        self._compare_model()
+        self._compare_globals()
+        self._compare_seed()
+        self._compare_tensor_hooks()
+
     def _explain(self) -> None:
         """What a step changed, in words."""
         self._check_optimizer(self._optimizer, self._state)
@@ -200,7 +197,7 @@ class Guard:
             self._act("the optimizer has a hook", HOOK_FIX, r"register_step_\w+_hook")
         if state is not None:
             if own.get("state") is not state:
-                self._act("the optimizer's state is replaced", _STATE_FIX, r"\.state\s*=|load_state_dict|__setstate__")
+                self._act("the optimizer's state is replaced", STATE_FIX, r"\.state\s*=|load_state_dict|__setstate__")
             if type(optimizer) is not self._kind:
                 self._act("the optimizer's class is changed", _STEP_FIX, r"__class__")
             if type(optimizer).step is not self._kind_step:
@@ -266,8 +263,10 @@ class Guard:
         """Record a violation where it was noted, else at the first line of the sources that looks like it."""
         self.broken = True
         where, line = self._notes.place_of(pattern, self._report, file)
-        when = f" {self._now()}" if self._now is not None else ""
-        self._report.add(rule, where, line, f"{what}{when}", fix)
+        self._report.add(rule, where, line, f"{what}{self._when()}", fix)
+
+    def _when(self) -> str:
+        return f" {self._now()}" if self._now is not None else ""
 
     # -- told by `interception`
 
@@ -310,8 +309,7 @@ class Guard:
             return  # a consequence of what is said already
         self.broken = True
         rule, what, fix = explain(refusal)
-        when = f" {self._now()}" if self._now is not None else ""
-        self._report.add(rule, *place, f"the code raised {what}{when}", fix)
+        self._report.add(rule, *place, f"the code raised {what}{self._when()}", fix)
 
     def mode_set(self, module: nn.Module, training: bool) -> None:
         """Refuse evaluation during the training; the loop sets the mode before it."""

@@ -15,7 +15,7 @@ from typing import Any
 from torch.optim import lr_scheduler, swa_utils
 from torch.optim.lr_scheduler import LRScheduler
 
-from .report import FILES
+from .notes import student_line
 
 _BASES = (LRScheduler, lr_scheduler._LRScheduler)
 _METHODS = ("__init__", "get_lr", "_get_closed_form_lr")
@@ -44,7 +44,7 @@ class Watch:
         @functools.wraps(original)
         def call(*args: Any, **kwargs: Any) -> Any:
             if self.uses.get(kind.__name__) is None:
-                self.uses[kind.__name__] = _student_line()
+                self.uses[kind.__name__] = student_line()
             return original(*args, **kwargs)
 
         del call.__wrapped__  # else the original is one attribute away
@@ -64,7 +64,7 @@ class Watch:
             if event == "call" and code.co_filename in files:
                 owner = code.co_qualname.split(".")[0]
                 if owner in names and self.uses.get(owner) is None:
-                    self.uses[owner] = _student_line()
+                    self.uses[owner] = student_line()
 
         sys.setprofile(notice)
         try:
@@ -83,12 +83,3 @@ class Watch:
     def ancestor(self, kind: type) -> type | None:
         """The shipped scheduler that `kind` is or inherits from."""
         return next((c for c in _mro(kind) if c in self._classes), None)
-
-
-def _student_line() -> tuple[str, int] | None:
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        if frame.f_code.co_filename in FILES:
-            return frame.f_code.co_filename, frame.f_lineno
-        frame = frame.f_back
-    return None
