@@ -181,19 +181,53 @@ class ParameterFact(Frozen):
 
     name: ParameterName
     shape: tuple[int, ...]
-    layer: str  # class in torch.nn that owns it; "" for others
+    trained: bool = True  # requires_grad
+    same_as: ParameterName | None = None  # an earlier one, which has this name too (tied weights)
+
+
+class BufferFact(Frozen):
+    """One buffer of a module, such as a running mean."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str  # as in `torch.float32`, without the dot and what is before it
+    persistent: bool
+
+
+Setting = bool | int | float | str | None
+
+
+class ModuleFact(Frozen):
+    """One module of the held-out model, as the sandbox may know it."""
+
+    name: str  # dotted; "" is the model itself
+    layer: str = ""  # its class in torch.nn, or the nearest that it inherits from; "" for others
+    # Public attributes of a layer of torch.nn: p, eps, in_features, …
+    settings: dict[str, Setting | tuple[Setting, ...]] = Field(default_factory=dict)
+    absent: tuple[str, ...] = ()  # parameters that a layer could have and has not, such as bias
+    buffers: tuple[BufferFact, ...] = ()
+    same_as: str | None = None  # an earlier one, which has this name too
 
 
 class TaskFacts(Frozen):
-    """What a task's data and model turn out to be; made by the trainer, all that the sandbox may know."""
+    """What a task's data and model turn out to be; made by the trainer, all that the sandbox may know.
+
+    Modules and parameters stand in the order of `named_modules()` and `named_parameters()`.
+    """
 
     n_train: int
     n_test: int
     classes: int
     image: tuple[int, int, int]
     parameters: tuple[ParameterFact, ...]
+    modules: tuple[ModuleFact, ...] = (ModuleFact(name=""),)
     data_hash: str
     model_hash: str
+
+    @property
+    def trainable(self) -> tuple[ParameterFact, ...]:
+        """Each parameter once, whatever names it has."""
+        return tuple(p for p in self.parameters if p.same_as is None)
 
 
 def shipped() -> list[str]:

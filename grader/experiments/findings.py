@@ -113,7 +113,7 @@ def answer(wanted: Answer, outcome: StudyOutcome) -> str:
 
 def _setup(wanted: Answer, outcome: StudyOutcome) -> str:
     setup, facts, task = outcome.study.setup, outcome.facts, outcome.task
-    weights = sum(math.prod(p.shape) for p in facts.parameters)
+    weights = sum(math.prod(p.shape) for p in facts.trainable)
     momentum = f" with momentum {setup.momentum:g}" if setup.optimizer.value == "SGD" else ""
     seeds = ", ".join(map(str, task.seeds))
     return (

@@ -178,9 +178,7 @@ def _training(task: Task) -> Finding:
             facts, environment = trainers.facts()
         except GraderError as error:
             return Finding(name, State.FAILED, str(error), "correct the task file, its model or its data")
-    what = (
-        f"{facts.n_train} + {facts.n_test} images, {len(facts.parameters)} parameters, trains on {environment.device}"
-    )
+    what = f"{facts.n_train} + {facts.n_test} images, {len(facts.trainable)} parameters, trains on {environment.device}"
     return Finding(name, State.OK, f"{what} (torch {environment.torch}, torchvision {environment.torchvision})")
 
 

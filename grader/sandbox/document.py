@@ -180,7 +180,7 @@ def check_recipe(recipe: Recipe, task: Task, facts: TaskFacts) -> list[Violation
     def add(rule: Rule, what: str, fix: str) -> None:
         problems.append(Violation(rule=rule, file="config.py", what=what, fix=fix))
 
-    known = {p.name for p in facts.parameters}
+    known = {p.name for p in facts.trainable}
     named = {name for group in recipe.groups for name in group.parameters}
     if not named <= known or not set(recipe.frozen) <= known:
         add(Rule.OPTIMIZER, "the optimizer names parameters that the model does not have", "use model.parameters()")

@@ -7,6 +7,7 @@ width and normalisation that a schedule tuned for one is not tuned for the other
 import hashlib
 import importlib.util
 import inspect
+import math
 import sys
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from grader.core.errors import TaskError
-from grader.core.task import ParameterFact, Task, TaskFacts
+from grader.core.task import BufferFact, ModuleFact, ParameterFact, Task, TaskFacts
 from grader.training.data import ImageData
 
 
@@ -164,25 +165,67 @@ def source_hash(task: Task) -> str:
 
 
 def parameters_of(model: nn.Module) -> tuple[ParameterFact, ...]:
-    """Names and shapes of a model's parameters, and the torch.nn class of the layer that owns each."""
-    owners = dict(model.named_modules())
+    """Names and shapes of a model's parameters."""
+    first: dict[int, str] = {}
     facts = []
-    for name, parameter in model.named_parameters():
-        owner = owners[name.rpartition(".")[0]]
-        kind = type(owner)
-        layer = kind.__name__ if getattr(nn, kind.__name__, None) is kind else ""
-        facts.append(ParameterFact(name=name, shape=tuple(parameter.shape), layer=layer))
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        same_as = first.get(id(parameter))
+        first.setdefault(id(parameter), name)
+        shape, trained = tuple(parameter.shape), parameter.requires_grad
+        facts.append(ParameterFact(name=name, shape=shape, trained=trained, same_as=same_as))
     return tuple(facts)
+
+
+def modules_of(model: nn.Module) -> tuple[ModuleFact, ...]:
+    """A model's modules: their classes and settings where they are torch.nn's, and their buffers."""
+    first: dict[int, str] = {}
+    facts = []
+    for name, module in model.named_modules(remove_duplicate=False):
+        known = first.setdefault(id(module), name)
+        if known == name:
+            facts.append(_module_fact(name, module))
+        elif not any(name.startswith(f"{fact.name}.") for fact in facts if fact.same_as is not None):
+            facts.append(ModuleFact(name=name, same_as=known))
+    return tuple(facts)
+
+
+def _module_fact(name: str, module: nn.Module) -> ModuleFact:
+    layer = next((k.__name__ for k in type(module).__mro__ if vars(nn).get(k.__name__) is k and k is not nn.Module), "")
+    public = {k: v for k, v in vars(module).items() if k == "_size" or not (k.startswith("_") or k == "training")}
+    return ModuleFact(
+        name=name,
+        layer=layer,
+        settings={key: value for key, value in public.items() if _is_plain(value)} if layer else {},
+        absent=tuple(key for key, value in module._parameters.items() if value is None),
+        buffers=tuple(
+            BufferFact(
+                name=key,
+                shape=tuple(buffer.shape),
+                dtype=str(buffer.dtype).removeprefix("torch."),
+                persistent=key not in module._non_persistent_buffers_set,
+            )
+            for key, buffer in module._buffers.items()
+            if buffer is not None
+        ),
+    )
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return value is None or (isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)))
 
 
 def facts_of(task: Task, data: ImageData) -> TaskFacts:
     """What a task's data and model turn out to be."""
+    model = build(task, data.classes, seed=0)
     return TaskFacts(
         n_train=len(data.train),
         n_test=len(data.test),
         classes=data.classes,
         image=task.image,
-        parameters=parameters_of(build(task, data.classes, seed=0)),
+        parameters=parameters_of(model),
+        modules=modules_of(model),
         data_hash=data.hash,
         model_hash=source_hash(task),
     )

@@ -113,19 +113,28 @@ def test_a_driver_that_is_killed_goes_on_where_it_was(cluster: Any, here: Path, 
     assert essence(tmp_path) == essence(here)
 
 
+def kill_trainers() -> int:
+    """How many processes that train were found, and killed."""
+    killed = 0
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"ray::_TrainerActor.answer" in entry.read_bytes():
+                os.kill(int(entry.parent.name), signal.SIGKILL)
+                killed += 1
+        except OSError:
+            continue
+    return killed
+
+
 def test_an_actor_that_is_killed_is_replaced(cluster: Any, here: Path, tmp_path: Path) -> None:
     """As Ray itself does where a node runs out of memory."""
     call = command(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
     with started(call, tmp_path) as process:
         read_to(process, "[1/")
-        killed = 0
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if b"ray::_Actor.answer" in entry.read_bytes():
-                    os.kill(int(entry.parent.name), signal.SIGKILL)
-                    killed += 1
-            except OSError:
-                continue
+        killed = kill_trainers()
+        while not killed and process.poll() is None:
+            time.sleep(0.05)
+            killed = kill_trainers()
         assert killed
         assert process.wait(300) == 0
     assert essence(tmp_path) == essence(here)

@@ -14,6 +14,7 @@ from grader.grading import doctor as module
 from grader.grading.doctor import State, examine
 from grader.sandbox import docker, sandlock
 from grader.sandbox.base import Sandbox
+from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.plain import PlainSandbox
 
 
@@ -25,7 +26,7 @@ def doctor(where: Path, *arguments: str, **environment: str) -> subprocess.Compl
 
 
 @pytest.mark.docker
-def test_a_machine_that_can_grade_is_told_so(tmp_path: Path) -> None:
+def test_a_machine_that_can_grade_is_told_so(docker_box: DockerSandbox, tmp_path: Path) -> None:
     done = doctor(tmp_path, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = {f["name"]: f for f in json.loads(done.stdout)}

@@ -13,12 +13,13 @@ from grader.core.recipe import Recipe
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict, Violation
 from grader.sandbox.base import job_of
+from grader.sandbox.sandlock import SandlockSandbox
 from grader.submissions.loader import Submission
 from grader.training import models
 from grader.training.data import ImageData
 from support.acts import ACTS, acting
 from support.plain_training import Bench, differing, few_images, in_a_child, plain_weights, replayed_weights
-from support.schedulers import FORMULAS, SGD, Style
+from support.schedulers import ADAM, FORMULAS, SGD, Style, stepping
 from support.submissions import Compile, make
 
 
@@ -34,6 +35,9 @@ HARMLESS = {
     "model.train()": ("model.train() and ", ""),
     "shapes": ("print(sum(p.numel() for p in model.parameters())) or ", ""),
     "seed at import": ("", "torch.manual_seed(3)"),
+    "parameters by their class": ("all(type(p) is torch.nn.Parameter for p in model.parameters()) and ", ""),
+    "torch.compile": ("", "torch.compile(lambda x: x)(1)"),
+    "a package that is looked for": ("", "assert __import__('importlib.util').util.find_spec('pydantic') is None"),
     "fast kernels": ("", "torch.backends.cudnn.benchmark = True; torch.set_num_threads(1)"),
 }
 """Done in optimizer_factory, or when scheduler.py is imported: nothing of it changes the training."""
@@ -49,6 +53,77 @@ def test_what_changes_nothing_in_a_training_is_let_through(name: str, compiled: 
     found = compiled(make(scheduler=scheduler, config=style.submission.files["config.py"].decode()))
     assert found.verdict is Verdict.OK, found.violations
     assert found.recipe == plain.recipe
+
+
+HARMLESS_IN_STEPS = {
+    "state_dict": "self.saved = self.optimizer.state_dict()['param_groups'][0]['lr']",
+    "copy of the optimizer": "self.saved = __import__('copy').deepcopy(self.optimizer)",
+    "a generator of its own": "self.n = torch.rand(1, generator=torch.Generator().manual_seed(3))",
+    "a generator put back": "exec('with torch.random.fork_rng():\\n torch.manual_seed(3); torch.rand(1)')",
+    "Python's generator": "__import__('random').seed(0); __import__('random').random()",
+    "a model of its own": "w = torch.ones(2, requires_grad=True); (w * w).sum().backward(); torch.optim.SGD([w], 1).step()",
+    "its own parameter": "w = torch.nn.Parameter(torch.ones(2)); (w * w).sum().backward(); w.data.mul_(w.grad.sum())",
+    "print": "print(P[0], self.optimizer)",
+}
+"""Done in every step: nothing of it changes the training."""
+
+
+@pytest.mark.parametrize("name", HARMLESS_IN_STEPS)
+def test_what_a_step_does_for_itself_is_let_through(name: str, compiled: Compile) -> None:
+    plain = compiled(Style(FORMULAS["exponential"]).submission)
+    found = compiled(Style(acting(FORMULAS["exponential"], HARMLESS_IN_STEPS[name], "often")).submission)
+    assert found.verdict is Verdict.OK, found.violations
+    assert found.recipe == plain.recipe
+
+
+@pytest.mark.parametrize(
+    "act",
+    ["self.n = torch.rand(1)", "self.n = torch.nn.Linear(2, 2)", "torch.default_generator.manual_seed(4)"],
+    ids=["drawn", "drawn by a layer", "seeded"],
+)
+def test_draws_of_steps_from_the_training_s_generator_are_refused(act: str, compiled: Compile) -> None:
+    """Where the training draws too (dropout, transforms), it would draw something else from then on."""
+    submission = Style(acting(FORMULAS["exponential"], act, "once")).submission
+    (violation,) = compiled(submission).violations
+    assert violation.rule.value == "acts_on_training"
+    assert "draws from PyTorch's random generator" in violation.what
+    assert "torch.Generator()" in violation.fix
+    assert act in line_of(violation, submission, "scheduler.py")
+
+
+def test_running_means_are_the_training_s(sandlock: SandlockSandbox, task: Task, digits: ImageData) -> None:
+    normalised = Task.model_validate({**dict(task), "model": "resnet8"})
+    act = "[m.reset_running_stats() for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]"
+    submission = Style(FORMULAS["exponential"], optimizer=f"[{act}, {SGD}][1]").submission
+    (violation,) = Compile(sandlock, normalised, models.facts_of(normalised, few_images(digits)))(submission).violations
+    assert "running_mean" in violation.what
+    assert act in line_of(violation, submission, "config.py")
+
+
+SETTINGS = {
+    "g['amsgrad'] = t > 5": "amsgrad of group 0 changes from False to True in step 5 (epoch 1)",
+    "g['maximize'] = 'no'": "maximize of group 0 is 'no', which is neither True nor False in step 0 (epoch 1)",
+    "g['weight_decay'] = None": "weight_decay of group 0 is None, which is no number in step 0 (epoch 1)",
+    "g['betas'] = (0.9,) if t == 4 else (0.9, 0.99)": "betas of group 0 is [0.9], not 2 numbers in step 3 (epoch 1)",
+    "g['betas'] = ((0.9, 0.8), 0.9)": "betas of group 0 is [[0.9, 0.8], 0.9], not 2 numbers in step 0 (epoch 1)",
+}
+
+
+@pytest.mark.parametrize("line", SETTINGS)
+def test_settings_of_another_kind_are_told_with_their_step(line: str, compiled: Compile) -> None:
+    (violation,) = compiled(Style(stepping(line), optimizer=ADAM).submission).violations
+    assert (violation.rule.value, violation.what) == ("optimizer", SETTINGS[line])
+
+
+def test_adagrad_has_one_initial_value_for_all_groups(compiled: Compile) -> None:
+    """The class reads it from its own argument only, whatever a group holds."""
+    adagrad = "torch.optim.Adagrad([{{'params': model.parameters(){}}}], lr=0.01, initial_accumulator_value=0.5)"
+    found = compiled(Style(FORMULAS["constant"], optimizer=adagrad.format("")).submission)
+    assert found.recipe is not None
+    assert found.recipe.groups[0].others["initial_accumulator_value"].values == (0.5,)
+    own = adagrad.format(", 'initial_accumulator_value': 0.1")
+    (violation,) = compiled(Style(FORMULAS["constant"], optimizer=own).submission).violations
+    assert "initial_accumulator_value is not that of the optimizer" in violation.what
 
 
 IN_THE_FACTORY = {
@@ -135,6 +210,7 @@ PATCHES = {
     "a layer's mode": "torch.nn.BatchNorm2d.train = lambda self, mode=True: self",
     "a class of that name": "torch.optim.SGD = type('SGD', (torch.optim.SGD,), {})",
     "autocast": "torch.autocast('cpu', dtype=torch.bfloat16).__enter__()",
+    "products in bfloat16": "torch.backends.mkldnn.fp32_precision = 'bf16'",
 }
 
 
@@ -207,7 +283,7 @@ class CustomLRScheduler(_LRScheduler):
 
 UNGUARDED = """
 import json, sys
-from grader.sandbox.inside import guard, interception, probe, skeleton
+from grader.sandbox.inside import guard, probe, refusals
 kind = sys.argv[1]
 if kind == "weights":
     guard.Guard._wrote = lambda self, parameter: None
@@ -221,9 +297,9 @@ elif kind in ("global hooks", "switches"):
     guard.Guard._compare_globals = lambda self: None
 elif kind == "stepping":
     guard.Guard.stepped = lambda self, optimizer: None
-    skeleton.refuse_students = lambda *_: None
+    refusals.refuse_students = lambda *_: None
 elif kind == "state":
-    skeleton.refuse_students = lambda *_: None
+    refusals.refuse_students = lambda *_: None
 elif kind == "optimizer":
     guard.Guard._check_optimizer = lambda self, optimizer, state: None
 elif kind == "groups":

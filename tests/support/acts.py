@@ -7,6 +7,8 @@ ACTS = {
     "global hook": "register_optimizer_step_post_hook(lambda o, a, k: [p.data.mul_(0.9) for p in P])",
     "tensor hook": "[p.register_hook(lambda grad: grad * 0.1) for p in P]",
     "accumulate hook": "[p.register_post_accumulate_grad_hook(lambda p: p.grad.mul_(0.1)) for p in P]",
+    "graph hook": "[p.expand_as(p).grad_fn.next_functions[0][0].register_prehook(lambda g: (g[0] * 0.1,)) for p in P]",
+    "gradient edge": "[torch.autograd.graph.get_gradient_edge(p).node.register_prehook(lambda g: None) for p in P]",
     "step replaced": "self.optimizer.step = lambda *a, **k: None",
     "step of the class replaced": "type(self.optimizer).step = lambda *a, **k: None",
     "optimizer stepped": "self.optimizer.step()",

@@ -40,7 +40,7 @@ FACTS = TaskFacts(
     classes=10,
     image=(3, 32, 32),
     parameters=tuple(
-        ParameterFact(name=f"{layer}.{part}", shape=(1,), layer="") for layer in _LAYERS for part in ("weight", "bias")
+        ParameterFact(name=f"{layer}.{part}", shape=(1,)) for layer in _LAYERS for part in ("weight", "bias")
     ),
     data_hash="",
     model_hash="",

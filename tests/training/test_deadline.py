@@ -107,9 +107,9 @@ def test_a_training_that_does_not_answer_is_not_certain(
 ) -> None:
     """One that hangs outside of our reach is ended from outside, and made again by the next run."""
     monkeypatch.setattr(pool_module, "_GRACE_SECONDS", 0.5)
-    pool = TrainerPool(slowed(tmp_path, "time.sleep(30 if self.training and len(images) == 64 else 0)"), "cpu", 1)
+    pool = TrainerPool(slowed(tmp_path, "time.sleep(60 if self.training and len(images) == 64 else 0)"), "cpu", 1)
     try:
-        run = pool.train(bent(recipe), 0, 0.1, lambda _: None)
+        run = pool.train(bent(recipe), 0, 3, lambda _: None)  # more than what comes before the first step computes
         assert (run.verdict, run.certain) == (Verdict.TIMEOUT, False)
     finally:
         pool.close()

@@ -13,6 +13,7 @@ from . import optimizer, skeleton, transforms
 from .config import Config
 from .guard import Guard
 from .modules import SubmissionImporter
+from .no_state import NoState
 from .report import Report, describe, locate
 from .torch_schedulers import Watch
 from .trace import Player, explain_get_lr
@@ -74,7 +75,7 @@ class Compiler:
         kwargs = config.kwargs()
         pipeline = config.transforms(self.job["image"])
         recipe = None
-        model = skeleton.build(self.job["parameters"])
+        model = skeleton.build(self.job["modules"], self.job["parameters"])
         made = self._optimizer(config, model, guard)
         if made is not None and scheduler_class is not None and kwargs is not None:
             self.base_rates = optimizer.base_rates(made)
@@ -190,7 +191,7 @@ class Compiler:
             return None
         if optimizer.names_in_groups(made, model, self.report) is None:
             return None
-        made.state = skeleton.NoState()
+        made.state = NoState()
         return made
 
     def _play(

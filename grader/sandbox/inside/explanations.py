@@ -16,6 +16,7 @@ _META_TENSOR_SIGNS = ("meta tensor", "Cannot copy out of meta", "is on the meta 
 _BASE_TAKES_TWO = re.compile(r"LRScheduler\.__init__\(\) takes .* positional arguments but 4 were given")
 #: What to do instead of touching the optimizer's state.
 STATE_FIX = "leave the optimizer's state alone: momentum buffers and the like are not part of a schedule"
+_GRADIENTS_FIX = "leave gradients alone: what is recorded are the settings of the optimizer's groups, such as lr"
 _OWN_CODE = "this is an error in your own code: look at what the named line does in that step"
 
 
@@ -135,7 +136,8 @@ def explain(error: BaseException, text: str) -> Explanation:
 
 def _about_training(error: BaseException, text: str) -> Explanation:
     if type(error).__name__ == "ActsOnTraining":
-        return Explanation("acts_on_training", f"an error because it acts on the training ({text})", STATE_FIX)
+        fix = STATE_FIX if "state" in text else _GRADIENTS_FIX
+        return Explanation("acts_on_training", f"an error because it acts on the training ({text})", fix)
     return Explanation(
         "reads_weights",
         f"an error because it reads what only a training has ({text})",

@@ -23,9 +23,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import lr_scheduler
 
-from . import skeleton
+from . import refusals
+from .comparisons import contents, is_fresh, is_torchs_wrapper
 from .explanations import STATE_FIX
 from .interception import install
 from .notes import Notes
@@ -39,6 +39,9 @@ _MODEL_FIX = "only build the optimizer: every submission trains the same model"
 _GROUPS_FIX = (
     "arrange groups, parameters and requires_grad in optimizer_factory or in __init__(); lr 0 keeps a group still"
 )
+_DRAW_FIX = "draw from a generator of your own, such as random.Random(0) or torch.Generator().manual_seed(0)"
+_DRAWS = r"\brand\w*\(|normal|uniform|bernoulli|multinomial|exponential|geometric|dropout|nn\.\w+\(|seed"
+_OURS = 0x5EED_0F_A_57EB
 _VERSION, _TRAINED = attrgetter("_version"), attrgetter("requires_grad")
 
 
@@ -53,14 +56,14 @@ class Guard:
         self._notes = Notes()
         self._model: nn.Module | None = None
         self._modules: dict[int, dict[str, int]] = {}
-        self._parameters: list[nn.Parameter] = []
+        self._parameters: list[nn.Parameter] = []  # and buffers: who writes to running means acts as well
         self._versions: list[int] = []
         self._names: dict[int, str] = {}
         self._optimizer: Any = None
         self._switched = False  # a setter of PyTorch's was called in this step
         self._seeded: torch.Tensor | None = None  # the generator's state before the first seed of a phase
         install(self._notes, self)
-        skeleton.tell_refusals(self.refused)
+        refusals.tell_refusals(self.refused)
         self._globals = TorchGlobals()
 
     def mute(self, report: Report) -> None:
@@ -77,19 +80,18 @@ class Guard:
     def watch_model(self, model: nn.Module) -> None:
         """Before `optimizer_factory(model)`: weights and modules are compared with this moment."""
         self._model = model
-        self._parameters = list(model.parameters())
-        self._names = {id(p): name for name, p in model.named_parameters()}
+        self._parameters = [*model.parameters(), *model.buffers()]  # type: ignore[list-item]
+        self._names = {id(p): name for name, p in [*model.named_parameters(), *model.named_buffers()]}
         self._versions = list(map(_VERSION, self._parameters))
         self._cells = [p._cdata for p in self._parameters]  # whose memory each one is: `swap_tensors` exchanges it
-        self._modules = {id(module): _contents(module) for module in model.modules()}
+        self._modules = {id(module): contents(module) for module in model.modules()}
 
     def built(self, optimizer: Any) -> None:
         """After `optimizer_factory(model)` returned."""
         self._compare_everything()
         if isinstance(optimizer, torch.optim.Optimizer):
             self._check_optimizer(optimizer, None)
-            own = {"step", "sum"} if type(optimizer) is torch.optim.Adagrad else set()  # which its constructor fills
-            if any(set(state) - own for state in dict.values(optimizer.state)):
+            if not is_fresh(optimizer):
                 self._act(
                     "optimizer_factory fills the optimizer's state",
                     STATE_FIX,
@@ -110,15 +112,19 @@ class Guard:
         self._trained = list(map(_TRAINED, self._parameters))
         self._cells = [p._cdata for p in self._parameters]
         self._is_unchanged = self._check()
+        torch.default_generator.manual_seed(_OURS)  # which no seed of a step comes to, so that each one shows
+        self._drawn_from = torch.get_rng_state()
 
     def finished(self) -> None:
         """After the last step."""
         self._now = None
         self._check_optimizer(self._optimizer, self._state)
         self._compare_everything()
+        self._compare_draws()
 
     def playing(self, now: Callable[[], str]) -> None:
-        """Before the first step; `now` says which one is played."""
+        """Before some steps; `now` says which one is played."""
+        self._compare_draws()
         self._now = now
 
     def unchanged(self) -> bool:
@@ -189,7 +195,7 @@ class Guard:
     def _check_optimizer(self, optimizer: Any, state: Any) -> None:
         own = vars(optimizer)
         step = own.get("step")
-        if not _is_torchs_wrapper(step, type(optimizer)):
+        if not is_torchs_wrapper(step, type(optimizer)):
             self._act("optimizer.step is replaced or wrapped", _STEP_FIX, r"\.step\s*=|setattr")
         if "zero_grad" in own:
             self._act("optimizer.zero_grad is replaced or wrapped", _STEP_FIX, r"\.zero_grad\s*=|setattr")
@@ -217,7 +223,7 @@ class Guard:
         self._act(
             f"the code writes to the model's weights ({name})",
             _WEIGHTS_FIX,
-            r"\.data\b|no_grad|\binit\.\w+_\(|[a-z]_\(|swap_tensors",
+            r"\.data\b|no_grad|\binit\.\w+_\(|[a-z]_\(|swap_tensors|reset_\w+\(",
         )
 
     def _compare_tensor_hooks(self) -> None:
@@ -229,7 +235,7 @@ class Guard:
     def _compare_model(self) -> None:
         if self._model is None:
             return
-        before, self._modules = self._modules, {id(m): _contents(m) for m in self._model.modules()}
+        before, self._modules = self._modules, {id(m): contents(m) for m in self._model.modules()}
         for there in self._modules.values():
             if there in before.values():
                 continue
@@ -250,6 +256,12 @@ class Guard:
             self._act(
                 "PyTorch's random generator is seeded, from which the training draws", SWITCH_FIX, r"seed|rng_state"
             )
+
+    def _compare_draws(self) -> None:
+        """Where a step draws, a training that draws for dropout or transforms would draw something else."""
+        if not self.broken and not torch.equal(self._drawn_from, torch.get_rng_state()):
+            self._now = None
+            self._act("the schedule draws from PyTorch's random generator, as the training does", _DRAW_FIX, _DRAWS)
 
     # -- violations
 
@@ -321,24 +333,3 @@ class Guard:
         if any(id(p) in self._names for group in optimizer.param_groups for p in group["params"]):
             what = "the submission calls optimizer.step() itself: more updates than the training loop makes"
             self._act(what, _STEP_FIX, r"^optimizer\.step\(\)$")
-
-
-def _is_torchs_wrapper(step: Any, kind: Any) -> bool:
-    """Whether an optimizer's own `step` is absent, or the counting one that PyTorch's LRScheduler puts there."""
-    if step is None:
-        return True
-    code = getattr(step, "__code__", None)
-    torchs = code is not None and code.co_filename == lr_scheduler.__file__
-    return torchs and getattr(step, "__wrapped__", None) is kind.step
-
-
-def _contents(module: nn.Module) -> dict[str, int]:
-    """Identities of what a module holds; of its tables (hooks, parameters, children), of their entries too."""
-    found = {}
-    for name, value in vars(module).items():
-        if name == "training":
-            continue
-        found[name] = id(value)
-        if isinstance(value, dict) and name.startswith("_"):
-            found |= {f"{name}.{key}": id(entry) for key, entry in dict.items(value)}
-    return found

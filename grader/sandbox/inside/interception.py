@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.modules import module as module_hooks
 from torch.optim import optimizer as optimizer_hooks
 
-from . import skeleton
+from . import parameters, refusals
 from .notes import Notes
 from .report import FILES
 
@@ -46,7 +46,7 @@ class Acts(Protocol):
         """A hook was registered on a parameter, or on a copy of one."""
 
     def hooked(self, tensors: Any) -> None:
-        """A hook on the gradients of several tensors was registered."""
+        """A hook on gradients was registered, or what takes one."""
 
     def module_hooked(self, module: nn.Module) -> None:
         """A hook was registered on a module."""
@@ -79,10 +79,12 @@ def install(notes: Notes, acts: Acts) -> None:
         for name in _SEEDS:
             _wrap(notes, where, name, lambda *_, **__: acts.seeding())
     _wrap(notes, torch.autograd.graph, "register_multi_grad_hook", lambda tensors, *_, **__: acts.hooked(tensors))
+    _wrap(notes, torch.autograd.graph, "get_gradient_edge", lambda tensor, *_, **__: acts.hooked([tensor]))
     _wrap(notes, nn.Module, "train", lambda module, mode=True: acts.mode_set(module, mode))
-    skeleton.watch(lambda name, tensor: _noted(notes, acts, name, tensor))
+    parameters.watch(lambda name, tensor: _noted(notes, acts, name, tensor))
     _watch_assignments(notes, acts)
     _watch_values()
+    torch.compile = _uncompiled
     for kind in optimizers():
         _watch_calls(notes, kind, acts)
 
@@ -109,6 +111,11 @@ def _wrap(notes: Notes, where: Any, name: str, tell: Callable[..., None] = lambd
 
     del call.__wrapped__  # else the original is one attribute away
     setattr(where, name, call)
+
+
+def _uncompiled(model: Any = None, **_: Any) -> Any:
+    """Stands for `torch.compile`, which starts a compiler; what it is given computes the same as it is."""
+    return model if model is not None else lambda function: function
 
 
 _VALUES = ("item", "tolist", "numpy", "__float__", "__int__", "__bool__", "__index__", "__complex__")
@@ -139,7 +146,7 @@ def _refuse_value(name: str) -> None:
 
     def method(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if tensor.is_meta:
-            skeleton.refuse_students("the values of weights exist in a training only")
+            refusals.refuse_students("the values of weights exist in a training only")
         return original(tensor, *args, **kwargs)
 
     setattr(torch.Tensor, name, method)
@@ -177,7 +184,7 @@ def _watch_calls(notes: Notes, kind: Any, acts: Acts) -> None:
 
     @functools.wraps(original)
     def step(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-        if not skeleton.ours.on and notes.note("optimizer.step()") is not None:
+        if not refusals.ours.on and notes.note("optimizer.step()") is not None:
             acts.stepped(optimizer)
         return original(optimizer, *args, **kwargs)
 

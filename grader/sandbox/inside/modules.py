@@ -37,11 +37,23 @@ class SubmissionImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoad
             return plain(name, package)
 
         importlib.import_module = import_module
+        find = importlib.util.find_spec
+
+        def find_spec(name: str, package: str | None = None) -> importlib.machinery.ModuleSpec | None:
+            if sys._getframe(1).f_code.co_filename in FILES and not self._allows(name):
+                return None
+            return find(name, package)
+
+        importlib.util.find_spec = find_spec
+
+    def _allows(self, name: str) -> bool:
+        top = name.partition(".")[0]
+        return top in sys.stdlib_module_names or top in LIBRARIES or top in self._sources
 
     def _check(self, name: str) -> None:
         """Raise ModuleNotFoundError, as for what is not installed, for what no sandbox lets a submission import."""
-        top = name.partition(".")[0]
-        if top not in sys.stdlib_module_names and top not in LIBRARIES and top not in self._sources:
+        if not self._allows(name):
+            top = name.partition(".")[0]
             raise ModuleNotFoundError(f"No module named {top!r}", name=top)
 
     def _import(self, name: str, *where: Any, **more: Any) -> ModuleType:

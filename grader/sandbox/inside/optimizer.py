@@ -1,5 +1,6 @@
 """Reads the student's optimizer back as data: its class, its groups of parameters, its settings."""
 
+import inspect
 import math
 from typing import Any
 
@@ -16,6 +17,7 @@ _UNUSABLE = {
     "SparseAdam": "it needs sparse gradients, which the models do not produce",
 }
 _MAX_GROUPS = 256
+_ACCUMULATOR = "initial_accumulator_value"
 
 
 class NotPlain(Exception):
@@ -68,6 +70,12 @@ def names_in_groups(optimizer: torch.optim.Optimizer, model: nn.Module, report: 
     if len(groups) > _MAX_GROUPS:
         report.add("optimizer", "config.py", line, f"{len(groups)} parameter groups", f"use at most {_MAX_GROUPS}")
         return None
+    initial = optimizer.defaults.get(_ACCUMULATOR)
+    if any(group.get(_ACCUMULATOR, initial) != initial for group in optimizer.param_groups):
+        what = f"a group's {_ACCUMULATOR} is not that of the optimizer, which alone counts for Adagrad"
+        fix = f"leave it out of the groups, and pass it once: Adagrad(groups, {_ACCUMULATOR}=…)"
+        report.add("optimizer", "config.py", report.line_with("config.py", _ACCUMULATOR) or line, what, fix)
+        return None
     return groups
 
 
@@ -99,6 +107,32 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)) and len(value) <= 8:
         return [plain(v) for v in value]
     raise NotPlain(f"a {type(value).__name__}")
+
+
+def defaults(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """What the optimizer's class takes for each setting by default, which tells the setting's kind."""
+    arguments = inspect.signature(type(optimizer).__init__).parameters
+    return {name: argument.default for name, argument in arguments.items()}
+
+
+def setting(value: Any, default: Any) -> Any:
+    """A copy of a setting as plain data, of the kind of `default`. Raises NotPlain."""
+    copy = plain(value)
+    if isinstance(default, bool):
+        if copy not in (False, True):
+            raise NotPlain(f"{str(copy)[:40]!r}, which is neither True nor False")
+        return bool(copy)
+    if isinstance(default, (int, float)):
+        if not isinstance(copy, (bool, float)):
+            raise NotPlain(f"{str(copy)[:40]}, which is no number")
+        return float(copy)
+    if isinstance(default, tuple):
+        numbers = isinstance(copy, list) and all(v is None or isinstance(v, float) for v in copy)
+        if not numbers or len(copy) != len(default):
+            raise NotPlain(f"{str(copy)[:40]}, not {len(default)} numbers")
+    elif copy is not None and not isinstance(copy, str):
+        raise NotPlain(f"{str(copy)[:40]}, which is no name")
+    return copy
 
 
 def base_rates(optimizer: Any) -> list[float]:

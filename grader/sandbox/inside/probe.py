@@ -3,8 +3,8 @@
 Reads a job (JSON) on stdin, writes one document (JSON) to the descriptor that was stdout, and
 treats what the submission prints as captured output. It never sees an image, a label or a weight.
 
-Job:      {"files": {"scheduler.py": text, "config.py": text}, "parameters": [{name, shape, layer}],
-           "n_train": int, "image": [C, H, W], "max_steps": int, "observe": bool}
+Job:      {"files": {"scheduler.py": text, "config.py": text}, "modules": [ModuleFact, ...],
+           "parameters": [ParameterFact, ...], "n_train": int, "image": [C, H, W], "max_steps": int, "observe": bool}
 Document: {"protocol": 1, "memory": bool, "violations": [...], "recipe": {...} | null, "observed": {...} | null,
            "base_rates": [float, ...], "torch": version, "torchvision": version | null}
 """

@@ -1,7 +1,9 @@
 """What of torch every training in a process shares: hooks, switches, and the functions and classes themselves."""
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -30,8 +32,19 @@ _SWITCHES: dict[str, tuple[Callable[[], Any], str]] = {
     "torch.set_grad_enabled": (torch.is_grad_enabled, r"set_grad_enabled|no_grad|enable_grad"),
     "torch.inference_mode": (torch.is_inference_mode_enabled, r"inference_mode"),
     "torch.autocast": (lambda: torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"), r"autocast"),
-    "torch.set_float32_matmul_precision": (torch.get_float32_matmul_precision, r"matmul_precision|allow_tf32"),
+    "torch.set_float32_matmul_precision": (lambda: _precisions(), r"matmul_precision|allow_tf32|fp32_precision"),
 }
+
+
+def _precisions() -> list[str]:
+    """How exact float32 products are; PyTorch refuses to say where its old and its new settings are both used."""
+    found = []
+    for name in ("", "mkldnn.", "mkldnn.matmul.", "mkldnn.conv."):
+        with contextlib.suppress(AttributeError, RuntimeError):
+            found.append(str(attrgetter(f"{name}fp32_precision")(torch.backends)))
+    with contextlib.suppress(RuntimeError):
+        found.append(torch.get_float32_matmul_precision())
+    return found
 
 
 class TorchGlobals:

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from .guard import Guard
-from .optimizer import MAX_RATE, NotPlain, hyperparameters, plain
+from .optimizer import MAX_RATE, NotPlain, defaults, hyperparameters, plain, setting
+from .refusals import ours
 from .report import Report, describe, explain, locate
-from .skeleton import ours
 
 _TIMED = 200
 _ABSENT = object()
@@ -57,6 +57,7 @@ class Player:
         self._step = 0
         self._count = len(optimizer.param_groups)
         self._names = hyperparameters(optimizer)
+        self._defaults = defaults(optimizer)
         self.series = [{name: Runs() for name in self._names} for _ in range(self._count)]
         # What each hyperparameter was last seen as: the same immutable object needs no second look.
         self._types: set[str] = set()
@@ -125,7 +126,7 @@ class Player:
                         "groups", f"group {index} has no {name!r}", "keep every setting of a group that you replace"
                     )
                 try:
-                    copy = plain(value)
+                    copy = plain(value) if name == "lr" else setting(value, self._defaults.get(name))
                 except NotPlain as problem:
                     return self._not_plain(index, name, value, str(problem))
                 if name == "lr":
@@ -135,6 +136,12 @@ class Player:
                         "learning_rate",
                         f"the learning rate of group {index} is {_show(copy)}",
                         _rate_fix(copy),
+                    )
+                if isinstance(copy, (bool, str, type(None))) and series[name].values not in ([], [copy]):
+                    return self._broken(
+                        "optimizer",
+                        f"{name} of group {index} changes from {series[name].values[-1]} to {copy}",
+                        "it is a switch, not a setting of a schedule: set it once, in optimizer_factory",
                     )
                 # A tensor is updated in place and a list may be: only immutable values are known by identity.
                 seen[name] = value if isinstance(value, (float, int, bool, str, type(None))) else self
@@ -148,7 +155,9 @@ class Player:
                 f"the learning rate of group {index} is {problem}",
                 "return finite, non-negative Python floats, one per parameter group",
             )
-        return self._broken("optimizer", f"{name} of group {index} is {problem}", "use plain finite numbers")
+        return self._broken(
+            "optimizer", f"{name} of group {index} is {problem}", _setting_fix(self._defaults.get(name))
+        )
 
     def _when(self) -> str:
         return f"in step {self._step} (epoch {self._step // self._per_epoch + 1})"
@@ -169,6 +178,12 @@ class Player:
         if line is None:
             line = self._report.line_of("scheduler.py", "def get_lr")
         self._report.add(rule, file, line, f"{self._when()} the scheduler raised {what}", fix)
+
+
+def _setting_fix(default: Any) -> str:
+    if isinstance(default, bool):
+        return "write True or False"
+    return f"use plain finite numbers, as in its default, {default}" if default is not None else "leave it out"
 
 
 def _rate_fix(rate: Any) -> str:

@@ -1,7 +1,7 @@
 """Batch transforms of colours."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -44,7 +44,7 @@ class Jitter(BatchTransform):
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         from kornia import enhance
 
-        operations = (
+        operations: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
             enhance.adjust_brightness_accumulative,
             enhance.adjust_contrast_with_mean_subtraction,
             enhance.adjust_saturation_with_gray_subtraction,

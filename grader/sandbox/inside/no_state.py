@@ -1,0 +1,58 @@
+"""The optimizer's state, which is filled in training only: closed to the submission."""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import torch
+
+from . import refusals
+from .refusals import ActsOnTraining, ReadsTraining, ours
+
+_STATE = "the optimizer's state exists in a training only"
+
+
+class NoState(dict[Any, Any]):
+    """Stands for an optimizer's state; a copy of it is as closed."""
+
+    def __getitem__(self, key: Any) -> Any:
+        """As the defaultdict that it stands for."""
+        if not ours.on:
+            refusals.refuse_students(_STATE)
+        return dict.setdefault(self, key, {})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return type(self)()
+
+
+def _closed(name: str, error: type[RuntimeError], what: str) -> Callable[..., Any]:
+    original = getattr(dict, name)
+
+    def method(state: NoState, *args: Any, **kwargs: Any) -> Any:
+        if not ours.on:
+            refusals.refuse_students(what, error)
+        return original(state, *args, **kwargs)
+
+    return method
+
+
+for _name in ("__len__", "__iter__", "__contains__", "get", "keys", "values", "items", "copy"):
+    setattr(NoState, _name, _closed(_name, ReadsTraining, _STATE))
+for _name in ("__setitem__", "__delitem__", "setdefault", "pop", "popitem", "clear", "update"):
+    setattr(NoState, _name, _closed(_name, ActsOnTraining, "the optimizer's state is the training's"))
+
+_state_dict = torch.optim.Optimizer.state_dict
+
+
+def state_dict(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """As `torch.optim.Optimizer.state_dict`; the state in it is closed where the optimizer's own is."""
+    if not isinstance(optimizer.state, NoState):
+        return _state_dict(optimizer)
+    before, ours.on = ours.on, True
+    try:
+        found = _state_dict(optimizer)
+    finally:
+        ours.on = before
+    return {**found, "state": NoState()}
+
+
+torch.optim.Optimizer.state_dict = state_dict  # type: ignore[method-assign, assignment]
