@@ -303,7 +303,11 @@ class Guard:
     def hooked(self, tensors: Any) -> None:
         """Refuse a hook on gradients of the model."""
         if any(id(tensor) in self._names for tensor in tensors):
-            self._act("a hook is registered on gradients of the model", HOOK_FIX, r"register_multi_grad_hook")
+            self._act(
+                "a hook is registered on gradients of the model",
+                HOOK_FIX,
+                r"^(register_multi_grad_hook|get_gradient_edge)$",
+            )
 
     def module_hooked(self, module: nn.Module) -> None:
         """Refuse a hook on a module of the model, even one that is removed again."""

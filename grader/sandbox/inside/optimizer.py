@@ -110,9 +110,12 @@ def plain(value: Any) -> Any:
 
 
 def defaults(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """What the optimizer's class takes for each setting by default, which tells the setting's kind."""
+    """What the optimizer's class takes for each setting by default, which tells the setting's kind.
+
+    AdamW sets one that is no argument of its own, `decoupled_weight_decay`: of that, what the optimizer has.
+    """
     arguments = inspect.signature(type(optimizer).__init__).parameters
-    return {name: argument.default for name, argument in arguments.items()}
+    return {**optimizer.defaults, **{name: argument.default for name, argument in arguments.items()}}
 
 
 def setting(value: Any, default: Any) -> Any:
