@@ -59,7 +59,8 @@ HARMLESS_IN_STEPS = {
     "state_dict": "self.saved = self.optimizer.state_dict()['param_groups'][0]['lr']",
     "copy of the optimizer": "self.saved = __import__('copy').deepcopy(self.optimizer)",
     "a generator of its own": "self.n = torch.rand(1, generator=torch.Generator().manual_seed(3))",
-    "a generator put back": "exec('with torch.random.fork_rng():\\n torch.manual_seed(3); torch.rand(1)')",
+    "a generator put back": "g = torch.random.fork_rng(); g.__enter__(); torch.manual_seed(3); torch.rand(1); "
+    "g.__exit__(None, None, None)",
     "Python's generator": "__import__('random').seed(0); __import__('random').random()",
     "a model of its own": "w = torch.ones(2, requires_grad=True); (w * w).sum().backward(); torch.optim.SGD([w], 1).step()",
     "its own parameter": "w = torch.nn.Parameter(torch.ones(2)); (w * w).sum().backward(); w.data.mul_(w.grad.sum())",
@@ -78,8 +79,15 @@ def test_what_a_step_does_for_itself_is_let_through(name: str, compiled: Compile
 
 @pytest.mark.parametrize(
     "act",
-    ["self.n = torch.rand(1)", "self.n = torch.nn.Linear(2, 2)", "torch.default_generator.manual_seed(4)"],
-    ids=["drawn", "drawn by a layer", "seeded"],
+    [
+        "self.n = torch.rand(1)",
+        "self.n = torch.nn.Linear(2, 2)",
+        "self.n = [torch.randn_like(p) for p in P]",
+        "self.n = torch.nn.functional.dropout(P[0])",
+        "g = torch.random.fork_rng(); g.__enter__(); torch.rand(1); g.__exit__(None, None, None)",
+        "torch.default_generator.manual_seed(4)",
+    ],
+    ids=["drawn", "by a layer", "of a weight's shape", "dropout", "in a fork", "seeded"],
 )
 def test_draws_of_steps_from_the_training_s_generator_are_refused(act: str, compiled: Compile) -> None:
     """Where the training draws too (dropout, transforms), it would draw something else from then on."""
@@ -139,6 +147,10 @@ IN_THE_FACTORY = {
     "seeded": "torch.manual_seed(0)",
     "deterministic": "torch.use_deterministic_algorithms(True)",
     "default device": "torch.set_default_device('meta')",
+    "forward of the class": "setattr(type(model), 'forward', lambda self, x: x)",
+    "mode of the class": "setattr(type(model), 'train', lambda self, mode=True: self)",
+    "weights normalised": "torch.nn.utils.parametrizations.weight_norm(model.fc1)",
+    "model run": "__import__('copy').deepcopy(model)(torch.zeros(1, 3, 32, 32))",
 }
 
 
@@ -163,8 +175,33 @@ def test_acts_in_the_factory_are_refused_with_their_line(name: str, compiled: Co
         ),
         ("self.norm = torch.nn.utils.clip_grad_norm_(P, 1.0)", "gradients exist in a training only"),
         ("torch.optim.Adam(P, lr=1e-3).step()", "calls optimizer.step() itself"),
+        ("self.n = torch.Generator().manual_seed(torch.initial_seed())", "the state of PyTorch's generator"),
+        ("self.n = torch.get_rng_state()", "the state of PyTorch's generator"),
+        ("torch.cuda.manual_seed_all(3)", "the generators of GPUs are seeded"),
+        ("__import__('config').CONFIG.transforms.transforms[1].std = (0.1,)", "changes CONFIG.transforms"),
+        ("self.n = f'{P[0].norm():.3f}'", "exist in a training only"),
+        ("self.n = P[0][P[0] > 0]", "reads the values of weights"),
+        ("self.n = self.optimizer.state == {}", "the optimizer's state exists in a training only"),
+        (
+            "self.optimizer.param_groups[0]['weight_decay'] = P[0].norm()",
+            "weight_decay of group 0 is computed from weights",
+        ),
+        ("self.n = torch.autograd.graph.saved_tensors_hooks(abs, abs).__enter__()", "a hook on saved tensors"),
     ],
-    ids=["frozen and freed", "reads gradients through torch", "own second optimizer"],
+    ids=[
+        "frozen and freed",
+        "reads gradients through torch",
+        "own second optimizer",
+        "the training's seed",
+        "the training's generator",
+        "GPU seeded",
+        "other transforms",
+        "weights in a text",
+        "weights indexed",
+        "state compared",
+        "settings from weights",
+        "saved tensors hooked",
+    ],
 )
 def test_further_acts_of_a_step(line: str, words: str, compiled: Compile) -> None:
     found = compiled(Style(acting(FORMULAS["exponential"], line, "often").replace("> 7", "in (7, 8)")).submission)
@@ -210,6 +247,9 @@ PATCHES = {
     "a layer's mode": "torch.nn.BatchNorm2d.train = lambda self, mode=True: self",
     "a class of that name": "torch.optim.SGD = type('SGD', (torch.optim.SGD,), {})",
     "autocast": "torch.autocast('cpu', dtype=torch.bfloat16).__enter__()",
+    "a function of torch": "torch.relu = lambda x: x",
+    "the function of an optimizer": "__import__('sys').modules['torch.optim.sgd'].sgd = lambda *a, **k: None",
+    "tf32 in convolutions": "torch.backends.cudnn.allow_tf32 = not torch.backends.cudnn.allow_tf32",
     "products in bfloat16": "torch.backends.mkldnn.fp32_precision = 'bf16'",
 }
 
@@ -255,6 +295,41 @@ def test_what_is_undone_later_is_refused_all_the_same(name: str, compiled: Compi
     violation = found.violations[0]
     assert "in step 3 " in violation.what
     assert begin in line_of(violation, style.submission, "scheduler.py")
+
+
+def test_a_parameter_lies_in_one_group(compiled: Compile) -> None:
+    body = (
+        FORMULAS["exponential"].rstrip()
+        + """
+
+    def __init__(self, optimizer):
+        optimizer.param_groups.append(dict(optimizer.param_groups[0]))
+        super().__init__(optimizer)
+"""
+    )
+    submission = Style(body).submission
+    (violation,) = compiled(submission).violations
+    assert "conv1.weight lies in two groups" in violation.what
+    assert "param_groups" in line_of(violation, submission, "scheduler.py")
+
+
+def test_a_schedule_that_waits_for_the_optimizer_s_step_does_not_wait(compiled: Compile) -> None:
+    """As they do who skip steps without an update, after PyTorch's own flag."""
+    body = (
+        FORMULAS["exponential"].rstrip()
+        + """
+
+    def step(self, epoch=None):
+        if self.last_epoch >= 0 and not getattr(self.optimizer, "_opt_called", True):
+            return
+        self.optimizer._opt_called = False
+        super().step()
+"""
+    )
+    found = compiled(Style(body).submission)
+    assert found.recipe is not None
+    rates = list(found.recipe.groups[0].lr.expand())
+    assert rates[60] == pytest.approx(0.05 * 0.97**60)
 
 
 def test_the_line_is_that_of_the_act_not_of_one_that_looks_like_it(compiled: Compile) -> None:

@@ -81,6 +81,16 @@ class Config:
             self._report.add_exception(error, "reading transforms", "config.py")
             return None
 
+    def transforms_changed(self, calls: list[dict[str, Any]]) -> bool:
+        """Whether `transforms` is no longer what it was when it was read; a violation then."""
+        if transforms.same(getattr(self._config, "transforms", None), calls):
+            return False
+        what = "the code changes CONFIG.transforms, or one of them, while the schedule is played"
+        fix = "leave them as they are from the start: a recipe holds one pipeline for the whole training"
+        line = self._report.line_with("scheduler.py", "transforms")
+        self._report.add("transforms", "scheduler.py", line, what, fix)
+        return True
+
     def optimizer_factory(self) -> Any:
         """The function that makes the optimizer."""
         example = "def optimizer_factory(model): return torch.optim.SGD(...)"

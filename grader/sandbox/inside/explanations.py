@@ -4,6 +4,8 @@ import re
 import sys
 from typing import NamedTuple
 
+from .fixes import DRAW_FIX, GRADIENTS_FIX, STATE_FIX, STEP_ONLY_FIX
+
 PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}"
 #: What PyTorch's scheduler class had once. Sources: PyTorch's release notes and git history of optim/lr_scheduler.py.
 REMOVED = {
@@ -11,12 +13,9 @@ REMOVED = {
     "print_lr": "PyTorch deprecated print_lr() in 2.4 and removed it in 2.7",
     "_print_lr": "PyTorch deprecated print_lr() in 2.4 and removed it in 2.7",
 }
-_META_TENSOR_SIGNS = ("meta tensor", "Cannot copy out of meta", "is on the meta device")
+_META_TENSOR_SIGNS = ("meta tensor", "out of meta", "meta device", "register_meta")
 #: The base class called with a third argument, which was `verbose` until PyTorch removed it.
 _BASE_TAKES_TWO = re.compile(r"LRScheduler\.__init__\(\) takes .* positional arguments but 4 were given")
-#: What to do instead of touching the optimizer's state.
-STATE_FIX = "leave the optimizer's state alone: momentum buffers and the like are not part of a schedule"
-_GRADIENTS_FIX = "leave gradients alone: what is recorded are the settings of the optimizer's groups, such as lr"
 _OWN_CODE = "this is an error in your own code: look at what the named line does in that step"
 
 
@@ -112,7 +111,7 @@ def explain(error: BaseException, text: str) -> Explanation:
     name = type(error).__name__
     if name in ("ReadsTraining", "ActsOnTraining"):
         return _about_training(error, text)
-    if any(sign in text for sign in _META_TENSOR_SIGNS):
+    if any(sign in text.lower() for sign in _META_TENSOR_SIGNS):
         return Explanation(
             "reads_weights",
             f"an error because it reads the values of weights or moves the model ({text})",
@@ -136,13 +135,14 @@ def explain(error: BaseException, text: str) -> Explanation:
 
 def _about_training(error: BaseException, text: str) -> Explanation:
     if type(error).__name__ == "ActsOnTraining":
-        fix = STATE_FIX if "state" in text else _GRADIENTS_FIX
+        fix = STATE_FIX if "state" in text else GRADIENTS_FIX
         return Explanation("acts_on_training", f"an error because it acts on the training ({text})", fix)
-    return Explanation(
-        "reads_weights",
-        f"an error because it reads what only a training has ({text})",
-        "a schedule may depend on the step and on its own arguments only: it is recorded before any training",
-    )
+    fix = STEP_ONLY_FIX
+    if "gradients" in text:
+        fix += "; to clip gradients, or to look at them, is no part of a recipe"
+    elif "generator" in text:
+        fix = DRAW_FIX
+    return Explanation("reads_weights", f"an error because it reads what only a training has ({text})", fix)
 
 
 def _about_import(error: BaseException) -> str | None:

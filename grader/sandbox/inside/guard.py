@@ -26,21 +26,15 @@ from torch import nn
 
 from . import refusals
 from .comparisons import contents, is_fresh, is_torchs_wrapper
-from .explanations import STATE_FIX
+from .fixes import DRAW_FIX, GROUPS_FIX, HOOK_FIX, MODEL_FIX, STATE_FIX, STEP_FIX, SWITCH_FIX, WEIGHTS_FIX
 from .interception import install
 from .notes import Notes
 from .report import Report, explain
-from .torch_globals import GLOBAL_HOOKS, HOOK_FIX, SWITCH_FIX, TorchGlobals
+from .torch_globals import GLOBAL_HOOKS, TorchGlobals
 
 RULE = "acts_on_training"
-_STEP_FIX = "let the training loop call optimizer.step(), once per batch, as it is; count steps in your own step()"
-_WEIGHTS_FIX = "leave the weights to the optimizer: only the settings of its groups are recorded (weight_decay is one)"
-_MODEL_FIX = "only build the optimizer: every submission trains the same model"
-_GROUPS_FIX = (
-    "arrange groups, parameters and requires_grad in optimizer_factory or in __init__(); lr 0 keeps a group still"
-)
-_DRAW_FIX = "draw from a generator of your own, such as random.Random(0) or torch.Generator().manual_seed(0)"
-_DRAWS = r"\brand\w*\(|normal|uniform|bernoulli|multinomial|exponential|geometric|dropout|nn\.\w+\(|seed"
+_DRAWN = "the schedule draws from PyTorch's random generator, as the training does"
+_DRAWS = r"^draw: |\brand\w*\(|normal|uniform|bernoulli|multinomial|exponential|geometric|dropout|nn\.\w+\(|seed"
 _OURS = 0x5EED_0F_A_57EB
 _VERSION, _TRAINED = attrgetter("_version"), attrgetter("requires_grad")
 
@@ -55,6 +49,7 @@ class Guard:
         self._importing = True
         self._notes = Notes()
         self._model: nn.Module | None = None
+        self._file = "scheduler.py"  # where to look for a line first; while the factory runs, in config.py
         self._modules: dict[int, dict[str, int]] = {}
         self._parameters: list[nn.Parameter] = []  # and buffers: who writes to running means acts as well
         self._versions: list[int] = []
@@ -79,12 +74,13 @@ class Guard:
 
     def watch_model(self, model: nn.Module) -> None:
         """Before `optimizer_factory(model)`: weights and modules are compared with this moment."""
-        self._model = model
+        self._model, self._file = model, "config.py"
         self._parameters = [*model.parameters(), *model.buffers()]  # type: ignore[list-item]
         self._names = {id(p): name for name, p in [*model.named_parameters(), *model.named_buffers()]}
         self._versions = list(map(_VERSION, self._parameters))
         self._cells = [p._cdata for p in self._parameters]  # whose memory each one is: `swap_tensors` exchanges it
         self._modules = {id(module): contents(module) for module in model.modules()}
+        self._globals.watch_class(type(model))
 
     def built(self, optimizer: Any) -> None:
         """After `optimizer_factory(model)` returned."""
@@ -92,12 +88,8 @@ class Guard:
         if isinstance(optimizer, torch.optim.Optimizer):
             self._check_optimizer(optimizer, None)
             if not is_fresh(optimizer):
-                self._act(
-                    "optimizer_factory fills the optimizer's state",
-                    STATE_FIX,
-                    r"\.state\b|load_state_dict",
-                    "config.py",
-                )
+                self._act("optimizer_factory fills the optimizer's state", STATE_FIX, r"\.state\b|load_state_dict")
+        self._file = "scheduler.py"
 
     def constructed(self, optimizer: Any, state: Any) -> None:
         """After `CustomLRScheduler(…)` returned: whatever it set up stands now, and must stay."""
@@ -106,6 +98,7 @@ class Guard:
         self._kind_step = type(optimizer).step
         self._compare_everything()
         self._check_optimizer(optimizer, state)
+        self._check_groups()
         self._groups = optimizer.param_groups
         self._members = [list(map(id, group["params"])) for group in self._groups]
         self._versions = list(map(_VERSION, self._parameters))
@@ -120,6 +113,7 @@ class Guard:
         self._now = None
         self._check_optimizer(self._optimizer, self._state)
         self._compare_everything()
+        self._check_groups()
         self._compare_draws()
 
     def playing(self, now: Callable[[], str]) -> None:
@@ -196,18 +190,24 @@ class Guard:
         own = vars(optimizer)
         step = own.get("step")
         if not is_torchs_wrapper(step, type(optimizer)):
-            self._act("optimizer.step is replaced or wrapped", _STEP_FIX, r"\.step\s*=|setattr")
+            self._act("optimizer.step is replaced or wrapped", STEP_FIX, r"\.step\s*=|setattr")
         if "zero_grad" in own:
-            self._act("optimizer.zero_grad is replaced or wrapped", _STEP_FIX, r"\.zero_grad\s*=|setattr")
+            self._act("optimizer.zero_grad is replaced or wrapped", STEP_FIX, r"\.zero_grad\s*=|setattr")
         if own.get("_optimizer_step_pre_hooks") or own.get("_optimizer_step_post_hooks"):
             self._act("the optimizer has a hook", HOOK_FIX, r"register_step_\w+_hook")
         if state is not None:
             if own.get("state") is not state:
                 self._act("the optimizer's state is replaced", STATE_FIX, r"\.state\s*=|load_state_dict|__setstate__")
             if type(optimizer) is not self._kind:
-                self._act("the optimizer's class is changed", _STEP_FIX, r"__class__")
+                self._act("the optimizer's class is changed", STEP_FIX, r"__class__")
             if type(optimizer).step is not self._kind_step:
-                self._act("the step() of the optimizer's class is replaced", _STEP_FIX, r"\.step\s*=|setattr")
+                self._act("the step() of the optimizer's class is replaced", STEP_FIX, r"\.step\s*=|setattr")
+
+    def _check_groups(self) -> None:
+        """A group of another class could tell the optimizer something else than whoever reads it here."""
+        odd = next((type(group) for group in self._optimizer.param_groups if type(group) is not dict), None)
+        if odd is not None:
+            self._groups_changed(f"a parameter group is a {odd.__name__}, not a dict", r"param_groups\b.*(=|\.)")
 
     def _compare_weights(self) -> None:
         now = list(map(_VERSION, self._parameters))
@@ -222,7 +222,7 @@ class Guard:
         name = self._names.get(id(parameter), "a parameter")
         self._act(
             f"the code writes to the model's weights ({name})",
-            _WEIGHTS_FIX,
+            WEIGHTS_FIX,
             r"\.data\b|no_grad|\binit\.\w+_\(|[a-z]_\(|swap_tensors|reset_\w+\(",
         )
 
@@ -240,9 +240,9 @@ class Guard:
             if there in before.values():
                 continue
             if any("_hooks." in name for name in there):
-                self._act("a module of the model has a hook", HOOK_FIX, r"register_\w*hook")
+                self._act("a module of the model has a hook", HOOK_FIX, r"register_\w*hook|_norm\(|parametri|prune")
             else:
-                self._act("the code changes the model", _MODEL_FIX, r"model\.\w+\s*=|setattr|add_module|forward\s*=")
+                self._act("the code changes the model", MODEL_FIX, r"model\.\w+\s*=|setattr|add_module|forward\s*=")
             return
 
     def _compare_globals(self) -> None:
@@ -261,20 +261,20 @@ class Guard:
         """Where a step draws, a training that draws for dropout or transforms would draw something else."""
         if not self.broken and not torch.equal(self._drawn_from, torch.get_rng_state()):
             self._now = None
-            self._act("the schedule draws from PyTorch's random generator, as the training does", _DRAW_FIX, _DRAWS)
+            self._act(_DRAWN, DRAW_FIX, _DRAWS)
 
     # -- violations
 
-    def _act(self, what: str, fix: str, pattern: str, file: str = "scheduler.py") -> None:
-        self._add(RULE, what, fix, pattern, file)
+    def _act(self, what: str, fix: str, pattern: str) -> None:
+        self._add(RULE, what, fix, pattern)
 
     def _groups_changed(self, what: str, pattern: str) -> None:
-        self._add("groups", what, _GROUPS_FIX, pattern, "scheduler.py")
+        self._add("groups", what, GROUPS_FIX, pattern)
 
-    def _add(self, rule: str, what: str, fix: str, pattern: str, file: str) -> None:
+    def _add(self, rule: str, what: str, fix: str, pattern: str) -> None:
         """Record a violation where it was noted, else at the first line of the sources that looks like it."""
         self.broken = True
-        where, line = self._notes.place_of(pattern, self._report, file)
+        where, line = self._notes.place_of(pattern, self._report, self._file)
         self._report.add(rule, where, line, f"{what}{self._when()}", fix)
 
     def _when(self) -> str:
@@ -286,6 +286,16 @@ class Guard:
         """Keep the generator's state before the first seed of a step, to compare with."""
         if not self._importing and self._seeded is None:
             self._seeded = torch.get_rng_state()
+
+    def seeding_a_gpu(self) -> None:
+        """Refuse it after the import: there is no GPU here whose state could be compared."""
+        if not self._importing:
+            self._act("the generators of GPUs are seeded, from which the training draws", SWITCH_FIX, r"seed")
+
+    def drew(self, meta: bool) -> None:
+        """Refuse it from the first step on, but where the step itself seeded, and will put back what was."""
+        if self._now is not None and (meta or self._seeded is None):
+            self._act(_DRAWN, DRAW_FIX, r"^draw: ")
 
     def switching(self) -> None:
         """Compare the switches at the end of this step."""
@@ -317,7 +327,7 @@ class Guard:
     def module_set(self, module: nn.Module, name: str) -> None:
         """Refuse other contents of the model, even where they are undone. The loop sets the mode before it trains."""
         if id(module) in self._modules and (name != "training" or self._optimizer is not None):
-            self._act(f"the code changes the model ({name})", _MODEL_FIX, rf"^model\.{re.escape(name)} =$")
+            self._act(f"the code changes the model ({name})", MODEL_FIX, rf"^model\.{re.escape(name)} =$")
 
     def refused(self, refusal: RuntimeError, place: tuple[str, int]) -> None:
         """Keep that the submission asked for what only a training has, whether it catches the error or not."""
@@ -330,10 +340,10 @@ class Guard:
     def mode_set(self, module: nn.Module, training: bool) -> None:
         """Refuse evaluation during the training; the loop sets the mode before it."""
         if self._optimizer is not None and id(module) in self._modules and not training:
-            self._act("the scheduler switches the model to evaluation", _MODEL_FIX, r"^train$")
+            self._act("the scheduler switches the model to evaluation", MODEL_FIX, r"^train$")
 
     def stepped(self, optimizer: torch.optim.Optimizer) -> None:
         """Refuse updates of the model beside the training loop's."""
         if any(id(p) in self._names for group in optimizer.param_groups for p in group["params"]):
             what = "the submission calls optimizer.step() itself: more updates than the training loop makes"
-            self._act(what, _STEP_FIX, r"^optimizer\.step\(\)$")
+            self._act(what, STEP_FIX, r"^optimizer\.step\(\)$")

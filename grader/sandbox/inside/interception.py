@@ -1,6 +1,7 @@
 """Wraps the functions by which code acts on a training, so that a guard learns who calls them, and from which line."""
 
 import functools
+import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -27,6 +28,11 @@ _SETTERS = (
     "set_default_dtype", "set_default_tensor_type", "set_default_device", "use_deterministic_algorithms",
     "set_deterministic_debug_mode", "set_float32_matmul_precision",
 )  # fmt: skip
+_DRAWING = re.compile(
+    r"^(rand|randn|randint|rand_like|randn_like|randint_like|normal|bernoulli|poisson|multinomial|binomial|rrelu"
+    r"|(feature_)?(alpha_)?dropout\d?d?|\w*dropout\d?d?|(normal|uniform|bernoulli|exponential|geometric|cauchy"
+    r"|log_normal|random)_)_?$"
+)
 _SEEDS = ("manual_seed", "seed", "set_rng_state", "manual_seed_all", "seed_all")
 
 
@@ -34,7 +40,13 @@ class Acts(Protocol):
     """Who is told of a call out of the submission."""
 
     def seeding(self) -> None:
-        """A random generator of PyTorch's is about to be seeded."""
+        """PyTorch's default generator is about to be seeded."""
+
+    def seeding_a_gpu(self) -> None:
+        """The generators of GPUs are about to be seeded."""
+
+    def drew(self, meta: bool) -> None:
+        """Random numbers were drawn from the default generator; `meta`: for a tensor without values."""
 
     def switching(self) -> None:
         """A global setting of PyTorch's is about to be set."""
@@ -75,9 +87,16 @@ def install(notes: Notes, acts: Acts) -> None:
             _wrap(notes, where, name)
     for name in _SETTERS:
         _wrap(notes, torch, name, lambda *_, **__: acts.switching())
-    for where in (torch, torch.random, torch.cuda):
+    for where in (torch, torch.random):
         for name in _SEEDS:
-            _wrap(notes, where, name, lambda *_, **__: acts.seeding())
+            _watch_seed(notes, where, name, acts.seeding)
+        for name in ("initial_seed", "get_rng_state"):
+            _refuse_state(where, name)
+    for name in _SEEDS:
+        _watch_seed(notes, torch.cuda, name, acts.seeding_a_gpu)
+    for owner in (torch, torch.Tensor, nn.functional):
+        for name in filter(_DRAWING.search, dir(owner)):
+            _watch_draw(notes, owner, name, acts)
     _wrap(notes, torch.autograd.graph, "register_multi_grad_hook", lambda tensors, *_, **__: acts.hooked(tensors))
     _wrap(notes, torch.autograd.graph, "get_gradient_edge", lambda tensor, *_, **__: acts.hooked([tensor]))
     _wrap(notes, nn.Module, "train", lambda module, mode=True: acts.mode_set(module, mode))
@@ -113,12 +132,55 @@ def _wrap(notes: Notes, where: Any, name: str, tell: Callable[..., None] = lambd
     setattr(where, name, call)
 
 
+def _watch_seed(notes: Notes, where: Any, name: str, tell: Callable[[], None]) -> None:
+    """Tell of a seed that a line of the submission sets itself: `torch.random.fork_rng` puts back what was."""
+    original = getattr(where, name, None)
+    if original is None:
+        return
+
+    def seed(*args: Any, **kwargs: Any) -> Any:
+        if refusals.called_by_student():
+            notes.note(name)
+            tell()
+        return original(*args, **kwargs)
+
+    setattr(where, name, seed)
+
+
+def _refuse_state(where: Any, name: str) -> None:
+    """What the default generator holds is the training's from the first step on."""
+    original = getattr(where, name)
+
+    def state(*args: Any, **kwargs: Any) -> Any:
+        if refusals.ours.playing:
+            refusals.refuse_caller("the state of PyTorch's generator is another one in a training", None)
+        return original(*args, **kwargs)
+
+    setattr(where, name, state)
+
+
+def _watch_draw(notes: Notes, where: Any, name: str, acts: Acts) -> None:
+    """Note who draws. Drawing for tensors without values moves no generator, as it would in a training."""
+    original = getattr(where, name)
+    if not callable(original):
+        return
+
+    def draw(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        if kwargs.get("generator") is None and notes.note(f"draw: {name}(") is not None:
+            acts.drew(isinstance(result, torch.Tensor) and result.is_meta)
+        return result
+
+    draw.__name__ = name
+    setattr(where, name, draw)
+
+
 def _uncompiled(model: Any = None, **_: Any) -> Any:
     """Stands for `torch.compile`, which starts a compiler; what it is given computes the same as it is."""
     return model if model is not None else lambda function: function
 
 
-_VALUES = ("item", "tolist", "numpy", "__float__", "__int__", "__bool__", "__index__", "__complex__")
+_VALUES = ("item", "tolist", "numpy", "__float__", "__int__", "__bool__", "__index__", "__complex__", "__format__")
 
 
 def _watch_values() -> None:
@@ -146,7 +208,8 @@ def _refuse_value(name: str) -> None:
 
     def method(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if tensor.is_meta:
-            refusals.refuse_students("the values of weights exist in a training only")
+            kind = "weights" if isinstance(tensor, nn.Parameter) else "tensors that are made on the model's device"
+            refusals.refuse_students(f"the values of {kind} exist in a training only")
         return original(tensor, *args, **kwargs)
 
     setattr(torch.Tensor, name, method)

@@ -16,7 +16,7 @@ class NoState(dict[Any, Any]):
 
     def __getitem__(self, key: Any) -> Any:
         """As the defaultdict that it stands for."""
-        if not ours.on:
+        if ours.playing and not ours.on:
             refusals.refuse_students(_STATE)
         return dict.setdefault(self, key, {})
 
@@ -28,16 +28,19 @@ def _closed(name: str, error: type[RuntimeError], what: str) -> Callable[..., An
     original = getattr(dict, name)
 
     def method(state: NoState, *args: Any, **kwargs: Any) -> Any:
-        if not ours.on:
+        if not ours.on and (ours.playing or error is ActsOnTraining):
             refusals.refuse_students(what, error)
         return original(state, *args, **kwargs)
 
     return method
 
 
-for _name in ("__len__", "__iter__", "__contains__", "get", "keys", "values", "items", "copy"):
+for _name in (
+    "__len__", "__iter__", "__contains__", "__eq__", "__ne__", "__or__", "__ror__", "__repr__", "__reversed__",
+    "get", "keys", "values", "items", "copy",
+):  # fmt: skip
     setattr(NoState, _name, _closed(_name, ReadsTraining, _STATE))
-for _name in ("__setitem__", "__delitem__", "setdefault", "pop", "popitem", "clear", "update"):
+for _name in ("__setitem__", "__delitem__", "__ior__", "setdefault", "pop", "popitem", "clear", "update"):
     setattr(NoState, _name, _closed(_name, ActsOnTraining, "the optimizer's state is the training's"))
 
 _state_dict = torch.optim.Optimizer.state_dict

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from collections import Counter
 from typing import Any
 
 import torch
@@ -22,6 +23,10 @@ _ACCUMULATOR = "initial_accumulator_value"
 
 class NotPlain(Exception):
     """A hyperparameter that cannot be written down as data; the message says why."""
+
+
+class OfWeights(NotPlain):
+    """A value that was computed from weights, of which the sandbox has none."""
 
 
 def name_of(optimizer: Any, report: Report) -> str | None:
@@ -53,19 +58,33 @@ def name_of(optimizer: Any, report: Report) -> str | None:
     return name
 
 
-def names_in_groups(optimizer: torch.optim.Optimizer, model: nn.Module, report: Report) -> list[list[str]] | None:
-    """For each group the names of its parameters; None (and a violation) where one is not the model's."""
+def names_in_groups(
+    optimizer: torch.optim.Optimizer, model: nn.Module, report: Report, file: str = "config.py"
+) -> list[list[str]] | None:
+    """For each group the names of its parameters; None (and a violation) where one is not the model's, or twice there.
+
+    `file` is where the groups were made last.
+    """
     line = report.line_of("config.py", "optimizer_factory", "def optimizer_factory")
+    if file != "config.py":
+        line = report.line_with(file, "add_param_group") or report.line_with(file, "param_groups")
     names = {id(p): name for name, p in model.named_parameters()}
     groups = [[names.get(id(p), "") for p in group["params"]] for group in optimizer.param_groups]
     if any("" in group for group in groups):
         report.add(
             "optimizer",
-            "config.py",
+            file,
             line,
             "the optimizer holds tensors that are not parameters of the model it was given",
             "build it from model.parameters() or model.named_parameters()",
         )
+        return None
+    twice = next(
+        (name for name, count in Counter(name for group in groups for name in group).items() if count > 1), None
+    )
+    if twice is not None:
+        what = f"the parameter {twice} lies in two groups, or twice in one: it would be trained twice in every step"
+        report.add("optimizer", file, line, what, "put every parameter into one group, once")
         return None
     if len(groups) > _MAX_GROUPS:
         report.add("optimizer", "config.py", line, f"{len(groups)} parameter groups", f"use at most {_MAX_GROUPS}")
@@ -89,6 +108,8 @@ def plain(value: Any) -> Any:
     if value is None or type(value) is bool or type(value) is str:
         return value
     if isinstance(value, torch.Tensor):
+        if value.is_meta:
+            raise OfWeights
         if value.numel() != 1:
             raise NotPlain(f"a tensor of {value.numel()} values")
         return plain(value.item())

@@ -54,11 +54,10 @@ class _Alias(torch.Tensor):
 
 def _grad(parameter: nn.Parameter) -> torch.Tensor | None:
     """None for torch, which then leaves the parameter alone; an error for a submission that looks."""
-    if ours.on:  # first, since it is asked in every played step; what is trained then is the model alone
-        return None
     if not parameter.is_meta:
         return _GRAD.__get__(parameter)  # type: ignore[union-attr, no-any-return]
-    refusals.refuse_students(_GRADIENTS)
+    if ours.playing and not ours.on:
+        refusals.refuse_students(_GRADIENTS)
     return None
 
 

@@ -12,9 +12,14 @@ from .report import FILES
 
 
 class _Ours:
-    """Whether the played training loop is running, not the submission: what torch does then is no concern."""
+    """What is going on: `on` while the played loop runs, not the submission; `playing` from its first step on.
+
+    What torch does in the loop is no concern. Before the first step there is nothing that only a training has: a real
+    optimizer's state is empty then, too, and no parameter has a gradient.
+    """
 
     on = False
+    playing = False
 
 
 ours = _Ours()
@@ -58,7 +63,12 @@ def refuse_students(what: str, error: type[RuntimeError] | None = None) -> None:
         frame = frame.f_back
 
 
-def refuse_caller(what: str, error: type[RuntimeError]) -> None:
+def called_by_student() -> bool:
+    """Whether the function that asks was called by a line of the submission itself, not by one of torch's."""
+    return sys._getframe(2).f_code.co_filename in FILES
+
+
+def refuse_caller(what: str, error: type[RuntimeError] | None) -> None:
     """As `refuse_students`, where the line that asked is itself one of the submission."""
     if sys._getframe(2).f_code.co_filename in FILES:
         refuse_students(what, error)

@@ -10,6 +10,8 @@ from typing import Any, Self
 import torch
 from torch import nn
 
+from . import refusals
+
 
 def build(modules: list[dict[str, Any]], parameters: list[dict[str, Any]]) -> nn.Module:
     """The model that `ModuleFact`s and `ParameterFact`s of `grader.core.task`, as JSON, describe."""
@@ -77,4 +79,5 @@ def _layer(fact: dict[str, Any]) -> nn.Module:
 
 
 def _no_forward(*args: object, **kwargs: object) -> None:
-    raise RuntimeError("the model cannot be run here: a submission chooses the schedule, the grader trains")
+    refusals.refuse_students("the model can be run in a training only")
+    raise RuntimeError("the skeleton of a model cannot be run")

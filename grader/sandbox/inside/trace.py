@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
+from .fixes import STEP_ONLY_FIX
 from .guard import Guard
-from .optimizer import MAX_RATE, NotPlain, defaults, hyperparameters, plain, setting
+from .optimizer import MAX_RATE, NotPlain, OfWeights, defaults, hyperparameters, plain, setting
 from .refusals import ours
 from .report import Report, describe, explain, locate
 
@@ -68,6 +69,8 @@ class Player:
     def advance(self, steps: int) -> bool:
         """Play `steps` steps. False, with a violation recorded, where the schedule broke a rule."""
         optimizer, scheduler, unchanged = self._optimizer, self._scheduler, self._guard.unchanged
+        own = vars(optimizer)
+        ours.playing = True
         self._guard.playing(self._when)
         for _ in range(steps):
             if not self._record():
@@ -77,6 +80,8 @@ class Player:
                     ours.on = True
                     optimizer.step()
                     ours.on = False
+                else:
+                    own["_opt_called"] = True  # as the wrapper that PyTorch's base class puts around step() does
                 scheduler.step()
             except MemoryError:
                 raise
@@ -130,6 +135,9 @@ class Player:
                     )
                 try:
                     copy = plain(value) if name == "lr" else setting(value, self._defaults.get(name))
+                except OfWeights:
+                    what = f"{name} of group {index} is computed from weights, whose values exist in a training only,"
+                    return self._broken("reads_weights", what, STEP_ONLY_FIX)
                 except NotPlain as problem:
                     return self._not_plain(index, name, value, str(problem))
                 if name == "lr":

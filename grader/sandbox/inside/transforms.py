@@ -98,6 +98,14 @@ def read(transforms: Any, image: list[int], report: Report) -> list[dict[str, An
     return calls
 
 
+def same(transforms: Any, calls: list[dict[str, Any]]) -> bool:
+    """Whether the transforms are still what was read of them."""
+    try:
+        return [_encode_call(t, 0) for t in _flatten(transforms)] == calls
+    except NotRecordable:
+        return False
+
+
 def _flatten(transforms: Any) -> list[Any]:
     if transforms is None:
         raise NotRecordable("is None; write [ToTensor()] for images as they are")
