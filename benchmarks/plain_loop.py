@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 from grader.core.recipe import Recipe
 from grader.core.task import Task
 from grader.training import models, optimizers
-from grader.training.data import ImageData, Split
+from grader.training.data import ImageData
+from grader.training.splits import Split
 from grader.training.transforms import build, evaluated
 
 

@@ -26,8 +26,9 @@ from grader.core import task as tasks
 from grader.core.recipe import Recipe
 from grader.core.task import Task
 from grader.training import data, loop, models
-from grader.training.data import ImageData, Split
+from grader.training.data import ImageData
 from grader.training.pool import DeviceChoice, TrainerPool, choose_device, default_workers, device_kind
+from grader.training.splits import Split
 
 Scores = list[list[float]]  # per recipe, per seed
 

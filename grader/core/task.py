@@ -40,6 +40,8 @@ class Data(Frozen):
     source: DataSource
     name: str = ""  # for torchvision: the data set's class, such as "CIFAR10"
     path: str = ""  # the image folder, or torchvision's root; relative to the task file. Or a folder's address (s3://…)
+    label_noise: float = Field(default=0.0, ge=0.0, lt=1.0)  # share of the training labels that are drawn anew
+    views: int = Field(default=0, ge=0, le=100)  # of each held-out image, turned, scaled and shifted; 0: as it is
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

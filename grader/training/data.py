@@ -7,65 +7,20 @@ long, memory-mapped from a cache that all processes share.
 import hashlib
 import os
 import shutil
-import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import torch
 from filelock import FileLock
-from numpy.typing import NDArray
 
 from grader.core.errors import TaskError
 from grader.core.task import DataSource, Task
+from grader.training.splits import Bytes, Split
+from grader.training.variation import varied
 
-Bytes = NDArray[np.uint8]
-Labels = NDArray[np.int64]
 _IMAGE_FILES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-
-
-@dataclass(frozen=True)
-class Resident:
-    """A split on a device: images (N, H, W, C) uint8, labels (N,) int64."""
-
-    images: torch.Tensor
-    labels: torch.Tensor
-
-
-@dataclass(frozen=True)
-class Split:
-    """One part of a data set: images (N, H, W, C) uint8, labels (N,) int64."""
-
-    images: Bytes
-    labels: Labels
-    _memory: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def on(self, device: torch.device) -> Resident:
-        """The split as tensors on `device`; moved there once, and on the CPU in the same memory."""
-        key = f"on {device}"
-        if key not in self._memory:
-            with warnings.catch_warnings():
-                # Memory that other processes share is read-only, and nothing here writes to a data set.
-                warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-                images, labels = (
-                    torch.from_numpy(part if part.flags.c_contiguous else part.copy())
-                    for part in (self.images, self.labels)
-                )
-            self._memory[key] = Resident(images.to(device), labels.to(device))
-        return self._memory[key]  # type: ignore[no-any-return]
-
-    def remembered(self, key: object) -> Any:
-        """What `remember` kept under `key` last, or None."""
-        kept, value = self._memory.get("last", (None, None))
-        return value if kept == key else None
-
-    def remember(self, key: object, value: object) -> None:
-        """Keep one derived thing, such as all images transformed; the one before it goes."""
-        self._memory["last"] = (key, value)
 
 
 @dataclass(frozen=True)
@@ -89,6 +44,7 @@ def load(task: Task) -> ImageData:
             train, test = _folder(task)
     if not len(train) or not len(test):
         raise TaskError(f"task {task.name}: the data has {len(train)} training and {len(test)} held-out images")
+    train, test = varied(train, test, task.data.label_noise, task.data.views)
     digest = hashlib.sha256()
     for part in (train.images, train.labels, test.images, test.labels):
         digest.update(repr(part.shape).encode())

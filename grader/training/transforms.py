@@ -21,7 +21,7 @@ from grader.core.verdict import RejectedError, Rule, Violation
 from grader.training.batched.base import BatchTransform
 from grader.training.batched.compiler import compile_calls
 from grader.training.context import TrainingContext
-from grader.training.data import Bytes, Split
+from grader.training.splits import Bytes, Split
 
 #: Classes of torchvision that draw at random without saying so in their name.
 _RANDOM = frozenset(

@@ -67,8 +67,9 @@ def load_shared(task: Task) -> dict[str, Any]:
 def shared_data(parts: dict[str, Any]) -> "ImageData":
     """What `load_shared` gave, as a data set; the arrays may be read-only and are not copied."""
     from grader.training import data
+    from grader.training.splits import Split
 
-    train, test = (data.Split(*(parts[f"{name}_{what}"] for what in _ARRAYS)) for name in _PARTS)
+    train, test = (Split(*(parts[f"{name}_{what}"] for what in _ARRAYS)) for name in _PARTS)
     return data.ImageData(train, test, parts["classes"], parts["hash"])
 
 

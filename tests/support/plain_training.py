@@ -22,8 +22,9 @@ from grader.core.task import Task
 from grader.submissions.loader import Submission
 from grader.training import cpu_kernels, loop, models
 from grader.training.context import TrainingContext
-from grader.training.data import ImageData, Split
+from grader.training.data import ImageData
 from grader.training.optimizers import _FUSED
+from grader.training.splits import Split
 from grader.training.transforms import Pipeline
 
 CPU = torch.device("cpu")

@@ -15,8 +15,9 @@ from grader.core.verdict import Verdict
 from grader.training import cpu_kernels, cuda_graph, loop, models, optimizers, steps
 from grader.training.context import TrainingContext
 from grader.training.cuda_graph import ResidentSteps
-from grader.training.data import ImageData, Split
+from grader.training.data import ImageData
 from grader.training.deadline import Deadline
+from grader.training.splits import Split
 from grader.training.transforms import Pipeline
 from support.recipes import CPU, bent, context_of, with_transforms
 from support.submissions import Compile

@@ -22,7 +22,8 @@ from grader.training.batched.color import Grayscale, Jitter
 from grader.training.batched.compiler import compile_calls
 from grader.training.batched.geometry import Affine, Erase, ResizedCrop, inverse_affine
 from grader.training.context import TrainingContext
-from grader.training.data import ImageData, Split
+from grader.training.data import ImageData
+from grader.training.splits import Split
 from grader.training.transforms import Pipeline
 from support.recipes import CPU, bent, context_of, with_transforms
 from support.submissions import Compile
