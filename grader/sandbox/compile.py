@@ -1,9 +1,7 @@
 """Submission in, recipe or verdict out: the one way from student files to data."""
 
-import io
 import re
 import signal
-import tokenize
 
 from grader.core.task import Task, TaskFacts
 from grader.core.text import clean
@@ -15,8 +13,10 @@ from grader.submissions.loader import CODE, FILES, Submission
 from grader.submissions.manifest import read_manifest
 
 #: Words without which a schedule can hardly depend on clock or chance. Whoever hides them gains
-#: nothing (a recipe is a recipe); they only decide whether compiling twice pays.
-_CHANCE = re.compile(r"rand|seed|time|clock|uuid|secret|hash|^id$|getpid|environ|entropy|^now$")
+#: nothing (a recipe is a recipe); they only decide whether compiling twice pays. One pass over the text, since it is
+#: a student's: Python's tokenizer needs hours for some files of the size that we take.
+_CHANCE = re.compile(rb"rand|seed|time|clock|uuid|secret|hash|\bid\b|getpid|environ|entropy|\bnow\b")
+_COMMENT = re.compile(rb"#[^\r\n]*")
 _INTERNAL_RETRIES = 2
 
 
@@ -58,14 +58,8 @@ def compile_submission(
 
 
 def _names_chance(source: bytes) -> bool:
-    """Whether a name or text in the code (not a comment) has to do with chance or the clock."""
-    try:
-        # As text: a coding cookie is for the bytes, and names codecs that are none of text.
-        tokens = list(tokenize.generate_tokens(io.StringIO(source.decode("utf-8-sig")).readline))
-    except Exception:  # whatever a tokenizer says of foreign code
-        return True
-    kinds = (tokenize.NAME, tokenize.STRING)
-    return any(t.type in kinds and _CHANCE.search(t.string) for t in tokens)
+    """Whether the code (not a comment) names chance or the clock."""
+    return _CHANCE.search(_COMMENT.sub(b"", source)) is not None
 
 
 def _is_text(data: bytes, name: str, violations: list[Violation]) -> bool:

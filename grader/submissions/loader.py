@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from grader.core.errors import UsageError
 from grader.core.verdict import Rule, Violation
@@ -80,6 +81,8 @@ def discover(root: Path) -> tuple[list[Submission], list[Skipped]]:
             skipped.append(Skipped(name, f"holds none of {', '.join(FILES[:3])}, nor does a single folder in it"))
         elif not entry.is_dir() and not suffix:
             skipped.append(Skipped(name, "neither a folder nor a .zip or .tar.gz archive"))
+        elif not entry.is_dir() and not entry.is_file():
+            skipped.append(Skipped(name, "a pipe, a socket or a device, not a file"))
         elif identity != clean(identity) or not 0 < len(identity.encode()) <= 200:
             skipped.append(Skipped(name, "its name has unprintable characters or is longer than 200 bytes: rename it"))
         elif identity in found:
@@ -133,24 +136,29 @@ def _missing(files: dict[str, bytes], problems: list[Violation]) -> tuple[Violat
     return tuple(problems)
 
 
+def _opened(path: Path) -> BinaryIO:
+    """A file for reading: no link is followed, and no device or pipe is waited for. Raises OSError, _Unsafe."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    stream = os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb")
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise _Unsafe("is not an ordinary file")
+    return stream
+
+
 def _from_folder(folder: Path, identity: str) -> Submission:
     files: dict[str, bytes] = {}
     problems: list[Violation] = []
     for name in FILES:
         try:
-            # No link is followed and no device or pipe is waited for.
-            flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-            descriptor = os.open(folder / name, flags | getattr(os, "O_BINARY", 0))
+            with _opened(folder / name) as stream:
+                _keep(name, stream.read, files, problems)
         except FileNotFoundError:
             continue
         except OSError as error:
             problems.append(_problem(name, f"cannot be read ({error.strerror})", "hand in an ordinary file"))
-            continue
-        with os.fdopen(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                problems.append(_problem(name, "is not an ordinary file", "hand in an ordinary file"))
-                continue
-            _keep(name, stream.read, files, problems)
+        except _Unsafe as error:
+            problems.append(_problem(name, str(error), "hand in an ordinary file"))
     return Submission(identity, files, _missing(files, problems))
 
 
@@ -166,12 +174,11 @@ def _from_archive(path: Path, identity: str) -> Submission:
     problems: list[Violation] = []
     files: dict[str, bytes] = {}
     try:
-        if path.stat().st_size > MAX_ARCHIVE:
-            raise _Unsafe(f"is larger than {MAX_ARCHIVE >> 20} MiB")
-        if path.name.lower().endswith(".zip"):
-            _read_zip(path, files, problems)
-        else:
-            _read_tar(path, files, problems)
+        with _opened(path) as stream:
+            if os.fstat(stream.fileno()).st_size > MAX_ARCHIVE:
+                raise _Unsafe(f"is larger than {MAX_ARCHIVE >> 20} MiB")
+            read = _read_zip if path.name.lower().endswith(".zip") else _read_tar
+            read(stream, files, problems)
     except _Unsafe as error:
         files.clear()
         fix = "pack the files of the assignment only, as an ordinary .zip or .tar.gz"
@@ -204,14 +211,13 @@ def _home(paths: list[PurePosixPath]) -> PurePosixPath:
     return homes[0] if homes else PurePosixPath()
 
 
-def _check_directory(path: Path) -> None:
+def _check_directory(stream: BinaryIO) -> None:
     """Refuse a zip with a directory of more entries than we would read, before `zipfile` reads it all.
 
     Source: PKWARE's APPNOTE.TXT, 4.3.15 and 4.3.16 (end of central directory, and zip64's locator before it).
     """
-    with open(path, "rb") as stream:
-        stream.seek(max(0, path.stat().st_size - (1 << 16) - 42))
-        tail = stream.read()
+    stream.seek(max(0, os.fstat(stream.fileno()).st_size - (1 << 16) - 42))
+    tail = stream.read()
     end = tail.rfind(b"PK\5\6")
     if end < 0 or len(tail) < end + 22:
         raise _Unsafe("is no zip archive")
@@ -222,9 +228,9 @@ def _check_directory(path: Path) -> None:
         raise _Unsafe(f"holds more than {MAX_MEMBERS} files")
 
 
-def _read_zip(path: Path, files: dict[str, bytes], problems: list[Violation]) -> None:
-    _check_directory(path)
-    with zipfile.ZipFile(path) as archive:
+def _read_zip(packed: BinaryIO, files: dict[str, bytes], problems: list[Violation]) -> None:
+    _check_directory(packed)
+    with zipfile.ZipFile(packed) as archive:
         members: dict[PurePosixPath, zipfile.ZipInfo] = {}
         infos = archive.infolist()
         if len(infos) > MAX_MEMBERS:
@@ -261,11 +267,11 @@ class _Capped(io.RawIOBase):
         return data
 
 
-def _read_tar(path: Path, files: dict[str, bytes], problems: list[Violation]) -> None:
+def _read_tar(packed: BinaryIO, files: dict[str, bytes], problems: list[Violation]) -> None:
     """One pass to look, one to read: a compressed tar has no directory to look things up in."""
     members: list[PurePosixPath] = []
     unpacked = 0
-    with gzip.open(path) as raw, tarfile.open(fileobj=_Capped(raw), mode="r|") as archive:
+    with gzip.open(packed) as raw, tarfile.open(fileobj=_Capped(raw), mode="r|") as archive:
         for count, info in enumerate(archive):
             unpacked += max(0, info.size)
             if count >= MAX_MEMBERS:
@@ -278,7 +284,8 @@ def _read_tar(path: Path, files: dict[str, bytes], problems: list[Violation]) ->
             if member is not None and info.isreg():
                 members.append(member)
     wanted = {_home(members) / name: name for name in FILES}
-    with gzip.open(path) as raw, tarfile.open(fileobj=_Capped(raw), mode="r|") as archive:
+    packed.seek(0)
+    with gzip.open(packed) as raw, tarfile.open(fileobj=_Capped(raw), mode="r|") as archive:
         for info in archive:
             name = wanted.get(PurePosixPath(info.name))
             stream = archive.extractfile(info) if name else None

@@ -116,7 +116,45 @@ def test_a_bent_recipe_is_a_violation(
 ) -> None:
     result = read_document(document(broken(recipe, path, value)), task, facts)
     assert result.recipe is None
-    assert [v.rule for v in result.violations] == [rule]
+    (violation,) = result.violations
+    assert violation.rule is rule
+    assert violation.file == ("scheduler.py" if rule is Rule.LEARNING_RATE else "config.py")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words", "fix"),
+    [
+        ("groups.0.parameters", ["no.such"], "names parameters that the model does not have", "use model.parameters()"),
+        ("groups.0.parameters", [], "the optimizer has no parameter to train", "give it model.parameters()"),
+        ("epochs", 3, "the recipe has 46 steps where batch size and epochs make 69", "leave the recording"),
+        ("groups.0.lr.values", [1e16] * 46, "groups.0.lr.values.0: Input should be less than or equal to", "choose"),
+        ("groups.0.others.momentum", {"values": [0.9, None], "counts": [40, 6]}, "momentum changes its kind", "choose"),
+        ("groups.0.others.momentum", {"values": ["m" * 65], "counts": [46]}, "at most 64 characters", "choose"),
+        ("optimizer", "LBFGS", "a recipe cannot hold this: optimizer: Input should be", "choose"),
+    ],
+)
+def test_what_is_wrong_with_a_bent_recipe_is_said(
+    recipe: dict[str, Any], task: Task, facts: TaskFacts, path: str, value: object, words: str, fix: str
+) -> None:
+    violation = read_document(document(broken(recipe, path, value)), task, facts).violations[0]
+    assert words in violation.what
+    assert violation.fix.startswith(fix)
+
+
+def test_a_recipe_may_use_all_steps_that_the_task_allows(recipe: dict[str, Any], task: Task, facts: TaskFacts) -> None:
+    def allowed(steps: int) -> Task:
+        return Task.model_validate({**dict(task), "max_steps": steps})
+
+    assert read_document(document(recipe), allowed(46), facts).recipe is not None
+    (violation,) = read_document(document(recipe), allowed(45), facts).violations
+    assert (violation.rule, violation.what) == (Rule.STEPS, "46 steps; this task allows 45")
+    assert violation.fix == "train for fewer epochs"
+
+
+def test_every_parameter_may_be_frozen(recipe: dict[str, Any], task: Task, facts: TaskFacts) -> None:
+    """Nothing trains then, but it is what the code said."""
+    frozen = sorted(parameter.name for parameter in facts.parameters)
+    assert read_document(document(broken(recipe, "frozen", frozen)), task, facts).recipe is not None
 
 
 @pytest.mark.parametrize(

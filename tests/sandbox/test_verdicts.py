@@ -15,7 +15,7 @@ from grader.sandbox.base import Sandbox
 from grader.sandbox.plain import PlainSandbox
 from grader.sandbox.sandlock import SandlockSandbox
 from grader.submissions.loader import discover
-from support.submissions import ROOT, Compile, load, make
+from support.submissions import ROOT, SCHEDULER, Compile, load, make
 
 FIXTURES = sorted((ROOT / "tests/fixtures/submissions").glob("*/*"))
 SAMPLES = {
@@ -144,6 +144,12 @@ def test_all_violations_come_at_once(compiled: Compile) -> None:
     submission = next(s for s in discover(ROOT / "submissions")[0] if s.id == "lena-untouched")
     rules = {v.rule.value for v in compiled(submission).violations}
     assert rules == {"learning_rate", "config", "transforms", "attribution"}
+
+
+def test_the_grader_does_not_tokenize_what_students_write(compiled: Compile) -> None:
+    """Python 3.11's tokenizer needs hours for this file of 240 KB: the run would never end."""
+    slow = "\nx = 1" + " " * 240_000 + "\ry = 2\n"
+    assert compiled(make(scheduler=SCHEDULER + slow)).verdict is Verdict.OK
 
 
 def test_a_hundred_thousand_steps_fit_the_limits(compiled: Compile, task: Task, facts: TaskFacts) -> None:

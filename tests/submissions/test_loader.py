@@ -136,6 +136,16 @@ def test_broken_archives_are_the_submissions_problem(tmp_path: Path, data: bytes
     assert not submission.files
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.parametrize("name", ["pipe.zip", "pipe.tar.gz", "pipe"])
+def test_a_pipe_among_the_submissions_is_named_and_passed_over(name: str, tmp_path: Path) -> None:
+    """Whoever opened it would wait for ever."""
+    os.mkfifo(tmp_path / name)
+    found, skipped = discover(tmp_path)
+    assert found == []
+    assert [entry.name for entry in skipped] == [name]
+
+
 def test_links_pipes_and_giants_in_a_folder_are_not_followed(tmp_path: Path) -> None:
     folder = write(tmp_path / "s")
     secret = tmp_path / "secret"
