@@ -248,16 +248,19 @@ def load(name_or_path: str) -> Task:
         path = _SHIPPED / f"{name_or_path}.toml"
     raw = read_toml(path, TaskError)
     try:
-        # Lax for TOML's lists and integers; every range and name is still checked.
-        return Task.model_validate({**raw, "folder": path.resolve().parent}, strict=False)
+        # As JSON, whose lists are tuples and whose strings name members; nothing else is converted: true is no number.
+        return from_json(json.dumps(raw, default=str), path.resolve().parent)
     except ValidationError as error:
-        problems = "; ".join(map(_in_words, error.errors()))
+        found = error.errors()
+        # What a wrong entry makes of the list that it stands in says nothing more.
+        causes = [p for p in found if not any(p is not q and p["loc"] == q["loc"][: len(p["loc"])] for q in found)]
+        problems = "; ".join(map(_in_words, causes or found))
         raise TaskError(f"{path}: {problems}") from None
 
 
 def from_json(text: str, folder: Path) -> Task:
     """A task that crossed to another process, as `model_dump_json` wrote it; `folder` is where its files lie there."""
-    return Task.model_validate({**json.loads(text), "folder": folder}, strict=False)
+    return Task.model_validate_json(json.dumps({**json.loads(text), "folder": str(folder)}))
 
 
 def _in_words(problem: ErrorDetails) -> str:

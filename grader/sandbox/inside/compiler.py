@@ -194,7 +194,7 @@ class Compiler:
             return None
         if optimizer.names_in_groups(made, model, self.report) is None:
             return None
-        made.state = NoState()
+        made.state = NoState(empty=type(made) is not torch.optim.Adagrad)
         return made
 
     def _play(

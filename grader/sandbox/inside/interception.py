@@ -180,6 +180,7 @@ def _uncompiled(model: Any = None, **_: Any) -> Any:
     return model if model is not None else lambda function: function
 
 
+_NO_VALUES = "the values of weights, and of tensors made from them or on their device, exist in a training only"
 _VALUES = ("item", "tolist", "numpy", "__float__", "__int__", "__bool__", "__index__", "__complex__", "__format__")
 
 
@@ -208,8 +209,7 @@ def _refuse_value(name: str) -> None:
 
     def method(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if tensor.is_meta:
-            kind = "weights" if isinstance(tensor, nn.Parameter) else "tensors that are made on the model's device"
-            refusals.refuse_students(f"the values of {kind} exist in a training only")
+            refusals.refuse_students(_NO_VALUES)
         return original(tensor, *args, **kwargs)
 
     setattr(torch.Tensor, name, method)

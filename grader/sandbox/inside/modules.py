@@ -80,7 +80,11 @@ class SubmissionImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoad
 
     def get_code(self, fullname: str) -> CodeType:
         """The text, compiled under the name that violations and tracebacks show."""
-        return compile(self.get_source(fullname), f"{fullname}.py", "exec", dont_inherit=True)
+        file = f"{fullname}.py"
+        try:
+            return compile(self.get_source(fullname), file, "exec", dont_inherit=True)
+        except MemoryError:  # so Python's parser says that its stack is full; no source of that size needs the memory
+            raise SyntaxError("nested too deeply for Python's parser", (file, None, None, None)) from None
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the module's code."""

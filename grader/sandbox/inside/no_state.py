@@ -12,23 +12,30 @@ _STATE = "the optimizer's state exists in a training only"
 
 
 class NoState(dict[Any, Any]):
-    """Stands for an optimizer's state; a copy of it is as closed."""
+    """Stands for an optimizer's state, or for a parameter's entry in it; a copy of it is as closed.
+
+    Before the first step it may be read where it is `empty` in a training, too: with every class but Adagrad.
+    """
+
+    def __init__(self, empty: bool = True) -> None:
+        super().__init__()
+        self.empty = empty
 
     def __getitem__(self, key: Any) -> Any:
         """As the defaultdict that it stands for."""
-        if ours.playing and not ours.on:
+        if not ours.on and (ours.playing or not self.empty):
             refusals.refuse_students(_STATE)
-        return dict.setdefault(self, key, {})
+        return dict.setdefault(self, key, {} if ours.on else NoState(self.empty))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return type(self)()
+        return type(self)(self.empty)
 
 
 def _closed(name: str, error: type[RuntimeError], what: str) -> Callable[..., Any]:
     original = getattr(dict, name)
 
     def method(state: NoState, *args: Any, **kwargs: Any) -> Any:
-        if not ours.on and (ours.playing or error is ActsOnTraining):
+        if not ours.on and (ours.playing or not state.empty or error is ActsOnTraining):
             refusals.refuse_students(what, error)
         return original(state, *args, **kwargs)
 
@@ -48,14 +55,15 @@ _state_dict = torch.optim.Optimizer.state_dict
 
 def state_dict(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """As `torch.optim.Optimizer.state_dict`; the state in it is closed where the optimizer's own is."""
-    if not isinstance(optimizer.state, NoState):
+    state = optimizer.state
+    if not isinstance(state, NoState):
         return _state_dict(optimizer)
     before, ours.on = ours.on, True
     try:
         found = _state_dict(optimizer)
     finally:
         ours.on = before
-    return {**found, "state": NoState()}
+    return {**found, "state": NoState(state.empty)}
 
 
 torch.optim.Optimizer.state_dict = state_dict  # type: ignore[method-assign, assignment]

@@ -111,5 +111,6 @@ def _own(more: list[Any]) -> list[tuple[Any, str, Any]]:
         (owner, name, value)
         for owner in owners
         for name, value in list(vars(owner).items())
-        if callable(value) or isinstance(value, (staticmethod, classmethod))
+        if (callable(value) or isinstance(value, (staticmethod, classmethod)))
+        and not (owner is torch and isinstance(value, type))  # torch itself puts another class for torch.Storage
     ]
