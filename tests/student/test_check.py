@@ -131,7 +131,9 @@ def test_taught_schedules_are_recognised_and_others_are_not(expected: str | None
 def test_the_shipped_facts_are_those_of_the_public_model() -> None:
     task = tasks.load("cifar10")
     facts = facts_of_public(task)
-    assert facts.parameters == models.parameters_of(models.build(task, 10, 0))
+    model = models.build(task, 10, 0)
+    assert facts.parameters == models.parameters_of(model)
+    assert facts.modules == models.modules_of(model)
     assert (facts.n_train, facts.image) == (50_000, task.image)
 
 
