@@ -7,7 +7,6 @@ The task `digits` is the first row today: no schedule can be told from the const
 """
 
 import argparse
-import json
 import math
 import statistics
 import tempfile
@@ -17,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from sample_class import MOMENTUM, NORMALIZED, SHARE, series
 from scipy.stats import t as student
 
-from grader.core.recipe import Recipe
-from grader.core.task import Task, load
+from grader.core.recipe import Optimizer, ParameterGroup, Recipe, Series, steps_per_epoch
+from grader.core.task import Task, TaskFacts, load
 from grader.training import data, loop, models
 
 CPU = torch.device("cpu")
@@ -69,45 +69,27 @@ CANDIDATES = {
     "CNN, 30 % noise, rate 0.05": Candidate(rate=0.05),
     "CNN, 30 % noise, 8 epochs": Candidate(epochs=8),
 }
-#: The share of the initial rate at a share of the training.
 SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda x: 1.0,
-    "cosine": lambda x: (1 + math.cos(math.pi * x)) / 2,
-    "linear": lambda x: 1 - x,
+    **{name: SHARE[name] for name in ("constant", "cosine", "linear")},
     "step": lambda x: 0.2 ** sum(x >= at for at in (0.3, 0.6, 0.8)),
     "exponential": lambda x: 0.01**x,
-    "warmup + cosine": lambda x: x / 0.1 if x < 0.1 else (1 + math.cos(math.pi * (x - 0.1) / 0.9)) / 2,
+    "warmup + cosine": lambda x: x / 0.1 if x < 0.1 else SHARE["cosine"]((x - 0.1) / 0.9),
 }
 
 
-def recipe_of(candidate: Candidate, schedule: str, n_train: int, parameters: list[str]) -> Recipe:
+def recipe_of(candidate: Candidate, schedule: str, facts: TaskFacts) -> Recipe:
     """SGD with momentum 0.9 at the schedule's rates."""
-    steps = math.ceil(n_train / candidate.batch_size) * candidate.epochs
-    values: list[float] = []
-    counts: list[int] = []
-    for step in range(steps):
-        rate = candidate.rate * SCHEDULES[schedule](step / steps)
-        if values and values[-1] == rate:
-            counts[-1] += 1
-        else:
-            values.append(rate)
-            counts.append(1)
-    settings = {"momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "maximize": False}
-    others = {name: {"values": [value], "counts": [steps]} for name, value in settings.items()}
-    return Recipe.model_validate_json(
-        json.dumps(
-            {
-                "optimizer": "SGD",
-                "groups": [{"parameters": parameters, "lr": {"values": values, "counts": counts}, "others": others}],
-                "frozen": [],
-                "batch_size": candidate.batch_size,
-                "epochs": candidate.epochs,
-                "transforms": [
-                    {"transform": "torchvision.transforms.ToTensor", "arguments": {}},
-                    {"transform": "torchvision.transforms.Normalize", "arguments": {"mean": 0.5, "std": 0.5}},
-                ],
-            }
-        )
+    steps = candidate.epochs * steps_per_epoch(facts.n_train, candidate.batch_size)
+    rates = series([candidate.rate * SCHEDULES[schedule](step / steps) for step in range(steps)])
+    others = {name: Series(values=(value,), counts=(steps,)) for name, value in MOMENTUM.items()}
+    names = tuple(p.name for p in facts.trainable)
+    return Recipe(
+        optimizer=Optimizer.SGD,
+        groups=(ParameterGroup(parameters=names, lr=rates, others=others),),
+        frozen=(),
+        batch_size=candidate.batch_size,
+        epochs=candidate.epochs,
+        transforms=NORMALIZED,
     )
 
 
@@ -127,10 +109,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             task = candidate.task(Path(folder))
             images = data.load(task)
-            names = [p.name for p in models.facts_of(task, images).trainable]
+            facts = models.facts_of(task, images)
             started, found = time.process_time(), {}
             for schedule in SCHEDULES:
-                recipe = recipe_of(candidate, schedule, len(images.train), names)
+                recipe = recipe_of(candidate, schedule, facts)
                 runs = [loop.train(recipe, task, images, seed, CPU, 600) for seed in seeds]
                 found[schedule] = [100 * run.accuracy if run.accuracy is not None else math.nan for run in runs]
             cost = (time.process_time() - started) / len(SCHEDULES) / len(seeds)

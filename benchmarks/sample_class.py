@@ -6,21 +6,21 @@ from grader.core.recipe import Optimizer, ParameterGroup, Recipe, Series, Transf
 from grader.core.task import TaskFacts
 
 _V1 = "torchvision.transforms."
-_NORMALIZED = (
+NORMALIZED = (
     TransformCall(transform=_V1 + "ToTensor"),
     TransformCall(transform=_V1 + "Normalize", arguments={"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}),
 )
 _FLIP = TransformCall(transform=_V1 + "RandomHorizontalFlip", arguments={"p": 0.5})
 _CROP = TransformCall(transform=_V1 + "RandomCrop", arguments={"size": 32, "padding": 4})
 _PIPELINES = {
-    "none": _NORMALIZED,
-    "flip": (_FLIP, *_NORMALIZED),
-    "crop": (_CROP, *_NORMALIZED),
-    "crop+flip": (_CROP, _FLIP, *_NORMALIZED),
+    "none": NORMALIZED,
+    "flip": (_FLIP, *NORMALIZED),
+    "crop": (_CROP, *NORMALIZED),
+    "crop+flip": (_CROP, _FLIP, *NORMALIZED),
 }
-_MOMENTUM = {"momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False}
-_SGD = (Optimizer.SGD, {**_MOMENTUM})
-_DECAYED = (Optimizer.SGD, {**_MOMENTUM, "weight_decay": 5e-4, "nesterov": True})
+MOMENTUM = {"momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False}
+_SGD = (Optimizer.SGD, {**MOMENTUM})
+_DECAYED = (Optimizer.SGD, {**MOMENTUM, "weight_decay": 5e-4, "nesterov": True})
 _ADAM = (Optimizer.ADAM, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0})
 _ADAMW = (Optimizer.ADAMW, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2})
 
@@ -47,7 +47,8 @@ _CLASS = (
     (256, _ADAM, 0.002, "cosine", "crop+flip"),
     (256, _SGD, 0.05, "cosine", "none"),
 )
-_SHARE = {
+#: The share of the initial rate at a share of the training.
+SHARE = {
     "constant": lambda t: 1.0,
     "cosine": lambda t: (1 + math.cos(math.pi * t)) / 2,
     "linear": lambda t: 1 - t,
@@ -55,7 +56,8 @@ _SHARE = {
 }
 
 
-def _series(values: list[float]) -> Series[float]:
+def series(values: list[float]) -> Series[float]:
+    """Values of every step, run-length encoded."""
     runs: list[list] = []
     for value in values:
         if runs and runs[-1][0] == value:
@@ -67,11 +69,11 @@ def _series(values: list[float]) -> Series[float]:
 
 def recipes(facts: TaskFacts, epochs: int) -> list[Recipe]:
     """The class for a task, `epochs` epochs each: half of it with random flips or crops."""
-    names = tuple(p.name for p in facts.parameters)
+    names = tuple(p.name for p in facts.trainable)
     made = []
     for batch_size, (optimizer, settings), lr, schedule, pipeline in _CLASS:
         steps = epochs * steps_per_epoch(facts.n_train, batch_size)
-        rates = _series([lr * _SHARE[schedule](step / steps) for step in range(steps)])
+        rates = series([lr * SHARE[schedule](step / steps) for step in range(steps)])
         others = {name: Series(values=(value,), counts=(steps,)) for name, value in settings.items()}
         made.append(
             Recipe(

@@ -4,7 +4,7 @@ import hashlib
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -196,7 +196,7 @@ class BufferFact(Frozen):
     persistent: bool
 
 
-Setting = bool | int | float | str | None
+PlainValue = bool | int | float | str | None
 
 
 class ModuleFact(Frozen):
@@ -205,7 +205,7 @@ class ModuleFact(Frozen):
     name: str  # dotted; "" is the model itself
     layer: str = ""  # its class in torch.nn, or the nearest that it inherits from; "" for others
     # Public attributes of a layer of torch.nn: p, eps, in_features, …
-    settings: dict[str, Setting | tuple[Setting, ...]] = Field(default_factory=dict)
+    settings: dict[str, PlainValue | tuple[PlainValue, ...]] = Field(default_factory=dict)
     absent: tuple[str, ...] = ()  # parameters that a layer could have and has not, such as bias
     buffers: tuple[BufferFact, ...] = ()
     same_as: str | None = None  # an earlier one, which has this name too
@@ -225,6 +225,10 @@ class TaskFacts(Frozen):
     modules: tuple[ModuleFact, ...] = (ModuleFact(name=""),)
     data_hash: str
     model_hash: str
+
+    def model_as_json(self) -> dict[str, Any]:
+        """What of the model the sandbox may know."""
+        return self.model_dump(mode="json", include={"modules", "parameters"})
 
     @property
     def trainable(self) -> tuple[ParameterFact, ...]:
@@ -249,7 +253,7 @@ def load(name_or_path: str) -> Task:
     raw = read_toml(path, TaskError)
     try:
         # As JSON, whose lists are tuples and whose strings name members; nothing else is converted: true is no number.
-        return from_json(json.dumps(raw, default=str), path.resolve().parent)
+        return _validated(raw, path.resolve().parent)
     except ValidationError as error:
         found = error.errors()
         # What a wrong entry makes of the list that it stands in says nothing more.
@@ -260,7 +264,11 @@ def load(name_or_path: str) -> Task:
 
 def from_json(text: str, folder: Path) -> Task:
     """A task that crossed to another process, as `model_dump_json` wrote it; `folder` is where its files lie there."""
-    return Task.model_validate_json(json.dumps({**json.loads(text), "folder": str(folder)}))
+    return _validated(json.loads(text), folder)
+
+
+def _validated(raw: dict[str, object], folder: Path) -> Task:
+    return Task.model_validate_json(json.dumps({**raw, "folder": str(folder)}, default=str))
 
 
 def _in_words(problem: ErrorDetails) -> str:

@@ -98,7 +98,7 @@ class Cache:
                 "max_steps": self._task.max_steps,
                 "n_train": self._facts.n_train,
                 "image": self._facts.image,
-                **self._facts.model_dump(mode="json", include={"modules", "parameters"}),
+                **self._facts.model_as_json(),
                 "compiler": source_hash(*_COMPILER),
             },
         )

@@ -102,7 +102,7 @@ def job_of(submission: Submission, task: Task, facts: TaskFacts, *, observe: boo
     return json.dumps(
         {
             "files": {name: submission.files[name].decode("utf-8-sig") for name in CODE},
-            **facts.model_dump(mode="json", include={"modules", "parameters"}),
+            **facts.model_as_json(),
             "n_train": facts.n_train,
             "image": facts.image,
             "max_steps": task.max_steps,

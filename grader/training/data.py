@@ -44,12 +44,12 @@ def load(task: Task) -> ImageData:
             train, test = _folder(task)
     if not len(train) or not len(test):
         raise TaskError(f"task {task.name}: the data has {len(train)} training and {len(test)} held-out images")
-    train, test = varied(train, test, task.data.label_noise, task.data.views)
+    classes = int(max(train.labels.max(), test.labels.max())) + 1
+    train, test = varied(train, test, classes, task.data)
     digest = hashlib.sha256()
     for part in (train.images, train.labels, test.images, test.labels):
         digest.update(repr(part.shape).encode())
         digest.update(np.ascontiguousarray(part).data)
-    classes = int(max(train.labels.max(), test.labels.max())) + 1
     return ImageData(train, test, classes, digest.hexdigest())
 
 

@@ -9,25 +9,25 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from grader.core.task import Data
 from grader.training.splits import Bytes, Split
 
 _SEED = 20240219
 _DEGREES, _SCALE, _SHIFT = 10.0, 0.1, 1.5 / 32  # the shift as a share of the side
 
 
-def varied(train: Split, test: Split, label_noise: float, views: int) -> tuple[Split, Split]:
+def varied(train: Split, test: Split, classes: int, data: Data) -> tuple[Split, Split]:
     """The same with `label_noise` of the training labels redrawn among all classes, and images in random views.
 
     `views` of each held-out image and one of each training image: turned by up to 10 degrees, scaled by up to 10 %,
     shifted by up to a 21st of the side. All draws are the same in every process.
     """
     rng = np.random.default_rng(_SEED)
-    if views:
-        images = np.concatenate([_views(test.images, rng) for _ in range(views)])
-        train, test = Split(_views(train.images, rng), train.labels), Split(images, np.tile(test.labels, views))
-    if label_noise:
-        classes = int(max(train.labels.max(), test.labels.max())) + 1
-        redrawn = rng.random(len(train)) < label_noise
+    if data.views:
+        images = np.concatenate([_views(test.images, rng) for _ in range(data.views)])
+        train, test = Split(_views(train.images, rng), train.labels), Split(images, np.tile(test.labels, data.views))
+    if data.label_noise:
+        redrawn = rng.random(len(train)) < data.label_noise
         labels = np.where(redrawn, rng.integers(0, classes, len(train)), train.labels)
         train = Split(train.images, labels.astype(np.int64))
     return train, test

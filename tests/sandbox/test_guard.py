@@ -43,16 +43,20 @@ HARMLESS = {
 """Done in optimizer_factory, or when scheduler.py is imported: nothing of it changes the training."""
 
 
+def assert_harmless(submission: Submission, compiled: Compile) -> None:
+    """Accepted, with the recipe of the bare schedule."""
+    found = compiled(submission)
+    assert found.verdict is Verdict.OK, found.violations
+    assert found.recipe == compiled(Style(FORMULAS["exponential"]).submission).recipe
+
+
 @pytest.mark.parametrize("name", HARMLESS)
 def test_what_changes_nothing_in_a_training_is_let_through(name: str, compiled: Compile) -> None:
     before, at_import = HARMLESS[name]
     style = Style(FORMULAS["exponential"], optimizer=before + SGD)
-    plain = compiled(Style(FORMULAS["exponential"]).submission)
     text = style.submission.files["scheduler.py"].decode()
     scheduler = text.replace("class Custom", f"{at_import}\n\n\nclass Custom")
-    found = compiled(make(scheduler=scheduler, config=style.submission.files["config.py"].decode()))
-    assert found.verdict is Verdict.OK, found.violations
-    assert found.recipe == plain.recipe
+    assert_harmless(make(scheduler=scheduler, config=style.submission.files["config.py"].decode()), compiled)
 
 
 HARMLESS_IN_STEPS = {
@@ -71,10 +75,7 @@ HARMLESS_IN_STEPS = {
 
 @pytest.mark.parametrize("name", HARMLESS_IN_STEPS)
 def test_what_a_step_does_for_itself_is_let_through(name: str, compiled: Compile) -> None:
-    plain = compiled(Style(FORMULAS["exponential"]).submission)
-    found = compiled(Style(acting(FORMULAS["exponential"], HARMLESS_IN_STEPS[name], "often")).submission)
-    assert found.verdict is Verdict.OK, found.violations
-    assert found.recipe == plain.recipe
+    assert_harmless(Style(acting(FORMULAS["exponential"], HARMLESS_IN_STEPS[name], "often")).submission, compiled)
 
 
 @pytest.mark.parametrize(

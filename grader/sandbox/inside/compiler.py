@@ -82,10 +82,11 @@ class Compiler:
             length = Length(self.job["n_train"], self.job["max_steps"], batch_size, epochs)
             player = self._play(scheduler_class, kwargs, made, length, watch, guard)
             # Read after the constructor, which may have changed what the factory made; any later change is a violation.
-            names = optimizer.names_in_groups
-            groups = names(made, model, self.report, "scheduler.py") if player is not None else None
-            if player is not None and pipeline is not None and config.transforms_changed(pipeline):
-                groups = None
+            groups = None
+            if player is not None:
+                groups = optimizer.names_in_groups(made, model, self.report, "scheduler.py")
+                if pipeline is not None and config.transforms_changed(pipeline):
+                    groups = None
             if player is not None and groups is not None and batch_size is not None and epochs is not None:
                 recipe = {
                     "optimizer": type(made).__name__,

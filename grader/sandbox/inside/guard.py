@@ -99,8 +99,7 @@ class Guard:
         self._compare_everything()
         self._check_optimizer(optimizer, state)
         self._check_groups()
-        self._groups = optimizer.param_groups
-        self._members = [list(map(id, group["params"])) for group in self._groups]
+        self._members = [list(map(id, group["params"])) for group in optimizer.param_groups]
         self._versions = list(map(_VERSION, self._parameters))
         self._trained = list(map(_TRAINED, self._parameters))
         self._cells = [p._cdata for p in self._parameters]

@@ -87,13 +87,13 @@ def names_in_groups(
         report.add("optimizer", file, line, what, "put every parameter into one group, once")
         return None
     if len(groups) > _MAX_GROUPS:
-        report.add("optimizer", "config.py", line, f"{len(groups)} parameter groups", f"use at most {_MAX_GROUPS}")
+        report.add("optimizer", file, line, f"{len(groups)} parameter groups", f"use at most {_MAX_GROUPS}")
         return None
     initial = optimizer.defaults.get(_ACCUMULATOR)
     if any(group.get(_ACCUMULATOR, initial) != initial for group in optimizer.param_groups):
         what = f"a group's {_ACCUMULATOR} is not that of the optimizer, which alone counts for Adagrad"
         fix = f"leave it out of the groups, and pass it once: Adagrad(groups, {_ACCUMULATOR}=…)"
-        report.add("optimizer", "config.py", report.line_with("config.py", _ACCUMULATOR) or line, what, fix)
+        report.add("optimizer", file, report.line_with(file, _ACCUMULATOR) or line, what, fix)
         return None
     return groups
 

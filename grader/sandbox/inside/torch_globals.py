@@ -21,26 +21,6 @@ GLOBAL_HOOKS: tuple[dict[Any, Any], ...] = tuple(
     for name, value in vars(where).items()
     if name.startswith("_global_") and name.endswith("_hooks") and isinstance(value, dict)
 )
-_SWITCHES: dict[str, tuple[Callable[[], Any], str]] = {
-    "torch.set_default_dtype": (torch.get_default_dtype, r"set_default_(dtype|tensor_type)"),
-    "torch.set_default_device": (torch.get_default_device, r"set_default_device"),
-    "torch.use_deterministic_algorithms": (
-        torch.are_deterministic_algorithms_enabled,
-        r"use_deterministic_algorithms|set_deterministic_debug_mode",
-    ),
-    "torch.set_grad_enabled": (torch.is_grad_enabled, r"set_grad_enabled|no_grad|enable_grad"),
-    "torch.inference_mode": (torch.is_inference_mode_enabled, r"inference_mode"),
-    "a mode of torch.overrides or a hook on saved tensors": (
-        lambda: (
-            torch._C._len_torch_function_stack() - (torch.get_default_device().type != "cpu"),  # which is a mode, too
-            torch._C._len_torch_dispatch_stack(),
-            torch._C._autograd._top_saved_tensors_default_hooks(True) is not None,
-        ),
-        r"__enter__|Mode|saved_tensors",
-    ),
-    "torch.autocast": (lambda: torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"), r"autocast"),
-    "torch.set_float32_matmul_precision": (lambda: _precisions(), r"precision|allow_tf32"),
-}
 
 
 def _precisions() -> list[str]:
@@ -59,6 +39,28 @@ def _precisions() -> list[str]:
     with contextlib.suppress(RuntimeError):
         found.append(torch.get_float32_matmul_precision())
     return found
+
+
+_SWITCHES: dict[str, tuple[Callable[[], Any], str]] = {
+    "torch.set_default_dtype": (torch.get_default_dtype, r"set_default_(dtype|tensor_type)"),
+    "torch.set_default_device": (torch.get_default_device, r"set_default_device"),
+    "torch.use_deterministic_algorithms": (
+        torch.are_deterministic_algorithms_enabled,
+        r"use_deterministic_algorithms|set_deterministic_debug_mode",
+    ),
+    "torch.set_grad_enabled": (torch.is_grad_enabled, r"set_grad_enabled|no_grad|enable_grad"),
+    "torch.inference_mode": (torch.is_inference_mode_enabled, r"inference_mode"),
+    "a mode of torch.overrides or a hook on saved tensors": (
+        lambda: (
+            torch._C._len_torch_function_stack() - (torch.get_default_device().type != "cpu"),  # which is a mode, too
+            torch._C._len_torch_dispatch_stack(),
+            torch._C._autograd._top_saved_tensors_default_hooks(True) is not None,
+        ),
+        r"__enter__|Mode|saved_tensors",
+    ),
+    "torch.autocast": (lambda: torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"), r"autocast"),
+    "torch.set_float32_matmul_precision": (_precisions, r"precision|allow_tf32"),
+}
 
 
 class TorchGlobals:
