@@ -21,7 +21,7 @@ REFERENCE = Path(__file__).parents[1] / "reference"
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--sandbox", default="auto")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -3,7 +3,8 @@
 Trains six schedules on each candidate for the embedded task, with seeds from --first on, and prints what a newcomer's
 board would have to tell apart: the differences to the constant rate, paired over the seeds, with 95 % intervals
 (Student's t), the noise of one training (standard deviation over the seeds, pooled over the schedules), and CPU time.
-The task `digits` is the first row today: no schedule can be told from the constant rate on it.
+The task `digits` is the row "CNN, 25 % noise"; it was chosen on seeds from 1000 on, its rate as the one at which cosine
+does best (`--only` prints the rates around it).
 """
 
 import argparse
@@ -42,10 +43,10 @@ class Candidate:
     """A model on the digits, and how it is trained."""
 
     model: str = "cnn"
-    label_noise: float = 0.3
+    label_noise: float = 0.25
     views: int = 3
     batch_size: int = 64
-    epochs: int = 12
+    epochs: int = 6
     rate: float = 0.02
 
     def task(self, folder: Path) -> Task:
@@ -60,14 +61,17 @@ class Candidate:
 
 CANDIDATES = {
     "LeNet, clean labels": Candidate("lenet", 0.0, 0, epochs=5),
-    "LeNet, 30 % noise": Candidate("lenet", 0.3),
-    "MLP, 20 % noise": Candidate("model.py:Net", 0.2, rate=0.05),
+    "LeNet, 25 % noise": Candidate("lenet", epochs=12),
+    "MLP, 20 % noise, 12 epochs, rate 0.05": Candidate("model.py:Net", 0.2, epochs=12, rate=0.05),
     "CNN, clean labels": Candidate(label_noise=0.0),
     "CNN, 20 % noise": Candidate(label_noise=0.2),
-    "CNN, 30 % noise": Candidate(),
-    "CNN, 40 % noise": Candidate(label_noise=0.4),
-    "CNN, 30 % noise, rate 0.05": Candidate(rate=0.05),
-    "CNN, 30 % noise, 8 epochs": Candidate(epochs=8),
+    "CNN, 25 % noise": Candidate(),
+    "CNN, 30 % noise": Candidate(label_noise=0.3),
+    "CNN, 25 % noise, 8 epochs": Candidate(epochs=8),
+    "CNN, 25 % noise, rate 0.0025": Candidate(rate=0.0025),
+    "CNN, 25 % noise, rate 0.005": Candidate(rate=0.005),
+    "CNN, 25 % noise, rate 0.01": Candidate(rate=0.01),
+    "CNN, 25 % noise, rate 0.04": Candidate(rate=0.04),
 }
 SCHEDULES: dict[str, Callable[[float], float]] = {
     **{name: SHARE[name] for name in ("constant", "cosine", "linear")},

@@ -1,8 +1,8 @@
-"""Do the intervals, ties and adaptive seeds keep their word?   python benchmarks/significance.py [BOARDS]
+"""Do the intervals, ranges of ranks and adaptive seeds keep their word?   python benchmarks/significance.py [BOARDS]
 
-Simulated boards with known true means and noise. Prints how often 95 % intervals cover, how often equal rows are
-split, and how many trainings adaptive and fixed seeds need to put rows that differ in the right order; draws the
-last into leaderboard/adaptive.svg.
+Simulated boards with known true means and noise. Prints how often 95 % intervals cover (with their Monte Carlo error),
+how often equal rows are told apart, with seeds alone and with images, and how many trainings adaptive and fixed seeds
+need to put rows that differ in the right order; draws the last into leaderboard/adaptive.svg.
 """
 
 import sys
@@ -14,27 +14,47 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from grader.core.kind import Kind
 from grader.experiments.plots import canvas
 from grader.leaderboard.significance import settled
-from support.simulation import adaptive_trainings, agreement, board_of, simulated  # type: ignore[import-not-found]
+from support.simulation import (  # type: ignore[import-not-found]
+    adaptive_trainings,
+    agreement,
+    board_of,
+    board_of_images,
+    simulated,
+    simulated_images,
+)
 
 BOARDS = int(sys.argv[1]) if len(sys.argv) > 1 else 400
 EQUAL, NOISE = 0.9, 0.006
 
 
 def honesty() -> None:
+    for rows, seeds in ((12, 3), (30, 3), (300, 3), (12, 5), (30, 5)):
+        for factor in (1, 3):
+            for images in (0, 1000):
+                _honesty(rows, seeds, factor, images, BOARDS if rows < 100 else max(20, BOARDS // 10))
+
+
+def _honesty(rows: int, seeds: int, factor: int, images: int, boards: int) -> None:
+    """Boards of equal rows, whose noise differs by up to `factor`."""
     rng = np.random.default_rng(0)
-    for rows, seeds, spread in ((12, 3, 1), (30, 3, 1), (12, 5, 1), (20, 3, 3.3)):
-        covered = total = split = 0
-        for _ in range(BOARDS):
-            noise = NOISE * (np.ones(rows) if spread == 1 else rng.uniform(0.5, 0.5 * spread, rows))
-            board = board_of(simulated([EQUAL] * rows, seeds, noise, rng))
-            students = [r for r in settled(board.rows, board.task) if r.kind is Kind.STUDENT]
-            gaps = [r.to_default for r in students if r.to_default is not None]
-            covered += sum(d.low <= 0 <= d.high for d in gaps if d.low is not None and d.high is not None)
-            total += len(gaps)
-            split += len({r.tie for r in students}) > 1
-        what = "equal noise" if spread == 1 else f"noise differing by a factor of {spread}"
-        found = f"intervals cover {covered / total:.1%}, split {split / BOARDS:.1%}"
-        print(f"{rows} equal rows, {seeds} seeds, {what}: {found}")
+    covered, apart = [], 0
+    for _ in range(boards):
+        noise = np.ones(rows) if factor == 1 else rng.uniform(0.5, 0.5 * factor, rows)
+        if images:
+            board = board_of_images(simulated_images(rows, seeds, images, noise, rng))
+        else:
+            board = board_of(simulated([EQUAL] * rows, seeds, NOISE * noise, rng))
+        students = [r for r in settled(board.rows, board.task, board.policy) if r.kind is Kind.STUDENT]
+        gaps = [r.to_default for r in students if r.to_default is not None]
+        covered.append(np.mean([d.low <= 0 <= d.high for d in gaps if d.low is not None and d.high is not None]))
+        apart += any(r.rank_interval != (1, len(students)) for r in students if r.rank_interval)
+    error = np.std(covered) / boards**0.5
+    print(
+        f"{rows} equal rows, {seeds} seeds, {'seeds and images' if images else 'seeds alone'}, noise "
+        f"{'alike' if factor == 1 else f'differing by a factor of {factor}'}: intervals cover {np.mean(covered):.1%} "
+        f"(± {error:.1%}), equals are told apart on {apart / boards:.1%} of {boards} boards",
+        flush=True,
+    )
 
 
 def economy() -> None:

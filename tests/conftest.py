@@ -17,7 +17,7 @@ from grader.sandbox.base import Sandbox
 from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.sandlock import SandlockSandbox
 from grader.training import data, models
-from support.submissions import Compile, make
+from support.submissions import LENET, Compile, make
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def task() -> Task:
-    return tasks.load("digits")
+    return tasks.load(str(LENET))
 
 
 @pytest.fixture(scope="session")

@@ -88,11 +88,11 @@ def _accuracy(row: GradedRow) -> str:
     return f"{100 * row.accuracy:.2f}{error} %"
 
 
-def _rank(row: RankedRow, *, tied: bool) -> str:
-    """The rank, and the ranks that it cannot be told apart from."""
+def _rank(row: RankedRow, *, ranges: bool) -> str:
+    """The rank, and the ranks that it may have."""
     if row.rank is None:
         return ""
-    return f"{row.rank} ({row.tie[0]}–{row.tie[1]})" if tied and row.tie else str(row.rank)
+    return "{} ({}–{})".format(row.rank, *row.rank_interval) if ranges and row.rank_interval else str(row.rank)
 
 
 def _reason(row: GradedRow) -> str:
@@ -137,7 +137,7 @@ def board_table(board: Leaderboard, console_width: int) -> Table:
         style = _STYLES.get(row.verdict, "red")
         contribution = "" if row.contribution is None else f"{100 * row.contribution.mean:+.2f}"
         table.add_row(
-            _rank(row, tied=wide),
+            _rank(row, ranges=wide),
             escape(name),
             f"[{style}]{row.verdict}[/]",
             _accuracy(row),

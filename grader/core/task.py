@@ -77,9 +77,13 @@ class Reveal(Frozen):
     violations: bool = True
 
 
-def public_count(n_test: int, share: float) -> int:
-    """How many of the held-out images the board's accuracy is of: at least one, and all where `share` is 1."""
-    return max(1, min(n_test, round(share * n_test)))
+def public_count(n_test: int, share: float, views: int) -> int:
+    """How many of the held-out images the board's accuracy is of: at least one, and all where `share` is 1.
+
+    All views of an image are on one side.
+    """
+    images = n_test // max(1, views)
+    return max(1, views) * max(1, min(images, round(share * images)))
 
 
 class RankBy(StrEnum):

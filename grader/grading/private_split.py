@@ -5,7 +5,6 @@ from statistics import fmean
 
 from grader.core.errors import UsageError
 from grader.core.statistics import score
-from grader.core.task import public_count
 from grader.grading.logs import read_private_scores
 from grader.leaderboard.models import BoardTask, GradedRow, Leaderboard, RankedRow, SeedScore, Standing
 from grader.leaderboard.ranking import settled
@@ -13,8 +12,7 @@ from grader.leaderboard.ranking import settled
 
 def final_board(board: Leaderboard, results: Path) -> Leaderboard:
     """The board by the withheld scores, which lie in `results`. Raises UsageError where there are none."""
-    share = board.task.ranking.public_share
-    shown = public_count(board.task.n_test, share)
+    shown = board.task.n_shown
     if shown == board.task.n_test:
         raise UsageError("this task withholds nothing: set public_share below 1 in [ranking] and grade again")
     missing: list[str] = []

@@ -6,6 +6,7 @@ from statistics import fmean
 
 from grader.core.curves import short, spread, summarize
 from grader.core.environment import Environment
+from grader.core.image_bits import ImageBits
 from grader.core.runs import SeedRun
 from grader.core.statistics import score
 from grader.core.task import Task
@@ -13,6 +14,8 @@ from grader.core.verdict import Verdict, Violation
 from grader.leaderboard.models import Curves, GradedRow, SeedScore, now
 from grader.sandbox.compiled import Compiled
 from grader.submissions.entry import Entry
+
+_IMAGES = 1024  # whose bits a board keeps of each training: enough for a variance, and 200 bytes
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,13 @@ def row_of(result: Result, task: Task, environment: Environment) -> GradedRow:
         baseline=_mean(baselines.get(r.seed) for r in result.runs) if mean is not None else None,
         seeds=tuple(
             SeedScore(
-                seed=r.seed, verdict=r.verdict, accuracy=r.accuracy, seconds=r.seconds, baseline=baselines.get(r.seed)
+                seed=r.seed,
+                verdict=r.verdict,
+                accuracy=r.accuracy,
+                seconds=r.seconds,
+                baseline=baselines.get(r.seed),
+                right=_sample(r, task),
+                baseline_right=_sample(result.baselines.get(r.seed), task),
             )
             for r in result.runs
         ),
@@ -63,6 +72,10 @@ def row_of(result: Result, task: Task, environment: Environment) -> GradedRow:
         graded=now(),
         submission=entry.submission.content_key,
     )
+
+
+def _sample(run: SeedRun | None, task: Task) -> ImageBits | None:
+    return run.right.sample(_IMAGES, task.data.views) if run is not None and run.right is not None else None
 
 
 def _outcome(result: Result) -> tuple[Verdict, str, tuple[Violation, ...]]:

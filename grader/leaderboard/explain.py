@@ -1,5 +1,8 @@
 """`grader explain`: why a row stands where it stands, in sentences."""
 
+from collections.abc import Callable, Sequence
+from statistics import median
+
 from grader.core.kind import Kind
 from grader.core.statistics import CONFIDENCE, Difference
 from grader.core.task import Counting, RankBy
@@ -77,20 +80,34 @@ def _rank(row: RankedRow, board: Leaderboard) -> list[str]:
             "grades it on its own."
         ]
     students = [r for r in board.rows if r.kind is Kind.STUDENT and r.rank is not None]
+    comparison = Comparison([r for r in board.rows if board.compares(r)], board.task, by)
     lines = [f"Rank {row.rank} of {len(students)}, by {what}."]
-    if row.tie:
-        tied = sum(r.tie == row.tie for r in students)
+    if row.rank_interval:
         lines.append(
-            f"It cannot be told apart from the first of ranks {row.tie[0]} to {row.tie[1]}: these {tied} are tied (all "
-            "pairs judged at once by Tukey's studentized range: equals are told apart in 5 % of boards at most)."
+            "Its rank may be any from {} to {} (95 %, for all students at once: all pairs are judged together).".format(
+                *row.rank_interval
+            )
         )
-    elif len(row.seeds) > 1:
-        lines.append("It is in no tie.")
+    elif len(row.seeds) > 1 and len(students) > 1 and comparison.steady(row):
+        lines.append("Every other student is surely above or below it.")
+    if by is RankBy.ACCURACY and len(row.seeds) > 1:
+        lines.append(
+            f"Under other rules: rank {_rank_by(median, row, students)} by the median of the seeds, "
+            f"{_rank_by(min, row, students)} by the worst seed."
+        )
     if row.to_next is not None:
         lines.append(f"To the next student: {points(row.to_next)}.")
-    scored = [r for r in board.rows if board.compares(r)]
-    lines.append(Comparison(scored, board.task, by).about(row))
+    lines.append(comparison.about(row))
     return lines
+
+
+def _rank_by(rule: Callable[[list[float]], float], row: RankedRow, students: Sequence[RankedRow]) -> int:
+    """The rank of `row` if students were ranked by `rule` of their accuracies."""
+
+    def score(student: RankedRow) -> float:
+        return rule([s.accuracy for s in student.seeds if s.accuracy is not None])
+
+    return 1 + sum(score(student) > score(row) for student in students)
 
 
 def _default(row: RankedRow, board: Leaderboard) -> list[str]:

@@ -18,7 +18,9 @@ def read_text(text: bytes) -> Leaderboard:
     try:
         raw = json.loads(text)
         if isinstance(raw, dict) and raw.get("schema_version") == 1:
-            return Leaderboard.model_validate_json(json.dumps(_from_1(raw)))
+            raw = _from_1(raw)
+        if isinstance(raw, dict) and raw.get("schema_version") == 2:
+            return Leaderboard.model_validate_json(json.dumps(_from_2(raw)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         complaint = str(error).splitlines()[0]
     raise ValueError(complaint)
@@ -46,4 +48,11 @@ def _from_1(raw: dict[str, Any]) -> dict[str, Any]:
             for scores in (grading, *grading.get("seeds", ())):
                 if "constant" in scores:
                     scores["baseline"] = scores.pop("constant")
+    return {**raw, "schema_version": 2}
+
+
+def _from_2(raw: dict[str, Any]) -> dict[str, Any]:
+    """Version 3 has a range of ranks in place of ties; it is made anew from the rows."""
+    for row in raw["rows"]:
+        row.pop("tie", None)
     return {**raw, "schema_version": SCHEMA_VERSION}

@@ -9,13 +9,14 @@ from pydantic import Field, model_validator
 
 from grader.core.curves import LrSummary
 from grader.core.environment import Environment
+from grader.core.image_bits import ImageBits
 from grader.core.kind import Kind
 from grader.core.recipe import Frozen
 from grader.core.statistics import Difference
-from grader.core.task import Counting, Points, RankBy, Ranking
+from grader.core.task import Counting, Points, RankBy, Ranking, public_count
 from grader.core.verdict import Verdict, Violation
 
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
 
 
 class Beats(StrEnum):
@@ -34,6 +35,8 @@ class SeedScore(Frozen):
     accuracy: float | None
     seconds: float
     baseline: float | None = None  # accuracy of the same configuration at its constant learning rate
+    right: ImageBits | None = None  # held-out images classified rightly, of those the score is of, or a sample of them
+    baseline_right: ImageBits | None = None  # the same at the constant learning rate
 
 
 class Curves(Frozen):
@@ -135,7 +138,7 @@ class Standing(Frozen):
     to_default: Difference | None = None  # accuracy less the default scheduler's, paired by seed
     to_next: Difference | None = None  # accuracy less that of the next student
     beats_default: Beats | None = None
-    tie: tuple[int, int] | None = None  # first and last rank of those it cannot be told apart from
+    rank_interval: tuple[int, int] | None = None  # first and last rank that it may have; None: one, or unknown
 
 
 class RankedRow(GradedRow, Standing):
@@ -166,6 +169,12 @@ class BoardTask(Frozen):
     counts: Counting = Counting.LATEST
     ranking: Ranking = Ranking()
     points: Points = Points()
+    views: int = 0  # of each held-out image, which stand view by view; 0: the image as it is
+
+    @property
+    def n_shown(self) -> int:
+        """Held-out images that the board's scores are of."""
+        return public_count(self.n_test, self.ranking.public_share, self.views)
 
 
 class RankingPolicy(Frozen):
@@ -190,7 +199,7 @@ class RankingPolicy(Frozen):
 class Leaderboard(Frozen):
     """The file."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     task: BoardTask
     environment: Environment  # of the run that graded last
     environments: dict[str, Environment] = Field(default_factory=dict)  # of the gradings, by their keys

@@ -55,14 +55,19 @@ def awards(row: RankedRow, board: Leaderboard) -> tuple[Award, ...]:
             )
         )
     if points.top_three > 0:
-        first = row.tie[0] if row.tie else row.rank
+        first = row.rank_interval[0] if row.rank_interval else row.rank
         among = scored and first is not None and first <= 3
         result.append(
             Award(
                 name="Among the first three",
                 score=points.top_three if among else 0.0,
                 possible=points.top_three,
-                why=f"rank {row.rank}" + (f", tied with ranks {row.tie[0]} to {row.tie[1]}" if row.tie else ""),
+                why=f"rank {row.rank}"
+                + (
+                    f", which may be any from {row.rank_interval[0]} to {row.rank_interval[1]}"
+                    if row.rank_interval
+                    else ""
+                ),
             )
         )
     return tuple(result)

@@ -50,6 +50,7 @@ def header(task: Task, facts: TaskFacts, environment: Environment) -> Leaderboar
             counts=task.leaderboard.counts,
             ranking=task.ranking,
             points=task.points,
+            views=task.data.views,
         ),
         environment=environment,
         environments={environment.key: environment},

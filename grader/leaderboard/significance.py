@@ -1,90 +1,38 @@
-"""How much of the order on a board is real: differences with intervals, ties, and who beats the default scheduler.
+"""How much of the order on a board is real: differences and ranks with intervals, and who beats the default scheduler.
 
-The model. Every row is trained with the same seeds, so accuracies form a table of rows by seeds: a randomized
-block design (Fisher, The Design of Experiments, 1935). What a seed does to all rows cancels in differences. The
-noise that is left is taken to be alike for all rows, and pooled over them: with three seeds a row's own spread says
-next to nothing, that of thirty rows much. A row that scatters far beyond the others (beyond what one in ten
-thousand would; half-trained ones do) is left out of the pool and compared by its own seeds alone, each pair at
-95 % (Student's paired t), and in no tie: else noise would buy one.
+A difference of two rows has two sources of chance: the seeds of the trainings, whose noise each row has of its own
+(`grader.leaderboard.noise`), and the held-out images (`grader.leaderboard.images`). The variances of all three add up;
+the degrees of freedom are the fewer of the two rows' (Welch's test in its conservative form: where one row's noise is
+underestimated, the other's says nothing against it).
 
-The intervals. Of one difference: 95 % by Student's t with the pool's degrees of freedom. For ties all pairs are
-judged at once: the chance that any two equal rows are told apart is at most 5 % (Tukey's studentized range; Kramer,
-Biometrics 12, 1956, for unequal numbers of seeds). Where seeds were added until rows could be told apart, the 5 %
-are divided by the number of times one may have looked (Bonferroni).
+Of one difference the interval is at 95 % (Student's t). For ranks all pairs are judged at once: the chance that any two
+equal rows are told apart is at most 5 % (Games and Howell, Journal of Educational Statistics 1, 1976: Tukey's
+studentized range for unequal variances). A row's rank lies between one plus the number of rows that are surely better
+and the number of rows that are not surely worse, for all rows at once with 95 % (Al Mohamad, Goeman and van Zwet,
+Simultaneous Confidence Intervals for Ranks, Biometrics 78, 2022). Where seeds were added until rows could be told
+apart, the 5 % are divided by the number of times one may have looked (Bonferroni).
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from statistics import fmean, median
+from statistics import fmean
 
+import numpy as np
+from numpy.typing import NDArray
+
+from grader.core.image_bits import ImageBits
 from grader.core.kind import Kind
-from grader.core.statistics import CONFIDENCE, Difference, paired_difference
+from grader.core.statistics import CONFIDENCE, Difference, paired_difference, student, studentized_range
 from grader.core.task import RankBy
+from grader.leaderboard.images import ImagePart, shares
 from grader.leaderboard.models import Beats, BoardTask, GradedRow, RankedRow, RankingPolicy, Standing
+from grader.leaderboard.noise import Noise, RowNoise, Scores
 
-_OUTLIER = 1e-4
-Scores = Mapping[int, float]  # accuracy by seed
-
-
-@dataclass(frozen=True)
-class Noise:
-    """The pooled noise of a table of scores."""
-
-    variance: float  # of one training's accuracy, seeds' common part taken out
-    df: int
-    pooled: frozenset[str]  # the rows it holds for, by key
-
-    @staticmethod
-    def of(table: Mapping[str, Scores], seeds: Sequence[int]) -> "Noise":
-        """Fitted to the rows that have all of `seeds`. Without at least two of both it says nothing (df 0)."""
-        whole = {key: scores for key, scores in table.items() if all(seed in scores for seed in seeds)}
-        if len(whole) < 2 or len(seeds) < 2:
-            return Noise(0.0, 0, frozenset())
-        rows = _alike(whole, seeds)
-        df = (len(rows) - 1) * (len(seeds) - 1)
-        total = math.fsum(_squares(rows, seeds, fmean).values())
-        return Noise(total / df, df, frozenset(rows)) if df else Noise(0.0, 0, frozenset())
-
-
-def _alike(table: Mapping[str, Scores], seeds: Sequence[int]) -> dict[str, Scores]:
-    """The rows without those whose scatter could be that of the others in one of ten thousand cases at most.
-
-    Measured by medians, which a few wild rows, or many, do not move.
-    """
-    from scipy import stats
-
-    df = len(seeds) - 1
-    squares = _squares(table, seeds, median)
-    usual = median(squares.values()) / float(stats.chi2.ppf(0.5, df))  # variance of a row that scatters as most do
-    bound = usual * float(stats.chi2.isf(_OUTLIER, df))
-    return {key: scores for key, scores in table.items() if squares[key] <= bound}
-
-
-def _squares(
-    rows: Mapping[str, Scores], seeds: Sequence[int], middle: Callable[[Iterable[float]], float]
-) -> dict[str, float]:
-    """Each row's sum of squares once row means and the seeds' effects are taken out."""
-    means = {key: fmean(scores[s] for s in seeds) for key, scores in rows.items()}
-    effect = {s: middle([scores[s] - means[key] for key, scores in rows.items()]) for s in seeds}
-    return {key: math.fsum((scores[s] - means[key] - effect[s]) ** 2 for s in seeds) for key, scores in rows.items()}
-
-
-@lru_cache(maxsize=64)
-def _single(df: int, looks: int) -> float:
-    from scipy import stats
-
-    return float(stats.t.ppf(1 - (1 - CONFIDENCE) / looks / 2, df))
-
-
-@lru_cache(maxsize=64)
-def _among(rows: int, df: int, looks: int) -> float:
-    """The critical value for all pairs of `rows` at once, for a difference in units of its standard error."""
-    from scipy import stats
-
-    return float(stats.studentized_range.ppf(1 - (1 - CONFIDENCE) / looks, rows, df)) / math.sqrt(2)
+Floats = NDArray[np.float64]
+#: Degrees of freedom for which critical values are computed; between them they are interpolated over the reciprocal.
+_GRID = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0, math.inf)
 
 
 class Comparison:
@@ -93,19 +41,45 @@ class Comparison:
     def __init__(self, rows: Iterable[GradedRow], task: BoardTask, by: RankBy = RankBy.ACCURACY) -> None:
         rows = list(rows)
         self._scores: dict[str, Scores] = {}
+        shares_of: dict[str, Floats] = {}
+        baselines: dict[str, Scores] = {}
         for row in rows:
             scores = _scores(row, by)
-            if not scores:
-                continue
             if len(scores) > len(self._scores.get(_key(row), ())):
                 self._scores[_key(row)] = scores
+                _note_images(shares_of, _key(row), _bits(row, task.seeds), task.views)
+            if by is RankBy.ACCURACY and (found := _baselines(row)):
+                baselines[_baseline_key(row)] = found
+                _note_images(shares_of, _baseline_key(row), _baseline_bits(row, task.seeds), task.views)
+        self._aliases = self._trained_already(baselines)
+        further = {key: scores for key, scores in baselines.items() if key not in self._aliases}
+        if by is RankBy.CONTRIBUTION:
+            shares_of = _contributed(rows, task)
         base, cap = task.seeds, task.ranking.max_seeds
-        self._distinct = len(self._scores)
-        baselines = {_baseline_key(row): _baselines(row) for row in rows} if by is RankBy.ACCURACY else {}
-        baselines = {key: scores for key, scores in baselines.items() if scores and scores not in self._scores.values()}
-        self._noise = Noise.of({**self._scores, **baselines}, base)
+        self._images = ImagePart(shares_of, task.n_shown // max(1, task.views))
+        self._noise = self._fitted(self._scores, base)
+        self._rest = self._fitted(further, base)  # constant rates scatter more, and have a common value of their own
         more = any(len(scores) > len(base) for scores in self._scores.values())
         self._looks = max(1, cap - len(base) + 1) if more else 1
+        self._level = 1 - (1 - CONFIDENCE) / self._looks
+
+    def _trained_already(self, baselines: Mapping[str, Scores]) -> dict[str, str]:
+        """Baselines that are a row's own training, by their keys."""
+        rows = {tuple(sorted(scores.items())): key for key, scores in self._scores.items()}
+        found = {key: rows.get(tuple(sorted(scores.items()))) for key, scores in baselines.items()}
+        return {key: row for key, row in found.items() if row is not None}
+
+    def _fitted(self, table: Mapping[str, Scores], seeds: Sequence[int]) -> Noise:
+        flips = {key: found for key in table if (found := self._images.flips(key)) is not None}
+        return Noise.of(table, seeds, flips)
+
+    def _noise_of(self, key: str) -> RowNoise | None:
+        return self._noise.rows.get(key) or self._rest.rows.get(key)
+
+    @property
+    def typical_noise(self) -> float:
+        """Standard deviation of the accuracy of one training, for a usual row; 0 where it is not known."""
+        return math.sqrt(self._noise.typical)
 
     def knows(self, row: GradedRow) -> bool:
         """Whether the row has what is compared."""
@@ -113,18 +87,21 @@ class Comparison:
 
     def about(self, row: GradedRow) -> str:
         """How the row is compared, in a sentence."""
-        if self._noise.df and _key(row) in self._noise.pooled:
-            noise = 100 * self._noise.variance**0.5
-            return (
-                f"The noise of one training is pooled over {len(self._noise.pooled)} rows: {noise:.2f} points, "
-                f"{self._noise.df} degrees of freedom"
-                + (f"; seeds were added, so the 5 % are divided by {self._looks} looks." if self._looks > 1 else ".")
-            )
-        return "It scatters beyond what the other rows do (or there are too few of them): only its own seeds are used."
+        noise = self._noise.rows.get(_key(row))
+        if noise is None:
+            return "Too few rows or seeds tell how much trainings scatter: only its own seeds are used."
+        looks = f"; seeds were added, so the 5 % are divided by {self._looks} looks" if self._looks > 1 else ""
+        if not self.steady(row):
+            return f"It scatters beyond what the other rows do, so its noise is judged by its own seeds alone{looks}."
+        return (
+            f"The noise of one of its trainings is {100 * noise.variance**0.5:.2f} points, estimated with "
+            f"{noise.df:.0f} degrees of freedom from its own seeds and from how {len(self._noise.rows)} rows scatter "
+            f"({100 * self.typical_noise:.2f} points){looks}."
+        )
 
     def difference(self, a: GradedRow, b: GradedRow) -> Difference:
         """Mean of a - b over the seeds that both have, with its 95 % interval."""
-        return self._compare(a, b, None)
+        return self._compare(_key(a), _key(b), self._scores[_key(a)], self._scores[_key(b)])
 
     def contribution(self, row: GradedRow) -> Difference | None:
         """Mean of the row less the same configuration at its constant rate; None where that was not trained."""
@@ -133,40 +110,94 @@ class Comparison:
             return None
         if all(own == baselines for own, baselines in pairs):
             return Difference(mean=0.0, low=0.0, high=0.0, pairs=len(pairs))
-        baselines = _baselines(row)
-        pooled = baselines in self._scores.values() or _baseline_key(row) in self._noise.pooled
-        return self._gap(pairs, pooled=pooled and _key(row) in self._noise.pooled)
+        own = {s.seed: s.accuracy for s in row.seeds if s.accuracy is not None}
+        baseline = _baseline_key(row)
+        return self._compare(_key(row), self._aliases.get(baseline, baseline), own, _baselines(row))
 
     def told_apart(self, a: GradedRow, b: GradedRow) -> bool:
         """Whether two rows differ, judged together with all other pairs of the board.
 
         Where no noise is known (one seed) or seen, different means are different: a tie would be no more than a guess.
         """
-        gap = self._compare(a, b, self._distinct)
-        return gap.told_apart if gap.low is not None and gap.low != gap.high else gap.mean != 0.0
+        first, second = _key(a), _key(b)
+        if first == second:
+            return False
+        x, y = self._scores[first], self._scores[second]
+        gaps = [x[s] - y[s] for s in x if s in y]
+        noise = [self._noise_of(key) for key in (first, second)]
+        if None in noise:
+            gap = self._compare(first, second, x, y)
+            return gap.told_apart if gap.low is not None and gap.low != gap.high else gap.mean != 0.0
+        error, df = self._error(noise, len(gaps), self._images.of(first, second))  # type: ignore[arg-type]
+        return abs(fmean(gaps)) > float(self._critical(np.array([df]))[0]) * error
 
     def steady(self, row: GradedRow) -> bool:
         """Whether the row scatters as the others do, so that its noise is known."""
-        return not self._noise.df or _key(row) in self._noise.pooled
+        return _key(row) not in self._noise.outliers
 
-    def _compare(self, a: GradedRow, b: GradedRow, among: int | None) -> Difference:
-        if _key(a) == _key(b):  # the same training: no chance is in it
-            return Difference(mean=0.0, low=0.0, high=0.0, pairs=len(a.seeds))
-        x, y = self._scores[_key(a)], self._scores[_key(b)]
+    def rank_intervals(self, rows: Sequence[GradedRow]) -> dict[str, tuple[int, int]]:
+        """The first and last rank that each of these ranked rows may have, by id."""
+        holders = Counter(map(_key, rows))
+        keys, holding = list(holders), np.array(list(holders.values()))
+        better, worse = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
+        for n, below in enumerate(self._surely_below(keys)):
+            worse[n] = holding[below].sum()
+            better[below] += holding[n]
+        found = {key: (int(1 + better[n]), int(1 + len(rows) - holding[n] - worse[n])) for n, key in enumerate(keys)}
+        return {row.id: found[_key(row)] for row in rows}
+
+    def _surely_below(self, keys: Sequence[str]) -> Iterator[NDArray[np.bool_]]:
+        """For each row, which rows are surely worse: as `told_apart` judges them, a row against all others at once."""
+        order = max((tuple(self._scores[key]) for key in keys), key=len, default=())
+        counts, means = np.zeros(len(keys), int), np.zeros((len(order) + 1, len(keys)))
+        for n, key in enumerate(keys):
+            scores = self._scores[key]
+            counts[n] = next((i for i, seed in enumerate(order) if seed not in scores), len(order))
+            values = [scores[seed] for seed in order[: counts[n]]]
+            means[1 : counts[n] + 1, n] = np.cumsum(values) / np.arange(1, counts[n] + 1)
+        noise = [self._noise_of(key) for key in keys]
+        known = np.array([found is not None for found in noise])
+        variance = np.array([found.variance if found else 0.0 for found in noise])
+        freedom = np.array([found.df if found else 1.0 for found in noise])
+        images = self._images.among(keys)
+        dfs = np.unique(freedom) if self._noise.rows else ()
+        critical = {float(df): self._critical(np.minimum(df, freedom)) for df in dfs}
+        positions, alike = np.arange(len(keys)), len(set(counts.tolist())) == 1
+        for n in range(len(keys)):
+            common = counts if alike else np.minimum(counts[n], counts)
+            gaps = means[counts[n], n] - means[counts[n]] if alike else means[common, n] - means[common, positions]
+            if not self._noise.rows:
+                yield gaps > 0.0
+                continue
+            squares = (variance[n] + variance) / np.maximum(common, 1) + images[n if len(images) > 1 else 0]
+            yield (gaps > critical[float(freedom[n])] * np.sqrt(squares)) & known & known[n]
+
+    def _critical(self, df: Floats) -> Floats:
+        """Critical values for differences among all rows, in units of their standard errors."""
+        df = np.minimum(df, self._noise.total)
+        near = [value for value in _GRID if value > df.max(initial=1.0)][:1]
+        used = [value for value in _GRID if value <= df.max(initial=1.0)] + near
+        used = used[max(0, sum(value <= df.min(initial=math.inf) for value in used) - 1) :]
+        values = [studentized_range(self._level, max(2, len(self._scores)), value) / math.sqrt(2) for value in used]
+        return np.interp(1 / df, [1 / value for value in used[::-1]], values[::-1])
+
+    def _compare(self, first: str, second: str, x: Scores, y: Scores) -> Difference:
+        """Mean of x - y over common seeds with its interval."""
+        if first == second:  # the same training: no chance is in it
+            return Difference(mean=0.0, low=0.0, high=0.0, pairs=len(x))
         seeds = [s for s in x if s in y]
-        pooled = {_key(a), _key(b)} <= self._noise.pooled
-        return self._gap([(x[s], y[s]) for s in seeds], pooled=pooled, among=among)
+        noise = [self._noise_of(key) for key in (first, second)]
+        if None in noise:
+            return paired_difference([x[s] for s in seeds], [y[s] for s in seeds], self._level)
+        error, df = self._error(noise, len(seeds), self._images.of(first, second))  # type: ignore[arg-type]
+        mean, half = fmean(x[s] - y[s] for s in seeds), student(self._level, df) * error
+        return Difference(mean=mean, low=mean - half, high=mean + half, pairs=len(seeds))
 
-    def _gap(self, pairs: Sequence[tuple[float, float]], *, pooled: bool, among: int | None = None) -> Difference:
-        """Mean difference of pairs: by the pooled noise where both sides are `pooled`; judged `among` so many rows."""
-        noise = self._noise
-        if not (noise.df and pooled):
-            level = 1 - (1 - CONFIDENCE) / self._looks
-            return paired_difference([x for x, _ in pairs], [y for _, y in pairs], level)
-        mean = fmean(x - y for x, y in pairs)
-        factor = _single(noise.df, self._looks) if among is None else _among(among, noise.df, self._looks)
-        half = factor * math.sqrt(2 * noise.variance / len(pairs))
-        return Difference(mean=mean, low=mean - half, high=mean + half, pairs=len(pairs))
+    def _error(self, noise: Sequence[RowNoise], pairs: int, images: float) -> tuple[float, float]:
+        """Standard error of a mean difference, and its degrees of freedom."""
+        parts = [found.variance / pairs for found in noise]
+        square = sum(parts) + images
+        return math.sqrt(square), min(found.df for found in noise)
 
 
 def _key(row: GradedRow) -> str:
@@ -181,6 +212,31 @@ def _baseline_key(row: GradedRow) -> str:
 
 def _baselines(row: GradedRow) -> dict[int, float]:
     return {s.seed: s.baseline for s in row.seeds if s.baseline is not None}
+
+
+def _bits(row: GradedRow, seeds: Sequence[int]) -> list[ImageBits]:
+    found = {s.seed: s.right for s in row.seeds}
+    return [bits for seed in seeds if (bits := found.get(seed)) is not None]
+
+
+def _baseline_bits(row: GradedRow, seeds: Sequence[int]) -> list[ImageBits]:
+    found = {s.seed: s.baseline_right for s in row.seeds}
+    return [bits for seed in seeds if (bits := found.get(seed)) is not None]
+
+
+def _note_images(table: dict[str, Floats], key: str, bits: Sequence[ImageBits], views: int) -> None:
+    if bits and key not in table and len({b.count for b in bits}) == 1:
+        table[key] = shares(bits, views)
+
+
+def _contributed(rows: Iterable[GradedRow], task: BoardTask) -> dict[str, Floats]:
+    """What the scheduler adds on each image, by row."""
+    own: dict[str, Floats] = {}
+    base: dict[str, Floats] = {}
+    for row in rows:
+        _note_images(own, _key(row), _bits(row, task.seeds), task.views)
+        _note_images(base, _key(row), _baseline_bits(row, task.seeds), task.views)
+    return {key: own[key] - base[key] for key in own if key in base and own[key].shape == base[key].shape}
 
 
 def _scores(row: GradedRow, by: RankBy) -> dict[int, float]:
@@ -204,7 +260,9 @@ def settled(rows: Sequence[RankedRow], task: BoardTask, policy: RankingPolicy) -
     default = next((row for row in scored if row.kind is Kind.DEFAULT), None)
     students = [row for row in scored if row.kind is Kind.STUDENT and order.knows(row)]
     following = {row.id: after for row, after in pairwise(students)}
-    ties = _ties(students, order)
+    steady = [row for row in students if order.steady(row)]
+    intervals = order.rank_intervals(students) if len(students) > 1 else {}
+    ties = {row.id: intervals[row.id] for row in steady if len(set(intervals.get(row.id, ()))) > 1}
     result = []
     for row in rows:
         own = row.kind is Kind.STUDENT
@@ -216,7 +274,7 @@ def settled(rows: Sequence[RankedRow], task: BoardTask, policy: RankingPolicy) -
             to_default=to_default,
             to_next=order.difference(row, following[row.id]) if own and row.id in following else None,
             beats_default=_beats(to_default) if to_default is not None else None,
-            tie=ties.get(row.id) if own else None,
+            rank_interval=ties.get(row.id) if own else None,
         )
         result.append(RankedRow.placed(row, standing))
     return tuple(result)
@@ -227,19 +285,3 @@ def _beats(difference: Difference) -> Beats:
         return Beats.YES if difference.mean > 0 else Beats.NO
     same = difference.low == difference.high == 0.0
     return Beats.NO if same else Beats.UNSURE
-
-
-def _ties(students: Sequence[RankedRow], comparison: Comparison) -> dict[str, tuple[int, int]]:
-    """First and last rank of each student's tie group: who cannot be told apart from the group's first row."""
-    groups: list[list[RankedRow]] = []
-    for row in filter(comparison.steady, students):
-        if groups and not comparison.told_apart(groups[-1][0], row):
-            groups[-1].append(row)
-        else:
-            groups.append([row])
-    result: dict[str, tuple[int, int]] = {}
-    for group in groups:
-        ranks = [row.rank or 0 for row in group]
-        if len(group) > 1:
-            result |= dict.fromkeys((row.id for row in group), (min(ranks), max(ranks)))
-    return result

@@ -28,7 +28,7 @@ class BoardLine(NamedTuple):
     verdict: Verdict
     message: str  # of a badge
     place: Place  # on the board where names, ids and times of grading must not show through
-    tie: tuple[int, int] | None
+    rank_interval: tuple[int, int] | None
     apart: str
     interval: tuple[float, float | None, float | None] | None  # mean and bounds
     link: str  # to its page, in HTML
@@ -38,8 +38,8 @@ class BoardLine(NamedTuple):
     def shown(self, rank: int | None, scale: Scale) -> str:
         """The row of the table."""
         number = "" if rank is None else str(rank)
-        note = f"tied {self.tie[0]}–{self.tie[1]}" if self.tie else f"on {self.apart}" if self.apart else ""
-        below = f'<small class="quiet tied">{note}</small>' if note else ""
+        note = "{}–{}".format(*self.rank_interval) if self.rank_interval else f"on {self.apart}" if self.apart else ""
+        below = f'<small class="quiet range">{note}</small>' if note else ""
         picture = small_interval(*self.interval, scale) if self.interval else ""
         start, middle, end = self.html
         return f'{start}<td class="n" data-v="{number}">{number}{below}</td>{middle}{picture}{end}'
@@ -58,7 +58,7 @@ def line_of(row: PublicRow, template: Any) -> BoardLine:
         verdict=counting.verdict,
         message=message(row),
         place=row.place,
-        tie=row.tie,
+        rank_interval=row.rank_interval,
         apart=row.apart,
         interval=None if counting.accuracy is None else (counting.accuracy, counting.low, counting.high),
         link=str(parts.link(row)),

@@ -13,7 +13,7 @@ from grader.core.environment import Environment
 from grader.core.kind import Kind
 from grader.core.recipe import Frozen
 from grader.core.statistics import Difference, half_width
-from grader.core.task import Counting, Ranking, public_count
+from grader.core.task import Counting, Ranking
 from grader.core.text import clean
 from grader.core.verdict import RULES, Verdict
 from grader.leaderboard.history import all_of
@@ -83,7 +83,7 @@ class PublicRow(Frozen):
     sandbox: str
     nearest: Nearest | None
     history: tuple[PublicGrading, ...]  # all gradings, oldest first
-    tie: tuple[int, int] | None  # first and last rank of those it cannot be told apart from
+    rank_interval: tuple[int, int] | None  # first and last rank that it may have
     beats_default: Beats | None
     to_default: Difference | None
     to_next: Difference | None
@@ -157,7 +157,7 @@ def _published(
     *,
     final: bool = False,
 ) -> PublicBoard:
-    shown_images = public_count(board.task.n_test, board.task.ranking.public_share)
+    shown_images = board.task.n_shown
     return PublicBoard(
         task=board.task.name,
         description=clean(board.task.description),
@@ -216,7 +216,7 @@ def public_row(
         history=tuple(
             _grading(past, _status(past.number, row.number, past.regraded), not quoting) for past in all_of(row)
         ),
-        tie=row.tie if row.rank is not None else None,
+        rank_interval=row.rank_interval if row.rank is not None else None,
         beats_default=row.beats_default,
         to_default=row.to_default,
         to_next=row.to_next,

@@ -37,7 +37,7 @@ def written(rows: Iterable[Sequence[str | float | int | None]]) -> str:
 def csv_header() -> str:
     """The names of the columns."""
     header = ["rank", "name", "team", "kind", "verdict", "accuracy", "standard_error", "low", "high", "seconds", "date"]
-    header += ["tied_from", "tied_to", "to_default", "beats_default", "contribution"]
+    header += ["rank_from", "rank_to", "to_default", "beats_default", "contribution"]
     return written([header])
 
 
@@ -48,7 +48,7 @@ def without_rank(row: PublicRow) -> str:
             *(row.name, row.team, row.kind.value, row.counting.verdict.value),
             *(row.counting.accuracy, row.counting.standard_error, row.counting.low, row.counting.high),
             *(row.seconds, row.counting.when),
-            *(row.tie or (None, None)),
+            *(row.rank_interval or (None, None)),
             row.to_default.mean if row.to_default else None,
             row.beats_default.value if row.beats_default else None,
             row.contribution.mean if row.contribution else None,

@@ -13,7 +13,7 @@ class CONFIG:
 
     # Any optimizer of torch.optim that needs no closure.
     def optimizer_factory(model):
-        return torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+        return torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
 
     # Any transforms that torchvision ships. The grader and grader compare leave the random ones out when
     # they measure accuracy; main.py, which is kept simple, does not.

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from grader.core.errors import TaskError
+from grader.core.image_bits import ImageBits
 from grader.core.recipe import Recipe, steps_per_epoch
 from grader.core.runs import EPOCH_PARTS, EpochRecord, SeedRun
 from grader.core.task import Task, public_count
@@ -107,6 +108,7 @@ class _Training:
         self._rates = list(recipe.groups[0].lr.expand())
         self._records: list[EpochRecord] = []
         self._final: float | None = None
+        self._right: Tensor | None = None
 
     def run(self, on_epoch: OnEpoch) -> SeedRun:
         """All epochs."""
@@ -161,7 +163,8 @@ class _Training:
             with context.arithmetic():
                 logits = self._model(images.contiguous(memory_format=context.layout))
             right.append(logits.argmax(1) == expected)
-        hits, shown = torch.cat(right).cpu(), shown_part(len(test), self._task.ranking.public_share)
+        hits, shown = torch.cat(right).cpu(), shown_part(len(test), self._task)
+        self._right = hits[shown]
         count = int(shown.sum())
         final = int(hits[~shown].sum()) / (len(hits) - count) if count < len(hits) else None
         return int(hits[shown].sum()) / count, final
@@ -178,6 +181,7 @@ class _Training:
             device=kind_of(self._context.device),
             transforms=self._pipeline.mode,
             final=self._final if finished else None,
+            right=ImageBits.of(self._right.numpy()) if finished and self._right is not None else None,
             limit_s=self._budget_s,
             certain=finished or self._deadline.certain,
         )
@@ -216,9 +220,13 @@ def rehearse(task: Task, data: ImageData, device: torch.device) -> None:
         nn.functional.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
 
 
-def shown_part(n_test: int, share: float) -> Tensor:
-    """Which held-out images the board's accuracy is of: the same for everybody and always. Bools [n_test]."""
-    shown = torch.zeros(n_test, dtype=torch.bool)
-    order = torch.randperm(n_test, generator=torch.Generator().manual_seed(_SPLIT_SEED))
-    shown[order[: public_count(n_test, share)]] = True
-    return shown
+def shown_part(n_test: int, task: Task) -> Tensor:
+    """Which held-out images the board's accuracy is of: the same for everybody and always. Bools [n_test].
+
+    Views of an image are all shown, or none.
+    """
+    views = max(1, task.data.views)
+    shown = torch.zeros(n_test // views, dtype=torch.bool)
+    order = torch.randperm(n_test // views, generator=torch.Generator().manual_seed(_SPLIT_SEED))
+    shown[order[: public_count(n_test, task.ranking.public_share, views) // views]] = True
+    return shown.repeat(views)

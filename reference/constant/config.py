@@ -4,7 +4,7 @@ from torchvision.transforms import Compose, Normalize, ToTensor
 
 class CONFIG:
     batch_size = 64
-    num_epochs = 5
+    num_epochs = 6
     lrs_kwargs = {}
 
     def optimizer_factory(model):

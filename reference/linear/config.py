@@ -1,12 +1,12 @@
 import torch
 from torchvision.transforms import Compose, Normalize, ToTensor
 
-TOTAL_STEPS = 115  # grader run sets it to the length of the task's training
+TOTAL_STEPS = 138  # grader run sets it to the length of the task's training
 
 
 class CONFIG:
     batch_size = 64
-    num_epochs = 5
+    num_epochs = 6
     lrs_kwargs = {"total": TOTAL_STEPS}
 
     def optimizer_factory(model):

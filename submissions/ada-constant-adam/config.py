@@ -3,8 +3,8 @@ from torchvision.transforms import Compose, Normalize, ToTensor
 
 
 class CONFIG:
-    batch_size = 32
-    num_epochs = 5
+    batch_size = 64
+    num_epochs = 6
     lrs_kwargs = {}
 
     def optimizer_factory(model):

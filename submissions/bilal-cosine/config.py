@@ -4,8 +4,8 @@ from torchvision.transforms import Compose, Normalize, RandomCrop, ToTensor
 
 class CONFIG:
     batch_size = 64
-    num_epochs = 5
-    lrs_kwargs = {"T_max": 115}
+    num_epochs = 6
+    lrs_kwargs = {"T_max": 138}
 
     def optimizer_factory(model):
         return torch.optim.SGD(model.parameters(), lr=0.06, momentum=0.9, weight_decay=5e-4)

@@ -4,7 +4,7 @@ from torchvision.transforms import Compose, Normalize, ToTensor
 
 class CONFIG:
     batch_size = 64
-    num_epochs = 5
+    num_epochs = 6
     lrs_kwargs = {"min_lr": 0.005, "max_lr": 0.08, "half": 23}
 
     def optimizer_factory(model):

@@ -4,8 +4,8 @@ from torchvision.transforms import Compose, Normalize, RandomRotation, ToTensor
 
 class CONFIG:
     batch_size = 64
-    num_epochs = 5
-    lrs_kwargs = {"total_steps": 115}
+    num_epochs = 6
+    lrs_kwargs = {"total_steps": 138}
 
     def optimizer_factory(model):
         return torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)

@@ -12,7 +12,7 @@ def make_optimizer(model):
 
 class CONFIG:
     batch_size = 64
-    num_epochs = 5
-    lrs_kwargs = {"total": 120, "power": 1.5}
+    num_epochs = 6
+    lrs_kwargs = {"total": 145, "power": 1.5}
     optimizer_factory = make_optimizer
     transforms = [ToTensor(), Normalize(0.5, 0.5)]

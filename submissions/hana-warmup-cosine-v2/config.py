@@ -4,8 +4,8 @@ from torchvision.transforms import v2
 
 class CONFIG:
     batch_size = 48
-    num_epochs = 5
-    lrs_kwargs = {"warmup_steps": 15, "total_steps": 150}
+    num_epochs = 6
+    lrs_kwargs = {"warmup_steps": 18, "total_steps": 180}
     optimizer_factory = staticmethod(lambda model: torch.optim.SGD(model.parameters(), lr=0.08, momentum=0.9))
     transforms = v2.Compose([
         v2.ToImage(),

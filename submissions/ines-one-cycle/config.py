@@ -4,8 +4,8 @@ from torchvision.transforms import Compose, Normalize, ToTensor
 
 class CONFIG:
     batch_size = 64
-    num_epochs = 5
-    lrs_kwargs = {"steps": 116}
+    num_epochs = 6
+    lrs_kwargs = {"steps": 139}
 
     def optimizer_factory(model):
         return torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)

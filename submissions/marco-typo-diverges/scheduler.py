@@ -4,7 +4,7 @@ from torch.optim.lr_scheduler import _LRScheduler
 
 
 class CustomLRScheduler(_LRScheduler):
-    def __init__(self, optimizer, t_max=115, eta_min=1e6, last_epoch=-1):  # meant 1e-6
+    def __init__(self, optimizer, t_max=138, eta_min=1e6, last_epoch=-1):  # meant 1e-6
         self.t_max, self.eta_min = t_max, eta_min
         super().__init__(optimizer, last_epoch)
 

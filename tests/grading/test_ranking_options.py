@@ -108,7 +108,7 @@ def test_withheld_scores_stay_in_the_results(where: Path, tmp_path: Path) -> Non
     assert call(where, "publish", "--out", str(tmp_path / "site")).returncode == 0
     text = (tmp_path / "site/index.html").read_text()
     assert "Other images, not shown here, decide in the end." in text
-    assert "180 held-out images" in text  # of 359
+    assert "540 held-out images" in text  # three views of 180, of 359
 
 
 def test_the_final_ranking_is_by_the_withheld_images(where: Path, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_the_final_ranking_is_by_the_withheld_images(where: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "site/index.html").read_text()
     assert "Final leaderboard" in text
-    assert "179 held-out images" in text
+    assert "537 held-out images" in text
     final = sum(finals(where, "student00")) / 2
     assert f"{100 * final:.2f} %" in text
     elsewhere = call(where, "publish", "--final", "--results", "nowhere", "--out", str(tmp_path / "other"))

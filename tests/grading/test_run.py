@@ -45,7 +45,7 @@ def test_the_samples_are_graded_beside_the_references(graded: Path) -> None:
     assert ada["accuracy"] == pytest.approx(sum(s["accuracy"] for s in ada["seeds"]) / 3)
     assert ada["standard_error"] > 0
     assert ada["learning_rate"] == {
-        "first": 0.001, "last": 0.001, "lowest": 0.001, "highest": 0.001, "distinct": 1, "steps": 225,
+        "first": 0.001, "last": 0.001, "lowest": 0.001, "highest": 0.001, "distinct": 1, "steps": 138,
         "curve": [0.001] * 64,
     }  # fmt: skip
     assert len(ada["recipe"]) == 64
@@ -54,12 +54,20 @@ def test_the_samples_are_graded_beside_the_references(graded: Path) -> None:
     assert ranks[0] == 1
 
 
+def test_the_first_board_shows_what_a_decaying_rate_is_good_for(graded: Path) -> None:
+    beats = {name: row["beats_default"] for (kind, name), row in rows(graded).items() if kind == "reference"}
+    assert beats.pop("warmup_constant") != "no"
+    assert set(beats.values()) == {"yes"}
+    spans = [row["rank_interval"] for row in rows(graded).values() if row["rank_interval"]]
+    assert len(set(map(tuple, spans))) > 2  # not one tie of all
+
+
 def test_each_submission_has_its_log(graded: Path) -> None:
     folder = graded / "results/digits/submissions/student"
     assert len(list(folder.iterdir())) == 18
     log = json.loads((folder / "bilal-cosine/log.json").read_text())
     assert log["compiled"]["recipe"]["optimizer"] == "SGD"
-    assert [len(r["epochs"]) for r in log["runs"]] == [5, 5, 5]
+    assert [len(r["epochs"]) for r in log["runs"]] == [6, 6, 6]
     text = (folder / "lena-untouched/log.txt").read_text()
     assert "scheduler.py:5: get_lr() returned 0.01" in text
     assert "submission.json" in text

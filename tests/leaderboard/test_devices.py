@@ -71,7 +71,7 @@ def test_what_another_kind_of_device_gave_is_not_ranked(path: Path, cpu: Leaderb
     assert ranks(there) == ranks(board)
     rows = {row.id: row for row in board.rows}
     assert rows["a"].to_default is not None
-    assert rows["c"].to_default is rows["c"].beats_default is rows["c"].to_next is rows["c"].tie is None
+    assert rows["c"].to_default is rows["c"].beats_default is rows["c"].to_next is rows["c"].rank_interval is None
     assert rows["c"].accuracy == pytest.approx(0.9)
     assert not {row.id for row in wanting(board)} & {"b", "c"}
 

@@ -79,7 +79,7 @@ def test_the_file_fits_its_printed_schema(tmp_path: Path, empty: Leaderboard) ->
     keep(tmp_path / "b.json", empty, row("a"), row("b", None, Verdict.CRASH))
     data = json.loads((tmp_path / "b.json").read_text())
     validate(data, Leaderboard.model_json_schema(mode="serialization"))
-    assert data["schema_version"] == 2
+    assert data["schema_version"] == 3
     assert read(tmp_path / "b.json") is not None
 
 
@@ -104,7 +104,7 @@ def test_runs_at_the_same_time_lose_nothing(tmp_path: Path, empty: Leaderboard) 
     assert len(board.rows) == 60
 
 
-@pytest.mark.parametrize("damage", ["", "{", '{"schema_version": 2}', "[]", '{"rows": []}'])
+@pytest.mark.parametrize("damage", ["", "{", '{"schema_version": 3}', "[]", '{"rows": []}'])
 def test_a_damaged_board_is_kept_aside_and_said(tmp_path: Path, empty: Leaderboard, damage: str) -> None:
     path = tmp_path / "b.json"
     path.write_text(damage)

@@ -198,7 +198,9 @@ def test_boards_of_earlier_versions_are_read_and_gone_on_from(path: Path, versio
     assert board is not None
     there = {(r["kind"], r["id"]): r for r in before["rows"]}
     assert {(r.kind, r.id): r.accuracy for r in board.rows} == {key: r["accuracy"] for key, r in there.items()}
-    assert {r.id: r.baseline for r in board.rows} == {r["id"]: r["constant"] for r in before["rows"]}
+    assert {r.id: r.baseline for r in board.rows} == {
+        r["id"]: r.get("constant", r.get("baseline")) for r in before["rows"]
+    }
     assert {r.id: len(r.history) for r in board.rows} == {r["id"]: len(r["history"]) for r in before["rows"]}
     assert [r.rank for r in board_at(path).rows if r.rank] == [1, 2]
     head = Leaderboard(
@@ -207,7 +209,7 @@ def test_boards_of_earlier_versions_are_read_and_gone_on_from(path: Path, versio
     writer = BoardWriter(path, head)
     writer.add(graded("files", 0.5, 1, name="new"))
     assert names(writer.settle()) == {r["id"] for r in before["rows"]} | {"new"}
-    assert json.loads(path.read_text())["schema_version"] == 2
+    assert json.loads(path.read_text())["schema_version"] == 3
 
 
 def test_there_is_a_file_of_every_earlier_version() -> None:

@@ -160,7 +160,7 @@ def test_the_untouched_kit_lacks_its_attribution_only(tmp_path: Path) -> None:
     done = grader("check", cwd=tmp_path / "kit")
     assert done.returncode == 0, done.stdout
     assert "never" not in done.stdout
-    assert "the learning rate is 0.01 in every step" in done.stdout
+    assert "the learning rate is 0.02 in every step" in done.stdout
     assert "predicted grading time" in done.stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 
 from grader.core.curves import LrSummary
@@ -48,7 +49,7 @@ def scored(name: str, accuracy: float, n: int = 0, kind: Kind = Kind.STUDENT, **
         standard_error=0.0057,
         seeds=tuple(SeedScore(seed=s, verdict=Verdict.OK, accuracy=a, seconds=1.0) for s, a in enumerate(seeds)),
         seconds=3.0 + n % 7,
-        recipe="0" * 64,
+        recipe=hashlib.sha256(f"{kind} {name}".encode()).hexdigest(),
         optimizer="SGD",
         batch_size=64,
         epochs=5,

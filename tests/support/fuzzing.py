@@ -28,7 +28,7 @@ with atheris.instrument_imports(include=["grader", "json", "tarfile", "zipfile",
     from grader.submissions.manifest import read_manifest
 
 NONCE = "0123456789abcdef" * 2
-TASK = tasks.load("digits")
+TASK = tasks.load(str(Path(__file__).parents[1] / "fixtures/tasks/lenet.toml"))
 LIMITS = Limits(seconds=1, memory_mb=512, threads=8, output=1 << 20, document=1 << 20)
 _FOLDER = Path(tempfile.mkdtemp(prefix="fuzzing-"))
 

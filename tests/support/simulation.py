@@ -7,10 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from grader.core.image_bits import ImageBits
 from grader.core.kind import Kind
 from grader.core.task import Ranking
 from grader.core.verdict import Verdict
-from grader.leaderboard.models import BoardTask, GradedRow, Leaderboard, SeedScore
+from grader.leaderboard.models import BoardTask, GradedRow, Leaderboard, RankedRow, SeedScore
 from grader.leaderboard.ranking import ranked
 from grader.leaderboard.seed_allocation import wanting
 from support.gradings import TRAINER
@@ -22,6 +23,36 @@ def simulated(means: Sequence[float], seeds: int, noise: Table, rng: np.random.G
     """Accuracies [rows, seeds]: true mean, what the seed does to all, and noise of each training."""
     common = rng.normal(0, 0.01, (1, seeds))
     return np.array(means)[:, None] + common + rng.normal(0, 1, (len(means), seeds)) * np.asarray(noise)[:, None]
+
+
+def simulated_images(
+    rows: int, seeds: int, images: int, noise: Table, rng: np.random.Generator
+) -> np.ndarray[tuple[int, int, int], np.dtype[np.bool_]]:
+    """Images that trainings classify rightly [rows, seeds, images], of rows that do equally well on new images.
+
+    A logit is the sum of an image's difficulty, what the row makes of the image, what the seed does to all and to the
+    row, and chance; the last two grow with the row's `noise` (1 is usual), and it is right above zero. 91 % are.
+    """
+    difficulty, own, common, shift, chance = 2.0, 0.3, 0.05, 0.13, 0.8
+    shifts = shift * noise * np.exp(rng.normal(0, 0.3, rows) * (np.ptp(noise) > 0))
+    chances = chance * noise
+    mean = 1.34 * np.sqrt(difficulty**2 + own**2 + shifts**2 + chances**2)
+    logits = (
+        mean[:, None, None]
+        + rng.normal(0, difficulty, images)
+        + rng.normal(0, own, (rows, 1, images))
+        + rng.normal(0, common, (seeds, 1))
+        + shifts[:, None, None] * rng.normal(0, 1, (rows, seeds, 1))
+        + chances[:, None, None] * rng.normal(0, 1, (rows, seeds, images))
+    )
+    return np.asarray(logits > 0)
+
+
+def board_of_images(right: np.ndarray[tuple[int, int, int], np.dtype[np.bool_]]) -> Leaderboard:
+    """A board of such rows."""
+    board = board_of(right.mean(2), images=right.shape[2])
+    rows = {row.id: with_images(row, right[int(row.id[1:])]) for row in board.rows}
+    return board.with_rows(rows[row.id] for row in board.rows)
 
 
 def row(number: int, accuracies: Sequence[float]) -> GradedRow:
@@ -38,17 +69,29 @@ def row(number: int, accuracies: Sequence[float]) -> GradedRow:
 
 
 def board_of(
-    table: Table | Sequence[Sequence[float]], base: int | None = None, ranking: Ranking | None = None
+    table: Table | Sequence[Sequence[float]],
+    base: int | None = None,
+    ranking: Ranking | None = None,
+    images: int = 1,
 ) -> Leaderboard:
     """A board whose task has `base` seeds (all of the first row's where it is not given)."""
     rows = [row(number, accuracies) for number, accuracies in enumerate(table)]
     seeds = tuple(range(base if base is not None else len(table[0])))
     task = BoardTask(
-        name="t", description="", model_hash="", data_hash="", n_train=1, n_test=1, seeds=seeds, time_limit_s=1.0,
+        name="t", description="", model_hash="", data_hash="", n_train=1, n_test=images, seeds=seeds, time_limit_s=1.0,
         ranking=ranking or Ranking(),
     )  # fmt: skip
     head = Leaderboard(task=task, environment=TRAINER, updated="")
     return head.with_rows(ranked(rows, head.policy))
+
+
+def with_images(row: RankedRow, right: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> RankedRow:
+    """The row with the images [seeds, images] that its trainings classified rightly."""
+    seeds = tuple(
+        SeedScore(seed=s.seed, verdict=s.verdict, accuracy=s.accuracy, seconds=0.0, right=ImageBits.of(bits))
+        for s, bits in zip(row.seeds, right, strict=True)
+    )
+    return RankedRow.model_construct(**{**dict(row), "seeds": seeds})
 
 
 def agreement(means: Sequence[float], table: Table | Sequence[Sequence[float]]) -> float:

@@ -12,6 +12,8 @@ from grader.sandbox.compiled import Compiled
 from grader.submissions.loader import Submission
 
 ROOT = Path(__file__).parents[2]
+#: LeNet on the embedded images: submissions of the tests name its layers.
+LENET = ROOT / "tests/fixtures/tasks/lenet.toml"
 MANIFEST = {"assignment_name": "Schedulers", "contributors": ["Ada"], "sources": ["none: my own work"]}
 SCHEDULER = """
 from torch.optim.lr_scheduler import _LRScheduler

@@ -17,7 +17,7 @@ from grader.training import pool as pool_module
 from grader.training.deadline import Deadline
 from grader.training.pool import TrainerPool
 from support.recipes import CPU, bent
-from support.submissions import ROOT
+from support.submissions import LENET
 
 MODEL = """
 import time
@@ -62,9 +62,9 @@ def test_on_a_gpu_it_is_the_clock() -> None:
 
 
 def slowed(folder: Path, line: str) -> Task:
-    """The task `digits` with a model whose every forward pass begins with `line`."""
+    """The embedded images with a model whose every forward pass begins with `line`."""
     (folder / "model.py").write_text(MODEL.format(line))
-    text = (ROOT / "grader/core/tasks/digits.toml").read_text()
+    text = LENET.read_text()
     (folder / "slow.toml").write_text(text.replace('model = "lenet"', 'model = "model.py:Net"'))
     return load(str(folder / "slow.toml"))
 

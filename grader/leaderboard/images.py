@@ -1,0 +1,83 @@
+"""What the choice of held-out images adds to the variance of a difference between two rows.
+
+Held-out images are a sample, as seeds are: two rows may differ by the images that happen to be in it. So a difference
+has a variance from seeds and one from images (crossed random effects: Clark, The Language-as-Fixed-Effect Fallacy,
+Journal of Verbal Learning and Verbal Behavior 12, 1973). The latter is, for one image, the covariance between seeds of
+the difference on it; what chance does to an image in one training is in the noise of trainings already. Views of an
+image are not independent, so they count as one image, by their mean.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grader.core.image_bits import ImageBits
+
+Floats = NDArray[np.float64]
+#: Rows up to which every pair's variance is computed: the products of 2,000 rows take about a second.
+_PAIRWISE = 2_000
+
+
+def shares(bits: Sequence[ImageBits], views: int) -> Floats:
+    """The share of an image's views that are right, [seeds, images]."""
+    return np.stack([b.array().reshape(max(1, views), -1).mean(0) for b in bits])
+
+
+class ImagePart:
+    """Variances that images give to mean differences of rows, by the rows' shares [seeds, images]."""
+
+    def __init__(self, rows: Mapping[str, Floats], images: int) -> None:
+        """`images` is how many the scores are of; `rows` may hold a sample of them."""
+        shapes = {found.shape for found in rows.values()}
+        usable = len(shapes) == 1 and next(iter(shapes))[0] >= 2
+        self._rows = {key: found - found.mean(1, keepdims=True) for key, found in rows.items()} if usable else {}
+        self._images = images
+
+    def flips(self, key: str) -> float | None:
+        """The variance of a row's accuracy from images that are right with one seed and wrong with another.
+
+        As if each flipped by itself; None where the row's images are not known.
+        """
+        if key not in self._rows:
+            return None
+        left = self._rows[key] - self._rows[key].mean(0)
+        seeds, images = left.shape
+        return float((left**2).sum() / ((seeds - 1) * max(1, images - 1) * self._images))
+
+    def of(self, a: str, b: str) -> float:
+        """The variance for one pair; 0 where the images of one are not known."""
+        if a == b or a not in self._rows or b not in self._rows:
+            return 0.0
+        gap = self._rows[a] - self._rows[b]
+        return float(self._scaled((gap.sum(0) ** 2).sum() - (gap**2).sum(), *gap.shape))
+
+    def among(self, keys: Sequence[str]) -> Floats:
+        """The variance for every pair [rows, rows], or one number for all of them where there are very many rows."""
+        known = [key for key in keys if key in self._rows]
+        if len(known) < 2:
+            return np.zeros((1, 1))
+        if len(keys) > _PAIRWISE:
+            near = [self.of(a, b) for a, b in pairwise(known)]
+            return np.full((1, 1), float(np.mean(near)))
+        seeds, images = self._rows[known[0]].shape
+        blank = np.zeros((seeds, images))
+        table = np.stack([self._rows.get(key, blank) for key in keys]).astype(np.float32)
+        total = _distances(table.sum(1)) - sum(_distances(table[:, seed]) for seed in range(seeds))
+        found = self._scaled(total, seeds, images)
+        unknown = np.array([key not in self._rows for key in keys])
+        found[unknown] = found[:, unknown] = 0.0
+        np.fill_diagonal(found, 0.0)
+        return found
+
+    def _scaled(self, products: Floats, seeds: int, images: int) -> Floats:
+        """From sums of products between different seeds to the variance of a mean over all images."""
+        return np.maximum(products, 0.0) / (seeds * (seeds - 1) * max(1, images - 1) * self._images)
+
+
+def _distances(rows: NDArray[np.float32]) -> Floats:
+    """Squared distances of rows [N, D] from each other, [N, N]."""
+    products = (rows @ rows.T).astype(np.float64)
+    squares = np.diag(products)
+    return np.asarray(squares[:, None] + squares - 2 * products)
