@@ -94,6 +94,38 @@ def doctor(
 
 
 @app.command()
+def calibrate(
+    task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
+    data: Annotated[Path | None, typer.Option(help="Image folder with train/CLASS and test/CLASS instead.")] = None,
+    seeds: Annotated[int, typer.Option(min=2, help="Trainings per reference.")] = 5,
+    students: Annotated[int, typer.Option(min=2, help="The size of the class.")] = 30,
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    jobs: Annotated[int, typer.Option(min=0, help="Trainings at a time; 0 chooses.")] = 0,
+    results: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = Path("results"),
+    reference: Annotated[Path | None, typer.Option(help="Folder of reference schedulers.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the result here: .png or .svg.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Train the references on a task and say what it will tell apart, with how many seeds, in how many hours."""
+    from grader.cli.render_calibrate import run_calibration
+    from grader.experiments import plots
+    from grader.experiments.compare import public_task
+    from grader.grading.config import RunConfig
+    from grader.training.pool import DeviceChoice
+
+    if plot is not None:
+        plots.check_name(plot)
+    config = RunConfig(
+        task=public_task(task, data, seeds), results=results, device=chosen(DeviceChoice, device, "device"),
+        jobs=jobs, references=reference,
+    )  # fmt: skip
+    try:
+        run_calibration(config, students, plot, as_json=as_json)
+    except KeyboardInterrupt:
+        interrupted()
+
+
+@app.command()
 def remove(
     ids: Annotated[list[str], typer.Argument(help="The submissions whose rows go.")],
     leaderboard: Annotated[Path, typer.Option(help="The JSON leaderboard.")] = BOARD,
@@ -125,7 +157,7 @@ def explain(
     identity: Annotated[str, typer.Argument(metavar="ID", help="A submission, or a reference.")],
     leaderboard: Annotated[Path, typer.Argument(help="A JSON leaderboard.")] = BOARD,
 ) -> None:
-    """Say in words why a row stands where it stands: recipe, seeds, score, ties, contribution, history, versions."""
+    """Say in words why a row stands where it stands: recipe, seeds, score, ranks, contribution, history, versions."""
     from grader.core.text import clean
     from grader.leaderboard.explain import explain as paragraphs
     from grader.leaderboard.storage import board_at

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grader.core.errors import SetupError, UsageError
 from grader.core.recipe import Recipe
 from grader.core.runs import SeedRun
+
+if TYPE_CHECKING:
+    from grader.experiments.calibration import Calibration
 
 _FORMATS = (".png", ".svg", ".pdf")
 
@@ -42,6 +45,27 @@ def schedule(recipe: Recipe, path: Path) -> None:
     axis.set(xlabel="step", ylabel="learning rate", ylim=(0, None))
     if len(recipe.groups) > 1:
         axis.legend()
+    _save(figure, path)
+
+
+def calibration(found: "Calibration", path: Path) -> None:
+    """Differences of the references to the default with their intervals, and what more seeds can tell."""
+    figure, (left, right) = canvas(11, 4.5, 2)
+    rows = [row for row in reversed(found.references) if row.to_default is not None]
+    gaps = [row.to_default for row in rows if row.to_default is not None]
+    halves = [100 * (gap.high - gap.mean) if gap.high is not None else 0.0 for gap in gaps]
+    left.errorbar([100 * gap.mean for gap in gaps], range(len(rows)), xerr=halves, fmt="o", capsize=3)
+    left.axvline(0, color="0.5", linewidth=1)
+    left.set_yticks(range(len(rows)), [row.name for row in rows])
+    left.set(xlabel="accuracy less the default's (points, 95 %)")
+    seeds = [row.seeds for row in found.resolutions]
+    for name, label in (("pair", "two rows"), ("to_default", "a row and the default"), ("ranks", "ranks of the class")):
+        right.plot(seeds, [100 * getattr(row, name) for row in found.resolutions], marker="o", label=label)
+    right.set(xlabel="seeds", ylabel="smallest difference that is told (points)", ylim=(0, None))
+    right.legend()
+    for axis in (left, right):
+        axis.grid(alpha=0.3)
+    figure.suptitle(f"{found.task}: what {len(found.seeds)} seeds say, and what others would")
     _save(figure, path)
 
 

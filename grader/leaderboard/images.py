@@ -33,7 +33,7 @@ class ImagePart:
         shapes = {found.shape for found in rows.values()}
         usable = len(shapes) == 1 and next(iter(shapes))[0] >= 2
         self._rows = {key: found - found.mean(1, keepdims=True) for key, found in rows.items()} if usable else {}
-        self._images = images
+        self.count = images  # that the scores are of
 
     def flips(self, key: str) -> float | None:
         """The variance of a row's accuracy from images that are right with one seed and wrong with another.
@@ -44,7 +44,7 @@ class ImagePart:
             return None
         left = self._rows[key] - self._rows[key].mean(0)
         seeds, images = left.shape
-        return float((left**2).sum() / ((seeds - 1) * max(1, images - 1) * self._images))
+        return float((left**2).sum() / ((seeds - 1) * max(1, images - 1) * self.count))
 
     def of(self, a: str, b: str) -> float:
         """The variance for one pair; 0 where the images of one are not known."""
@@ -73,7 +73,7 @@ class ImagePart:
 
     def _scaled(self, products: Floats, seeds: int, images: int) -> Floats:
         """From sums of products between different seeds to the variance of a mean over all images."""
-        return np.maximum(products, 0.0) / (seeds * (seeds - 1) * max(1, images - 1) * self._images)
+        return np.maximum(products, 0.0) / (seeds * (seeds - 1) * max(1, images - 1) * self.count)
 
 
 def _distances(rows: NDArray[np.float32]) -> Floats:

@@ -81,6 +81,29 @@ class Comparison:
         """Standard deviation of the accuracy of one training, for a usual row; 0 where it is not known."""
         return math.sqrt(self._noise.typical)
 
+    @property
+    def worth(self) -> float:
+        """Degrees of freedom that the other rows add to a row's estimate of its noise."""
+        return self._noise.worth
+
+    @property
+    def images_shown(self) -> int:
+        """Held-out images that the scores are of; views of one image are one."""
+        return self._images.count
+
+    def noise(self, row: GradedRow) -> float | None:
+        """Standard deviation of the accuracy of one of the row's trainings; None where it is not known."""
+        found = self._noise_of(_key(row))
+        return None if found is None else math.sqrt(found.variance)
+
+    def flip_noise(self, row: GradedRow) -> float:
+        """What that would be if each image flipped by itself; 0 where the images are not known."""
+        return math.sqrt(self._images.flips(_key(row)) or 0.0)
+
+    def image_error(self, a: GradedRow, b: GradedRow) -> float:
+        """Standard error that the choice of held-out images gives to the difference of two rows."""
+        return math.sqrt(self._images.of(_key(a), _key(b)))
+
     def knows(self, row: GradedRow) -> bool:
         """Whether the row has what is compared."""
         return _key(row) in self._scores
