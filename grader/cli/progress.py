@@ -24,7 +24,7 @@ from grader.leaderboard.models import GradedRow, Leaderboard, RankedRow
 from grader.submissions.entry import Entry
 
 _PIPED_WIDTH = 130
-_NARROW, _WIDE = 54, 92  # columns of a terminal beside the submission's, without and with what is derived
+_NARROW, _WIDE = 54, 94  # columns of a terminal beside the submission's, without and with what is derived
 _STYLES = {Verdict.OK: "green", Verdict.DIVERGED: "yellow", Verdict.INTERNAL: "magenta"}
 
 
@@ -88,6 +88,15 @@ def _accuracy(row: GradedRow) -> str:
     return f"{100 * row.accuracy:.2f}{error} %"
 
 
+def _contribution(row: RankedRow) -> str:
+    """The scheduler's part of the accuracy, with half of its 95 % interval."""
+    gap = row.contribution
+    if gap is None:
+        return ""
+    half = f" ± {50 * (gap.high - gap.low):.2f}" if gap.low is not None and gap.high is not None else ""
+    return f"{100 * gap.mean:+.2f}{half}"
+
+
 def _rank(row: RankedRow, *, ranges: bool) -> str:
     """The rank, and the ranks that it may have."""
     if row.rank is None:
@@ -128,20 +137,19 @@ def board_table(board: Leaderboard, console_width: int) -> Table:
     table.add_column("verdict", no_wrap=True, min_width=8)
     table.add_column("accuracy ± s.e.", justify="right", no_wrap=True, min_width=15)
     if wide:
-        table.add_column("contribution", justify="right", no_wrap=True, min_width=12)
+        table.add_column("contribution", justify="right", no_wrap=True, min_width=14)
         table.add_column("beats default", no_wrap=True, min_width=13)
     table.add_column("seconds", justify="right", no_wrap=True, min_width=7)
     table.add_column("team", no_wrap=True, overflow="ellipsis", max_width=max(8, console_width - taken))
     for row, name in zip(board.rows, names, strict=True):
         own = row.kind is Kind.STUDENT
         style = _STYLES.get(row.verdict, "red")
-        contribution = "" if row.contribution is None else f"{100 * row.contribution.mean:+.2f}"
         table.add_row(
             _rank(row, ranges=wide),
             escape(name),
             f"[{style}]{row.verdict}[/]",
             _accuracy(row),
-            *((contribution, row.beats_default or "") if wide else ()),
+            *((_contribution(row), row.beats_default or "") if wide else ()),
             f"{row.seconds:.1f}",
             escape(", ".join(row.team)) if own else "",
             style=None if own else "dim",
