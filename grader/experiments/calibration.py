@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 
 from grader.core.environment import Environment
-from grader.core.errors import TaskError
+from grader.core.errors import SetupError, TaskError
 from grader.core.kind import Kind
 from grader.core.recipe import Frozen, ParameterGroup, Recipe, Series
 from grader.core.runs import SeedRun
@@ -20,6 +20,7 @@ from grader.core.task import Task
 from grader.core.verdict import RejectedError, Verdict
 from grader.experiments.trials import EpochListener, train_all
 from grader.grading.cache import Cache
+from grader.grading.calibration import CalibrationNote, keep
 from grader.grading.config import RunConfig
 from grader.grading.results import Result, row_of
 from grader.leaderboard.models import Beats, RankedRow
@@ -117,7 +118,17 @@ def calibrate(config: RunConfig, students: int, progress: EpochListener) -> Cali
             RateTrial(factor=factor, verdict=run.verdict, accuracy=run.accuracy)
             for factor, (run,) in zip(tried, others.values(), strict=True)
         )
-        return _summary(task, students, board.rows, Comparison(board.rows, board.task), trials, trainers.workers)
+        found = _summary(task, students, board.rows, Comparison(board.rows, board.task), trials, trainers.workers)
+    note = CalibrationNote(
+        data_hash=facts.data_hash, model_hash=facts.model_hash,
+        tells_apart=any(r.to_default is not None and r.to_default.told_apart for r in found.references),
+        outcome=found.advice[0],
+    )  # fmt: skip
+    try:
+        keep(config.folder, note)
+    except OSError as error:
+        raise SetupError(f"{config.folder} cannot be written: {error.strerror}") from None
+    return found
 
 
 def _compiled(entry: Entry, task: Task, facts: object) -> Compiled:

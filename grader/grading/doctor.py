@@ -13,6 +13,7 @@ from pathlib import Path
 from grader.core.errors import GraderError, SetupError
 from grader.core.files import check_writable
 from grader.core.task import SandboxLimits, Task, TaskFacts, load
+from grader.grading.calibration import kept
 from grader.leaderboard.storage import read
 from grader.sandbox import docker, sandlock
 from grader.sandbox.base import Ending, Outcome, Sandbox, SandboxChoice, SandboxName, job_of, limits_of
@@ -95,7 +96,7 @@ def examine(task_name: str, results: Path, board: Path) -> Iterator[Finding]:
         mend = "install and start Docker Engine (Debian, Ubuntu: apt-get install docker.io), or use Linux 6.12 or later"
         yield Finding("sandboxes", State.FAILED, "no sandbox works here, so nobody's code can be run", mend)
     yield _gpu()
-    yield _training(task)
+    yield from _training(task, results)
     yield _memory()
     yield from folders
     yield _board(board)
@@ -171,15 +172,24 @@ def _gpu() -> Finding:
     return Finding("GPU", State.NOTE, what, mend)
 
 
-def _training(task: Task) -> Finding:
+def _training(task: Task, results: Path) -> Iterator[Finding]:
     name = f"task {task.name}"
     with closing(TrainerPool(task, choose_device(DeviceChoice.AUTO), 1)) as trainers:
         try:
             facts, environment = trainers.facts()
         except GraderError as error:
-            return Finding(name, State.FAILED, str(error), "correct the task file, its model or its data")
+            yield Finding(name, State.FAILED, str(error), "correct the task file, its model or its data")
+            return
     what = f"{facts.n_train} + {facts.n_test} images, {len(facts.trainable)} parameters, trains on {environment.device}"
-    return Finding(name, State.OK, f"{what} (torch {environment.torch}, torchvision {environment.torchvision})")
+    yield Finding(name, State.OK, f"{what} (torch {environment.torch}, torchvision {environment.torchvision})")
+    note = kept(results / task.name)
+    if note is None or not note.holds_for(facts):
+        what = "not known" if note is None else "known for other data or another model only"
+        yield Finding("calibration", State.NOTE, f"what the task tells apart is {what}", "grader calibrate finds out")
+    elif not note.tells_apart:
+        yield Finding("calibration", State.NOTE, note.outcome, "change the task before the class hands in")
+    else:
+        yield Finding("calibration", State.OK, note.outcome)
 
 
 def _memory() -> Finding:

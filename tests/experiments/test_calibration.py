@@ -69,6 +69,10 @@ def test_a_task_that_tells_nothing_apart_is_told(tmp_path: Path) -> None:
     references(tmp_path / "reference", "constant", "cosine", "step", lr="1e-12")
     found = calibrated(tmp_path, "--reference", "reference", "--seeds", "2", "--students", "5")
     assert "Nothing can be told apart" in found["advice"][0]
+    doctor = grader("doctor", "--json", cwd=tmp_path)
+    (finding,) = [f for f in json.loads(doctor.stdout) if f["name"] == "calibration"]
+    assert finding["state"] == "note"
+    assert "Nothing can be told apart" in finding["what"]
 
 
 def test_the_result_is_said_in_words(where: Path) -> None:

@@ -34,7 +34,7 @@ def test_a_machine_that_can_grade_is_told_so(docker_box: DockerSandbox, tmp_path
     for name in ("sandbox docker", "sandbox sandlock"):
         assert found[name]["state"] == "ok"
         assert found[name]["what"].startswith("tried: ")
-    assert "1438 + 359 images" in found["task digits"]["what"]
+    assert "1438 + 1077 images" in found["task digits"]["what"]
 
 
 def test_without_an_engine_it_says_what_to_install(tmp_path: Path) -> None:
