@@ -96,18 +96,19 @@ def doctor(
 @app.command()
 def calibrate(
     task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
-    data: Annotated[Path | None, typer.Option(help="Image folder with train/CLASS and test/CLASS instead.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Image folder (train/CLASS, test/CLASS) to use instead.")] = None,
     seeds: Annotated[int, typer.Option(min=2, help="Trainings per reference.")] = 5,
     students: Annotated[int, typer.Option(min=2, help="The size of the class.")] = 30,
     device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
     jobs: Annotated[int, typer.Option(min=0, help="Trainings at a time; 0 chooses.")] = 0,
     results: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = Path("results"),
     reference: Annotated[Path | None, typer.Option(help="Folder of reference schedulers.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the result here: .png or .svg.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the result here: .png, .svg or .pdf.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Train the references on a task and say what it will tell apart, with how many seeds, in how many hours."""
+    """Train the references and report how large a difference the task can detect, with how many seeds and hours."""
     from grader.cli.render_calibrate import run_calibration
+    from grader.core.task import load
     from grader.experiments import plots
     from grader.experiments.compare import public_task
     from grader.grading.config import RunConfig
@@ -120,7 +121,7 @@ def calibrate(
         jobs=jobs, references=reference,
     )  # fmt: skip
     try:
-        run_calibration(config, students, plot, as_json=as_json)
+        run_calibration(config, students, len(load(task).seeds), plot, as_json=as_json)
     except KeyboardInterrupt:
         interrupted()
 

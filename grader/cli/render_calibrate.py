@@ -15,7 +15,7 @@ from grader.grading.config import RunConfig
 _PIPED_WIDTH = 110
 
 
-def run_calibration(config: RunConfig, students: int, plot: Path | None, *, as_json: bool) -> None:
+def run_calibration(config: RunConfig, students: int, usual: int, plot: Path | None, *, as_json: bool) -> None:
     """Train, print, draw. Raises GraderError."""
     progress = Console(stderr=True)
 
@@ -23,7 +23,7 @@ def run_calibration(config: RunConfig, students: int, plot: Path | None, *, as_j
         if record.epoch == epochs:
             progress.print(f"{name}, seed {seed}: {100 * record.accuracy:.2f} %", highlight=False, markup=False)
 
-    found = calibrate(config, students, told)
+    found = calibrate(config, students, usual, told)
     if plot is not None:
         plots.calibration(found, plot)
     if as_json:
@@ -57,7 +57,9 @@ def _references(found: Calibration) -> Table:
 
 def _resolutions(found: Calibration) -> Table:
     table = Table(
-        box=box.SIMPLE_HEAD, title=f"A class of {found.students}: what so many seeds can tell", title_justify="left"
+        box=box.SIMPLE_HEAD,
+        title=f"A class of {found.students}: differences that can be detected",
+        title_justify="left",
     )
     for name in ("seeds", "two rows (points)", "a row and the default", "ranks, all pairs at once", "hours here"):
         table.add_column(name, justify="right")
@@ -74,8 +76,8 @@ def _sentences(found: Calibration) -> list[str]:
         for trial in found.rates
     )
     return [
-        f"One training of a usual row scatters by {100 * found.noise:.2f} points; images that flip by themselves would "
-        f"give {100 * found.flips:.2f}, the rest is what a seed does to a whole training. The choice of the "
+        f"One training of a usual row scatters by {100 * found.noise:.2f} points. Images that are right with one seed "
+        f"and wrong with another would give {100 * found.flips:.2f} if each flipped by itself. The choice of the "
         f"{found.n_test} held-out images adds {100 * found.images:.2f} points to a difference.",
         f"A training takes {found.seconds:.1f} s ({found.longest:.1f} at most) of {found.time_limit_s:.0f} s allowed.",
         f"The default at other rates: {rates}.",

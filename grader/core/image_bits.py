@@ -20,8 +20,9 @@ class ImageBits(Frozen):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if len(self.packed) != 4 * -(-self.count // 24):
-            raise ValueError(f"{len(self.packed)} characters are not the bits of {self.count} images")
+        data = base64.b64decode(self.packed, validate=True)  # raises ValueError
+        if len(data) != -(-self.count // 8):
+            raise ValueError(f"{len(data)} bytes are not the bits of {self.count} images")
         return self
 
     @classmethod

@@ -47,5 +47,5 @@ class SeedRun(Frozen):
 
     @property
     def without_private_score(self) -> "SeedRun":
-        """The same without what the board does not show."""
-        return SeedRun.model_construct(**{**dict(self), "final": None})
+        """The same without what students are not shown: withheld scores, and which images were right."""
+        return SeedRun.model_construct(**{**dict(self), "final": None, "right": None})

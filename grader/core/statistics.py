@@ -86,7 +86,10 @@ def studentized_range(level: float, rows: int, df: float) -> float:
         within = special.ndtr(z) - special.ndtr(z - q * deviations[:, None])
         return float(weights @ (within ** (rows - 1) @ density)) - level
 
-    return float(optimize.brentq(missing, 0.01, 1000.0, xtol=1e-4))
+    high = 100.0
+    while missing(high) < 0 and high < 1e6:
+        high *= 10
+    return float(optimize.brentq(missing, 0.01, high, xtol=1e-4)) if missing(high) > 0 else high
 
 
 def probability_of_equal_means(groups: Sequence[Sequence[float]]) -> float | None:

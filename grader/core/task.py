@@ -115,7 +115,7 @@ class Points(Frozen):
 
     accepted: float = Field(default=1.0, ge=0)  # accepted by the contract, and trained
     beats_default: float = Field(default=1.0, ge=0)  # a higher mean accuracy than the default scheduler's
-    top_three: float = Field(default=0.0, ge=0)  # among the first three, or perhaps so
+    top_three: float = Field(default=0.0, ge=0)  # rank 1 to 3, or a range of ranks that reaches rank 3
     sure: bool = False  # whether `beats_default` wants more than chance: the interval above zero
 
     @property

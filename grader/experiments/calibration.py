@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 
-from grader.core.environment import Environment
-from grader.core.errors import SetupError, TaskError
+from grader.core.environment import Environment, is_kind
+from grader.core.errors import SetupError, TaskError, UsageError
 from grader.core.kind import Kind
 from grader.core.recipe import Frozen, ParameterGroup, Recipe, Series
 from grader.core.runs import SeedRun
@@ -35,8 +35,7 @@ from grader.training.pool import TrainerPool, choose_device, default_workers
 
 #: Times the default scheduler's rate: where students' rates lie.
 _FACTORS = (0.1, 0.3, 3.0, 10.0)
-#: References whose rate does not decay: they need not beat a constant one.
-_FLAT = ("warmup_constant", "cyclic")
+_DECAYED = 0.5  # a schedule decays if its last rate is at most this share of its highest
 _SEEDS = (3, 5, 10)
 
 
@@ -89,8 +88,8 @@ class Calibration(Frozen):
     advice: tuple[str, ...]
 
 
-def calibrate(config: RunConfig, students: int, progress: EpochListener) -> Calibration:
-    """Train, and say what the task can tell apart for a class of so many students.
+def calibrate(config: RunConfig, students: int, usual: int, progress: EpochListener) -> Calibration:
+    """Train, and say what the task can tell apart for a class of so many students, which has `usual` seeds.
 
     Raises GraderError, among them TaskError where a reference cannot be trained on the task.
     """
@@ -99,11 +98,15 @@ def calibrate(config: RunConfig, students: int, progress: EpochListener) -> Cali
     with contextlib.closing(TrainerPool(task, chosen, config.jobs or default_workers(chosen))) as trainers:
         trainers.start()
         facts, environment = trainers.facts()
+        if task.device_kind and not is_kind(environment.device, task.device_kind):
+            raise TaskError(f"task {task.name} demands {task.device_kind} to train on: this is {environment.device}")
         cache = Cache(config.folder, task, facts, environment)
         entries = references_for(config.references, facts)
         compiled = {entry.submission.id: _compiled(entry, task, facts) for entry in entries}
         recipes = {name: recipe for name, found in compiled.items() if (recipe := found.recipe) is not None}
-        default = next(entry.submission.id for entry in entries if entry.kind is Kind.DEFAULT)
+        default = next((entry.submission.id for entry in entries if entry.kind is Kind.DEFAULT), None)
+        if default is None or len(entries) < 2:
+            raise UsageError("the references must hold constant, the default scheduler, and at least one other")
         tried = {factor: _at_rate(recipes[default], factor) for factor in _FACTORS}
         try:
             runs = train_all(recipes, task, cache, trainers, progress)
@@ -118,10 +121,12 @@ def calibrate(config: RunConfig, students: int, progress: EpochListener) -> Cali
             RateTrial(factor=factor, verdict=run.verdict, accuracy=run.accuracy)
             for factor, (run,) in zip(tried, others.values(), strict=True)
         )
-        found = _summary(task, students, board.rows, Comparison(board.rows, board.task), trials, trainers.workers)
+        found = _summary(
+            task, (students, usual), board.rows, Comparison(board.rows, board.task), trials, trainers.workers, recipes
+        )
     note = CalibrationNote(
         data_hash=facts.data_hash, model_hash=facts.model_hash,
-        tells_apart=any(r.to_default is not None and r.to_default.told_apart for r in found.references),
+        tells_apart=any(r.decays and r.beats_default is Beats.YES for r in found.references),
         outcome=found.advice[0],
     )  # fmt: skip
     try:
@@ -137,6 +142,11 @@ def _compiled(entry: Entry, task: Task, facts: object) -> Compiled:
         what = "; ".join(map(str, found.violations)) or found.detail
         raise TaskError(f"task {task.name}: the reference {entry.submission.id} cannot be compiled: {what}")
     return found
+
+
+def _decays(recipe: Recipe) -> bool:
+    rates = recipe.groups[0].lr.values
+    return rates[-1] <= _DECAYED * max(rates)
 
 
 def _at_rate(recipe: Recipe, factor: float) -> Recipe:
@@ -171,12 +181,14 @@ def _rows(
 
 def _summary(
     task: Task,
-    students: int,
+    size: tuple[int, int],
     rows: Sequence[RankedRow],
     comparison: Comparison,
     rates: tuple[RateTrial, ...],
     workers: int,
+    recipes: Mapping[str, Recipe],
 ) -> Calibration:
+    students, usual = size
     references = tuple(
         CalibratedReference(
             name=row.id,
@@ -184,7 +196,7 @@ def _summary(
             noise=comparison.noise(row) or 0.0,
             to_default=row.to_default,
             beats_default=row.beats_default,
-            decays=row.kind is Kind.REFERENCE and row.id not in _FLAT,
+            decays=row.kind is Kind.REFERENCE and _decays(recipes[row.id]),
         )
         for row in rows
     )
@@ -202,11 +214,11 @@ def _summary(
             seeds=seeds,
             pair=student(CONFIDENCE, df) * error,
             to_default=student(CONFIDENCE, df) * math.hypot(math.hypot(noise, own) / math.sqrt(seeds), images),
-            ranks=studentized_range(CONFIDENCE, max(2, students), df) / math.sqrt(2) * error,
+            ranks=studentized_range(CONFIDENCE, len(rows) + students, df) / math.sqrt(2) * error,
             hours=students * seeds * per_student / max(1, workers) / 3600,
         )
 
-    resolutions = tuple(resolution(seeds) for seeds in sorted({len(task.seeds), *_SEEDS}))
+    resolutions = tuple(resolution(seeds) for seeds in sorted({usual, *_SEEDS}))
     return Calibration(
         task=task.name,
         device=default.device,
@@ -242,7 +254,7 @@ def _advice(
             "Nothing can be told apart on this task: no reference differs from the default by more than chance. Train "
             "for more epochs, use a harder data set, or draw a part of the training labels anew ([data] label_noise)."
         )
-    elif len(better) == len(decaying):
+    elif decaying and len(better) == len(decaying):
         found.append("Every decaying reference surely beats the default: the task shows what schedules do.")
     else:
         rest = ", ".join(r.name for r in decaying if r.beats_default is not Beats.YES)
@@ -250,9 +262,9 @@ def _advice(
             f"{len(better)} of {len(decaying)} decaying references surely beat the default; not so: {rest}. More "
             "epochs, a larger initial rate of the references, or more seeds show more."
         )
-    for seeds in resolutions:
+    for seeds in resolutions if resolutions[0].pair > 0 else ():
         found.append(
-            f"{seeds.seeds} seeds: differences of {100 * seeds.pair:.1f} points can be told, of "
+            f"{seeds.seeds} seeds: differences of {100 * seeds.pair:.1f} points can be detected, of "
             f"{100 * seeds.ranks:.1f} points between ranks; {_duration(seeds.hours)} for the class."
         )
     if longest > task.time_limit_s / 2:

@@ -61,11 +61,11 @@ def calibration(found: "Calibration", path: Path) -> None:
     seeds = [row.seeds for row in found.resolutions]
     for name, label in (("pair", "two rows"), ("to_default", "a row and the default"), ("ranks", "ranks of the class")):
         right.plot(seeds, [100 * getattr(row, name) for row in found.resolutions], marker="o", label=label)
-    right.set(xlabel="seeds", ylabel="smallest difference that is told (points)", ylim=(0, None))
+    right.set(xlabel="seeds", ylabel="smallest detectable difference (points)", ylim=(0, None))
     right.legend()
     for axis in (left, right):
         axis.grid(alpha=0.3)
-    figure.suptitle(f"{found.task}: what {len(found.seeds)} seeds say, and what others would")
+    figure.suptitle(f"{found.task}: the references, and what more seeds detect")
     _save(figure, path)
 
 

@@ -13,7 +13,7 @@ from grader.leaderboard.significance import Comparison
 
 
 def explain(row: RankedRow, board: Leaderboard, board_path: str) -> list[str]:
-    """Paragraphs about one row of a settled board: verdict, recipe, seeds, score, rank, ties, history, versions."""
+    """Paragraphs about one row of a settled board: verdict, recipe, seeds, score, rank, history, versions."""
     lines = [f"{row.id} ({', '.join(row.team) or row.kind})", f"Verdict: {row.verdict}: {MEANINGS[row.verdict]}."]
     lines += [f"  {violation}" for violation in row.violations]
     if row.detail:
@@ -88,7 +88,7 @@ def _rank(row: RankedRow, board: Leaderboard) -> list[str]:
                 *row.rank_interval
             )
         )
-    elif len(row.seeds) > 1 and len(students) > 1 and comparison.steady(row):
+    elif len(row.seeds) > 1 and len(students) > 1 and comparison.steady(row) and comparison.noise(row) is not None:
         lines.append("Every other student is surely above or below it.")
     if by is RankBy.ACCURACY and len(row.seeds) > 1:
         lines.append(

@@ -7,8 +7,8 @@ the difference on it; what chance does to an image in one training is in the noi
 image are not independent, so they count as one image, by their mean.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,23 +16,25 @@ from numpy.typing import NDArray
 from grader.core.image_bits import ImageBits
 
 Floats = NDArray[np.float64]
+Shares = NDArray[np.float32]
 #: Rows up to which every pair's variance is computed: the products of 2,000 rows take about a second.
 _PAIRWISE = 2_000
 
 
-def shares(bits: Sequence[ImageBits], views: int) -> Floats:
+def shares(bits: Sequence[ImageBits], views: int) -> Shares:
     """The share of an image's views that are right, [seeds, images]."""
-    return np.stack([b.array().reshape(max(1, views), -1).mean(0) for b in bits])
+    return np.stack([b.array().reshape(max(1, views), -1).mean(0, dtype=np.float32) for b in bits])
 
 
 class ImagePart:
     """Variances that images give to mean differences of rows, by the rows' shares [seeds, images]."""
 
-    def __init__(self, rows: Mapping[str, Floats], images: int) -> None:
+    def __init__(self, rows: Mapping[str, Shares], images: int) -> None:
         """`images` is how many the scores are of; `rows` may hold a sample of them."""
-        shapes = {found.shape for found in rows.values()}
-        usable = len(shapes) == 1 and next(iter(shapes))[0] >= 2
-        self._rows = {key: found - found.mean(1, keepdims=True) for key, found in rows.items()} if usable else {}
+        shapes = Counter(found.shape for found in rows.values() if found.shape[0] >= 2)
+        usual = shapes.most_common(1)[0][0] if shapes else None
+        alike = {key: found for key, found in rows.items() if found.shape == usual}
+        self._rows = {key: found - found.mean(1, keepdims=True) for key, found in alike.items()}
         self.count = images  # that the scores are of
 
     def flips(self, key: str) -> float | None:
@@ -59,11 +61,12 @@ class ImagePart:
         if len(known) < 2:
             return np.zeros((1, 1))
         if len(keys) > _PAIRWISE:
-            near = [self.of(a, b) for a, b in pairwise(known)]
-            return np.full((1, 1), float(np.mean(near)))
+            half = len(known) // 2
+            pairs = [self.of(a, b) for a, b in zip(known, known[half:], strict=False)]
+            return np.full((1, 1), float(np.mean(pairs)))
         seeds, images = self._rows[known[0]].shape
-        blank = np.zeros((seeds, images))
-        table = np.stack([self._rows.get(key, blank) for key in keys]).astype(np.float32)
+        blank = np.zeros((seeds, images), np.float32)
+        table = np.stack([self._rows.get(key, blank) for key in keys])
         total = _distances(table.sum(1)) - sum(_distances(table[:, seed]) for seed in range(seeds))
         found = self._scaled(total, seeds, images)
         unknown = np.array([key not in self._rows for key in keys])

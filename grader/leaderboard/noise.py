@@ -27,6 +27,7 @@ Floats = NDArray[np.float64]
 Scores = Mapping[int, float]  # accuracy by seed
 
 _OUTLIER = 1e-4
+_FEW = 4  # rows up to which nothing is known of how variances differ
 _LEAST = 0.1  # of the median scale: a row that always answers the same flips no image, and still scatters
 _TINY = 1e-12  # variances below are no scatter, but what is left of rounding
 #: Degrees of freedom that the common variance may be worth; the last stands for rows that scatter alike.
@@ -57,25 +58,62 @@ class Noise:
 
         `flips` is the variance that flipped images alone would give a row's accuracy, if each flipped by itself.
         """
-        keys = [key for key, scores in table.items() if all(seed in scores for seed in seeds)]
+        return Noise.of_both(table, {}, seeds, flips)[0]
+
+    @staticmethod
+    def of_both(
+        table: Mapping[str, Scores],
+        others: Mapping[str, Scores],
+        seeds: Sequence[int],
+        flips: Mapping[str, float] | None = None,
+    ) -> "tuple[Noise, Noise]":
+        """The same for rows of two kinds, each with a common variance of its own; a seed does the same to both."""
+        keys = [key for key, scores in {**table, **others}.items() if all(seed in scores for seed in seeds)]
+        nothing = Noise({}, 0.0, 0.0, frozenset(), 0.0)
         if len(keys) < 2 or len(seeds) < 2:
-            return Noise({}, 0.0, 0.0, frozenset(), 0.0)
-        scores = np.array([[table[key][seed] for seed in seeds] for key in keys])
-        df = len(seeds) - 1
+            return nothing, nothing
+        scores = np.array([[{**table, **others}[key][seed] for seed in seeds] for key in keys])
+        df, total = len(seeds) - 1, float((len(keys) - 1) * (len(seeds) - 1))
+        if len(keys) <= _FEW:
+            found = _pooled(keys, scores, total)
+            return found, found
         own = _variances(scores)
         if not own.max() > _TINY:
-            return Noise({}, 0.0, 0.0, frozenset(), 0.0)
+            return nothing, nothing
         scale = _scale(keys, flips or {}, float(own.mean()))
-        typical, worth, outlier = _common(own / scale, df)
-        total = float(df * (len(keys) - 1 - outlier.sum()))  # more than the table has there is not
-        moderated = scale * np.maximum(_moderated(own / scale, df, typical, worth), typical)
-        freedom = min(df + worth, max(total, df))
-        rows = {
-            key: RowNoise(float(own[n]), df) if outlier[n] else RowNoise(float(moderated[n]), freedom)
-            for n, key in enumerate(keys)
-        }
-        outliers = frozenset(key for n, key in enumerate(keys) if outlier[n])
-        return Noise(rows, typical * float(np.median(scale)), worth, outliers, max(total, df))
+        first = np.array([key in table for key in keys])
+        if min(first.sum(), (~first).sum()) <= _FEW:
+            found = _moderated(keys, own, scale, df, total)
+            return found, found
+        one, two = (
+            _moderated([key for key, is_in in zip(keys, part, strict=True) if is_in], own[part], scale[part], df, total)
+            for part in (first, ~first)
+        )
+        return one, two
+
+
+def _pooled(keys: Sequence[str], scores: Floats, df: float) -> Noise:
+    """One variance for all rows, which few of them must share."""
+    left = scores - scores.mean(1, keepdims=True)
+    variance = float(((left - left.mean(0)) ** 2).sum() / df)
+    rows = dict.fromkeys(keys, RowNoise(variance, df)) if variance > _TINY else {}
+    return Noise(rows, variance if rows else 0.0, df, frozenset(), df if rows else 0.0)
+
+
+def _moderated(keys: Sequence[str], own: Floats, scale: Floats, df: int, total: float) -> Noise:
+    """Each row's variance, drawn towards the common one."""
+    typical, worth, outlier = _common(own / scale, df)
+    if math.isinf(worth):
+        ratio = np.full_like(own, typical)
+    else:
+        ratio = np.maximum((worth * typical + df * own / scale) / (worth + df), typical)
+    freedom = max(df, min(df + worth, total))  # more than the table has there is not
+    rows = {
+        key: RowNoise(float(own[n]), df) if outlier[n] else RowNoise(float(scale[n] * ratio[n]), freedom)
+        for n, key in enumerate(keys)
+    }
+    outliers = frozenset(key for n, key in enumerate(keys) if outlier[n])
+    return Noise(rows, typical * float(np.median(scale)), worth, outliers, total)
 
 
 def _variances(scores: Floats) -> Floats:
@@ -99,10 +137,6 @@ def _scale(keys: Sequence[str], flips: Mapping[str, float], mean: float) -> Floa
     return np.asarray(np.maximum(known, _LEAST * float(np.median(known)) + _TINY))
 
 
-def _moderated(own: Floats, df: int, typical: float, worth: float) -> Floats:
-    return np.full_like(own, typical) if math.isinf(worth) else (worth * typical + df * own) / (worth + df)
-
-
 def _common(own: Floats, df: int) -> tuple[float, float, NDArray[np.bool_]]:
     """The common variance, its worth in degrees of freedom, and which rows are outliers."""
     outlier = np.zeros(len(own), dtype=bool)
@@ -120,7 +154,7 @@ def _fitted(own: Floats, df: int) -> tuple[float, float]:
     """Common variance and worth: a row's variance over the common one follows F(df, worth).
 
     A few rows with few seeds hardly tell worths apart, so each counts by its likelihood (all are equally likely
-    beforehand), and what is averaged is its reciprocal: as an error of the variances, which is what it stands for.
+    beforehand). The reciprocal is averaged because it is proportional to the variance of the rows' variances.
     """
     own = np.maximum(own, max(float(np.median(own)) * 1e-3, _TINY))
     fits = []

@@ -62,12 +62,7 @@ def awards(row: RankedRow, board: Leaderboard) -> tuple[Award, ...]:
                 name="Among the first three",
                 score=points.top_three if among else 0.0,
                 possible=points.top_three,
-                why=f"rank {row.rank}"
-                + (
-                    f", which may be any from {row.rank_interval[0]} to {row.rank_interval[1]}"
-                    if row.rank_interval
-                    else ""
-                ),
+                why=f"rank {row.rank}" + (" (range {} to {})".format(*row.rank_interval) if row.rank_interval else ""),
             )
         )
     return tuple(result)

@@ -104,7 +104,7 @@ def ranked(rows: Iterable[GradedRow], policy: RankingPolicy) -> tuple[RankedRow,
 
 
 def settled(board: Leaderboard) -> Leaderboard:
-    """The board with what only all rows together can tell: ranks, differences, ties."""
+    """The board with what only all rows together can tell: ranks, differences, ranges of ranks."""
     rows = ranked(board.rows, board.policy)
     return board.with_rows(significance.settled(rows, board.task, board.policy))
 

@@ -1,7 +1,8 @@
 """How much of the order on a board is real: differences and ranks with intervals, and who beats the default scheduler.
 
 A difference of two rows has two sources of chance: the seeds of the trainings, whose noise each row has of its own
-(`grader.leaderboard.noise`), and the held-out images (`grader.leaderboard.images`). The variances of all three add up;
+(`grader.leaderboard.noise`), and the held-out images (`grader.leaderboard.images`). The two rows' variances from seeds
+and the variance from images add up;
 the degrees of freedom are the fewer of the two rows' (Welch's test in its conservative form: where one row's noise is
 underestimated, the other's says nothing against it).
 
@@ -26,7 +27,7 @@ from grader.core.image_bits import ImageBits
 from grader.core.kind import Kind
 from grader.core.statistics import CONFIDENCE, Difference, paired_difference, student, studentized_range
 from grader.core.task import RankBy
-from grader.leaderboard.images import ImagePart, shares
+from grader.leaderboard.images import ImagePart, Shares, shares
 from grader.leaderboard.models import Beats, BoardTask, GradedRow, RankedRow, RankingPolicy, Standing
 from grader.leaderboard.noise import Noise, RowNoise, Scores
 
@@ -41,37 +42,42 @@ class Comparison:
     def __init__(self, rows: Iterable[GradedRow], task: BoardTask, by: RankBy = RankBy.ACCURACY) -> None:
         rows = list(rows)
         self._scores: dict[str, Scores] = {}
-        shares_of: dict[str, Floats] = {}
+        shares_of: dict[str, Shares] = {}
         baselines: dict[str, Scores] = {}
         for row in rows:
             scores = _scores(row, by)
             if len(scores) > len(self._scores.get(_key(row), ())):
                 self._scores[_key(row)] = scores
-                _note_images(shares_of, _key(row), _bits(row, task.seeds), task.views)
-            if by is RankBy.ACCURACY and (found := _baselines(row)):
-                baselines[_baseline_key(row)] = found
-                _note_images(shares_of, _baseline_key(row), _baseline_bits(row, task.seeds), task.views)
+                _note_images(shares_of, _key(row), _bits(row, task.seeds), task)
+            constant = _baselines(row)
+            if by is RankBy.ACCURACY and constant:
+                key = _baseline_key(row, task.seeds)
+                if len(constant) > len(baselines.get(key, ())):
+                    baselines[key] = constant
+                _note_images(shares_of, key, _baseline_bits(row, task.seeds), task)
+        self._base = task.seeds
         self._aliases = self._trained_already(baselines)
         further = {key: scores for key, scores in baselines.items() if key not in self._aliases}
         if by is RankBy.CONTRIBUTION:
             shares_of = _contributed(rows, task)
         base, cap = task.seeds, task.ranking.max_seeds
         self._images = ImagePart(shares_of, task.n_shown // max(1, task.views))
-        self._noise = self._fitted(self._scores, base)
-        self._rest = self._fitted(further, base)  # constant rates scatter more, and have a common value of their own
+        flips = {key: found for key in (*self._scores, *further) if (found := self._images.flips(key)) is not None}
+        # Constant rates scatter more, and have a common variance of their own.
+        self._noise, self._rest = Noise.of_both(self._scores, further, base, flips)
         more = any(len(scores) > len(base) for scores in self._scores.values())
         self._looks = max(1, cap - len(base) + 1) if more else 1
         self._level = 1 - (1 - CONFIDENCE) / self._looks
 
     def _trained_already(self, baselines: Mapping[str, Scores]) -> dict[str, str]:
-        """Baselines that are a row's own training, by their keys."""
-        rows = {tuple(sorted(scores.items())): key for key, scores in self._scores.items()}
-        found = {key: rows.get(tuple(sorted(scores.items()))) for key, scores in baselines.items()}
-        return {key: row for key, row in found.items() if row is not None}
-
-    def _fitted(self, table: Mapping[str, Scores], seeds: Sequence[int]) -> Noise:
-        flips = {key: found for key in table if (found := self._images.flips(key)) is not None}
-        return Noise.of(table, seeds, flips)
+        """Baselines that are a row's own training, by their keys: equal with all seeds that both have."""
+        found = {}
+        rows = {tuple(scores.get(seed) for seed in self._base): key for key, scores in self._scores.items()}
+        for key, scores in baselines.items():
+            row = rows.get(tuple(scores.get(seed) for seed in self._base))
+            if row is not None and all(self._scores[row].get(seed, value) == value for seed, value in scores.items()):
+                found[key] = row
+        return found
 
     def _noise_of(self, key: str) -> RowNoise | None:
         return self._noise.rows.get(key) or self._rest.rows.get(key)
@@ -110,6 +116,8 @@ class Comparison:
 
     def about(self, row: GradedRow) -> str:
         """How the row is compared, in a sentence."""
+        if not self.knows(row):
+            return "Its contribution is not known: a training at the constant rate has no score."
         noise = self._noise.rows.get(_key(row))
         if noise is None:
             return "Too few rows or seeds tell how much trainings scatter: only its own seeds are used."
@@ -134,7 +142,7 @@ class Comparison:
         if all(own == baselines for own, baselines in pairs):
             return Difference(mean=0.0, low=0.0, high=0.0, pairs=len(pairs))
         own = {s.seed: s.accuracy for s in row.seeds if s.accuracy is not None}
-        baseline = _baseline_key(row)
+        baseline = _baseline_key(row, self._base)
         return self._compare(_key(row), self._aliases.get(baseline, baseline), own, _baselines(row))
 
     def told_apart(self, a: GradedRow, b: GradedRow) -> bool:
@@ -167,7 +175,7 @@ class Comparison:
             worse[n] = holding[below].sum()
             better[below] += holding[n]
         found = {key: (int(1 + better[n]), int(1 + len(rows) - holding[n] - worse[n])) for n, key in enumerate(keys)}
-        return {row.id: found[_key(row)] for row in rows}
+        return {row.id: _with(found[_key(row)], row.rank if isinstance(row, RankedRow) else None) for row in rows}
 
     def _surely_below(self, keys: Sequence[str]) -> Iterator[NDArray[np.bool_]]:
         """For each row, which rows are surely worse: as `told_apart` judges them, a row against all others at once."""
@@ -228,13 +236,19 @@ def _key(row: GradedRow) -> str:
     return row.recipe or f"{row.kind} {row.id}"
 
 
-def _baseline_key(row: GradedRow) -> str:
-    """Equal trainings at a constant rate are one, whoever's they are."""
-    return f"baseline {sorted(_baselines(row).items())}"
+def _baseline_key(row: GradedRow, seeds: Sequence[int]) -> str:
+    """Equal trainings at a constant rate are one, whoever's they are, and with however many further seeds."""
+    found = _baselines(row)
+    return f"baseline {[(seed, found.get(seed)) for seed in seeds]}"
 
 
 def _baselines(row: GradedRow) -> dict[int, float]:
     return {s.seed: s.baseline for s in row.seeds if s.baseline is not None}
+
+
+def _with(span: tuple[int, int], rank: int | None) -> tuple[int, int]:
+    """The range, widened to the rank: a row with fewer seeds is compared by the seeds that both have."""
+    return span if rank is None else (min(span[0], rank), max(span[1], rank))
 
 
 def _bits(row: GradedRow, seeds: Sequence[int]) -> list[ImageBits]:
@@ -247,18 +261,18 @@ def _baseline_bits(row: GradedRow, seeds: Sequence[int]) -> list[ImageBits]:
     return [bits for seed in seeds if (bits := found.get(seed)) is not None]
 
 
-def _note_images(table: dict[str, Floats], key: str, bits: Sequence[ImageBits], views: int) -> None:
-    if bits and key not in table and len({b.count for b in bits}) == 1:
-        table[key] = shares(bits, views)
+def _note_images(table: dict[str, Shares], key: str, bits: Sequence[ImageBits], task: BoardTask) -> None:
+    if len(bits) == len(task.seeds) and key not in table and len({b.count for b in bits}) == 1:
+        table[key] = shares(bits, task.views)
 
 
-def _contributed(rows: Iterable[GradedRow], task: BoardTask) -> dict[str, Floats]:
+def _contributed(rows: Iterable[GradedRow], task: BoardTask) -> dict[str, Shares]:
     """What the scheduler adds on each image, by row."""
-    own: dict[str, Floats] = {}
-    base: dict[str, Floats] = {}
+    own: dict[str, Shares] = {}
+    base: dict[str, Shares] = {}
     for row in rows:
-        _note_images(own, _key(row), _bits(row, task.seeds), task.views)
-        _note_images(base, _key(row), _baseline_bits(row, task.seeds), task.views)
+        _note_images(own, _key(row), _bits(row, task.seeds), task)
+        _note_images(base, _key(row), _baseline_bits(row, task.seeds), task)
     return {key: own[key] - base[key] for key in own if key in base and own[key].shape == base[key].shape}
 
 

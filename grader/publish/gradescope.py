@@ -15,6 +15,7 @@ from grader.leaderboard.models import RankedRow
 from grader.leaderboard.points import Award
 
 _MAX_OUTPUT = 20_000
+_HIDDEN = {"right", "baseline_right"}  # which held-out images were right: no student's business
 
 
 def results(row: RankedRow, awards: Sequence[Award], violations: Sequence[Violation], printed: str) -> str:
@@ -42,7 +43,7 @@ def results(row: RankedRow, awards: Sequence[Award], violations: Sequence[Violat
         "visibility": "visible",
         "stdout_visibility": "hidden",
         "tests": tests,
-        "extra_data": {"recipe": row.recipe, "seeds": [s.model_dump(mode="json") for s in row.seeds]},
+        "extra_data": {"recipe": row.recipe, "seeds": [s.model_dump(mode="json", exclude=_HIDDEN) for s in row.seeds]},
     }
     if row.scored:
         document["leaderboard"] = [

@@ -108,6 +108,7 @@ class PublicBoard(Frozen):
     seeds: tuple[int, ...]
     n_train: int
     n_test: int  # held-out images that the scores are of
+    views: int  # of each of them; 0: as it is
     final: bool  # by the images that were withheld until now
     ranking: Ranking
     time_limit_s: float
@@ -163,7 +164,8 @@ def _published(
         description=clean(board.task.description),
         seeds=board.task.seeds,
         n_train=board.task.n_train,
-        n_test=board.task.n_test if final else shown_images,
+        n_test=(board.task.n_test if final else shown_images) // max(1, board.task.views),
+        views=board.task.views,
         final=final,
         ranking=board.task.ranking,
         time_limit_s=board.task.time_limit_s,

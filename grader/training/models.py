@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from grader.core.errors import TaskError
 from grader.core.task import BufferFact, ModuleFact, ParameterFact, Task, TaskFacts
@@ -118,8 +119,8 @@ class SmallCNN(nn.Module):
 
     def __init__(self, channels: int, height: int, width: int, classes: int) -> None:
         super().__init__()
-        if min(height, width) < 8:
-            raise TaskError(f"the model cnn needs images of at least 8x8, not {height}x{width}")
+        if min(height, width) < 16:
+            raise TaskError(f"the model cnn needs images of at least 16x16, not {height}x{width}")
         self.conv1 = nn.Conv2d(channels, 16, 5, 4, 2, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         self.conv2 = nn.Conv2d(16, 16, 3, 2, 1, bias=False)
@@ -133,8 +134,15 @@ class SmallCNN(nn.Module):
         """Images (N, C, H, W) to logits (N, classes)."""
         x = torch.relu(self.bn1(self.conv1(x)))
         x = torch.relu(self.bn2(self.conv2(x)))
-        x = torch.relu(self.bn3(self.fc1(torch.flatten(x, 1))))
+        x = torch.relu(self._normalised(self.fc1(torch.flatten(x, 1))))
         return self.fc2(x)  # type: ignore[no-any-return]
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        """By the batch; a single image by the running statistics, since one value has no variance."""
+        if len(x) > 1 or not self.training:
+            return self.bn3(x)  # type: ignore[no-any-return]
+        norm = self.bn3
+        return functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
 
 
 ModelFactory = Callable[[int, int, int, int], nn.Module]

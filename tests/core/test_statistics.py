@@ -16,6 +16,13 @@ def test_the_studentized_range_is_scipy_s(rows: int, df: float) -> None:
     assert studentized_range(0.95, rows, df) == pytest.approx(stats.studentized_range.ppf(0.95, rows, df), rel=0.01)
 
 
+@pytest.mark.parametrize("level", [0.95, 1 - 0.05 / 19])
+@pytest.mark.parametrize("df", [1.0, 2.0])
+def test_few_degrees_of_freedom_give_large_values(level: float, df: float) -> None:
+    found = studentized_range(level, 30, df)
+    assert found == pytest.approx(stats.studentized_range.ppf(level, 30, df), rel=0.35)
+
+
 def test_without_an_end_of_degrees_of_freedom_the_normal_distribution_is_meant() -> None:
     assert student(0.95, float("inf")) == pytest.approx(1.96, abs=0.001)
     assert studentized_range(0.95, 2, float("inf")) == pytest.approx(1.96 * 2**0.5, abs=0.002)
@@ -41,3 +48,5 @@ def test_a_sample_holds_all_views_of_an_image() -> None:
 def test_bits_of_another_number_are_refused() -> None:
     with pytest.raises(ValidationError, match="are not the bits of 100 images"):
         ImageBits(count=100, packed="AAAA")
+    with pytest.raises(ValidationError):
+        ImageBits(count=20, packed="!!!!")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from grader.core.image_bits import ImageBits
 from grader.core.recipe import Recipe
 from grader.core.task import Counting
 from grader.grading.baseline import baseline_of
@@ -99,16 +100,20 @@ def finals(where: Path, name: str) -> list[float]:
 def test_withheld_scores_stay_in_the_results(where: Path, tmp_path: Path) -> None:
     text = (where / "results/mine/submissions/student/student00/log.json").read_text()
     log = json.loads(text)
-    assert {r["final"] for r in log["runs"]} == {None}  # students may ask for their log
+    assert {r["final"] for r in log["runs"]} == {r["right"] for r in log["runs"]} == {None}  # students may ask for it
     assert all(0 <= value <= 1 for value in finals(where, "student00"))
     shown = [r["accuracy"] for r in log["runs"]]
     assert [s["accuracy"] for s in rows(where)["student", "student00"]["seeds"]] == shown
+    for seed in rows(where)["student", "student00"]["seeds"]:
+        bits = ImageBits.model_validate(seed["right"])
+        assert bits.count == 540  # three views of 180 images: all views of an image are shown, or none
+        assert bits.array().mean() == pytest.approx(seed["accuracy"])
     published = (where / "leaderboard/leaderboard.json").read_text()
     assert "final" not in published
     assert call(where, "publish", "--out", str(tmp_path / "site")).returncode == 0
     text = (tmp_path / "site/index.html").read_text()
     assert "Other images, not shown here, decide in the end." in text
-    assert "540 held-out images" in text  # three views of 180, of 359
+    assert "180 held-out images in 3 views" in text  # of 359
 
 
 def test_the_final_ranking_is_by_the_withheld_images(where: Path, tmp_path: Path) -> None:
@@ -116,7 +121,7 @@ def test_the_final_ranking_is_by_the_withheld_images(where: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "site/index.html").read_text()
     assert "Final leaderboard" in text
-    assert "537 held-out images" in text
+    assert "179 held-out images in 3 views" in text
     final = sum(finals(where, "student00")) / 2
     assert f"{100 * final:.2f} %" in text
     elsewhere = call(where, "publish", "--final", "--results", "nowhere", "--out", str(tmp_path / "other"))

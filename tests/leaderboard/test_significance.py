@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 
 from grader.core.kind import Kind
+from grader.core.statistics import Difference
 from grader.core.task import Ranking
-from grader.leaderboard.models import Beats, Leaderboard
+from grader.leaderboard.models import Beats, Leaderboard, RankedRow, SeedScore
 from grader.leaderboard.ranking import ranked
 from grader.leaderboard.seed_allocation import seeds_of, wanting
-from grader.leaderboard.significance import settled
+from grader.leaderboard.significance import Comparison, settled
 from support.simulation import (
     adaptive_trainings,
     agreement,
@@ -18,10 +21,17 @@ from support.simulation import (
     board_of_images,
     simulated,
     simulated_images,
+    with_baselines,
     with_images,
 )
 
 NOISE = 0.006
+
+
+def covering(gaps: Iterable[Difference | None]) -> float:
+    """The share of intervals that hold zero."""
+    known = [(g.low, g.high) for g in gaps if g is not None and g.low is not None and g.high is not None]
+    return float(np.mean([low <= 0 <= high for low, high in known]))
 
 
 def equals(rows: int) -> list[float]:
@@ -45,6 +55,65 @@ def test_intervals_cover_and_equals_stay_together_as_stated(rows: int, seeds: in
         split += any(r.rank_interval != (1, len(students)) for r in students if r.rank_interval)
     assert abs(np.mean(covered) - 0.95) < 4 * np.std(covered) / 300**0.5
     assert split / 300 < 0.05 + 4 * (0.05 * 0.95 / 300) ** 0.5
+
+
+@pytest.mark.parametrize("rows", [2, 3, 4, 5, 6])
+def test_intervals_cover_on_small_boards_too(rows: int) -> None:
+    """Of 400 boards; the default and a few more."""
+    rng = np.random.default_rng(11)
+    hits = []
+    for _ in range(400):
+        board = board_of(simulated(equals(rows), 3, np.full(rows, NOISE), rng))
+        gaps = [r.to_default for r in settled(board.rows, board.task, board.policy) if r.kind is Kind.STUDENT]
+        hits.append(covering(gaps))
+    assert np.mean(hits) > 0.95 - 3 * np.std(hits) / 400**0.5
+
+
+def test_contributions_cover_whatever_seeds_do_to_constant_rates() -> None:
+    """Rows and their baselines have common effects of the seeds that differ: 300 boards of 12 configurations."""
+    rng = np.random.default_rng(12)
+    hits = []
+    for _ in range(300):
+        table = simulated(equals(12), 3, np.full(12, NOISE), rng)
+        constant = simulated(equals(12), 3, np.full(12, 2 * NOISE), rng)
+        board = board_of(table)
+        rows = [with_baselines(row, constant[int(row.id[1:])]) for row in board.rows]
+        gaps = [r.contribution for r in settled(rows, board.task, board.policy)]
+        hits.append(covering(gaps))
+    assert np.mean(hits) > 0.95 - 4 * np.std(hits) / 300**0.5
+
+
+def test_a_constant_rate_that_all_share_is_one_training_with_however_many_seeds() -> None:
+    """Its copies are no rows that agree: a contribution's interval would lose the noise of the constant rate."""
+    rng = np.random.default_rng(13)
+    constant = simulated([0.9], 6, np.array([NOISE]), rng)[0]
+    table = simulated(equals(12), 6, np.full(12, NOISE), rng)
+    everything = [list(map(float, row)) for row in table]
+    counts = [6, *([3, 4, 5] * 4)[:11]]
+    board = board_of([row[:count] for row, count in zip(everything, counts, strict=True)], base=3)
+    rows = [with_baselines(row, constant[: len(row.seeds)]) for row in board.rows]
+    found = {r.id: r for r in settled(rows, board.task, board.policy)}
+    for row in found.values():
+        gap, other = row.contribution, row.to_default
+        assert gap is not None and gap.low is not None and gap.high is not None
+        if other is not None and other.low is not None and other.high is not None:
+            assert gap.high - gap.low > 0.8 * (other.high - other.low)
+
+
+def test_a_training_without_images_spoils_no_other_row() -> None:
+    rng = np.random.default_rng(14)
+    board = board_of_images(simulated_images(12, 3, 400, np.ones(12), rng))
+
+    def without(row: RankedRow) -> RankedRow:
+        last = row.seeds[-1]
+        bare = SeedScore(seed=last.seed, verdict=last.verdict, accuracy=last.accuracy, seconds=0.0)
+        return RankedRow.model_construct(**{**dict(row), "seeds": (*row.seeds[:-1], bare)})
+
+    lacking = [without(row) if row.id == "s05" else row for row in board.rows]
+    default = next(row for row in board.rows if row.id == "s00")
+    other = next(row for row in board.rows if row.id == "s03")
+    before, after = (Comparison(rows, board.task).image_error(other, default) for rows in (board.rows, lacking))
+    assert before == after > 0
 
 
 def test_rows_that_scatter_wildly_spoil_nobody_s_interval() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -90,6 +91,15 @@ def with_images(row: RankedRow, right: np.ndarray[tuple[int, int], np.dtype[np.b
     seeds = tuple(
         SeedScore(seed=s.seed, verdict=s.verdict, accuracy=s.accuracy, seconds=0.0, right=ImageBits.of(bits))
         for s, bits in zip(row.seeds, right, strict=True)
+    )
+    return RankedRow.model_construct(**{**dict(row), "seeds": seeds})
+
+
+def with_baselines(row: RankedRow, constant: Sequence[float] | np.ndarray[Any, np.dtype[np.float64]]) -> RankedRow:
+    """The row with what its configuration reaches at a constant rate, by seed."""
+    seeds = tuple(
+        SeedScore(seed=s.seed, verdict=s.verdict, accuracy=s.accuracy, seconds=0.0, baseline=float(value))
+        for s, value in zip(row.seeds, constant, strict=True)
     )
     return RankedRow.model_construct(**{**dict(row), "seeds": seeds})
 

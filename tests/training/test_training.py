@@ -13,11 +13,13 @@ from grader.core.errors import TaskError
 from grader.core.recipe import Recipe
 from grader.core.task import Task, load
 from grader.core.verdict import Verdict
+from grader.sandbox.sandlock import SandlockSandbox
 from grader.training import loop, models, optimizers
 from grader.training import pool as pool_module
 from grader.training.data import ImageData
 from grader.training.data import load as load_data
 from grader.training.pool import TrainerPool
+from grader.training.splits import Split
 from support.recipes import CPU, bent, with_transforms
 from support.submissions import CONFIG, SCHEDULER, Compile, make
 
@@ -273,3 +275,16 @@ def test_an_empty_class_or_a_model_without_parameters_is_the_tasks_fault(tmp_pat
         with pytest.raises(TaskError, match=str(message)):
             pool.facts()
         pool.close()
+
+
+def test_a_last_batch_of_one_image_trains(sandlock: SandlockSandbox, digits: ImageData) -> None:
+    """One value has no variance: the embedded task's batch normalisation must not fail on it."""
+    task = load("digits")
+    few = ImageData(Split(digits.train.images[:65], digits.train.labels[:65]), digits.test, 10, "few")
+    compiled = Compile(sandlock, task, models.facts_of(task, few))(make())
+    assert compiled.recipe is not None
+    assert len(few.train) % compiled.recipe.batch_size == 1
+    run = loop.train(compiled.recipe, task, few, 0, CPU, 60)
+    assert run.verdict is Verdict.OK
+    assert run.right is not None
+    assert run.right.array().mean() == pytest.approx(run.accuracy)
