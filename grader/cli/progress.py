@@ -93,8 +93,9 @@ def _contribution(row: RankedRow) -> str:
     gap = row.contribution
     if gap is None:
         return ""
-    half = f" ± {50 * (gap.high - gap.low):.2f}" if gap.low is not None and gap.high is not None else ""
-    return f"{100 * gap.mean:+.2f}{half}"
+    if gap.low is None or gap.high is None or gap.low == gap.high:  # one seed, or no chance in it
+        return f"{100 * gap.mean:+.2f}"
+    return f"{100 * gap.mean:+.2f} ± {50 * (gap.high - gap.low):.2f}"
 
 
 def _rank(row: RankedRow, *, ranges: bool) -> str:

@@ -277,10 +277,11 @@ def test_an_empty_class_or_a_model_without_parameters_is_the_tasks_fault(tmp_pat
         pool.close()
 
 
-def test_a_last_batch_of_one_image_trains(sandlock: SandlockSandbox, digits: ImageData) -> None:
+def test_a_last_batch_of_one_image_trains(sandlock: SandlockSandbox) -> None:
     """One value has no variance: the embedded task's batch normalisation must not fail on it."""
     task = load("digits")
-    few = ImageData(Split(digits.train.images[:65], digits.train.labels[:65]), digits.test, 10, "few")
+    images = load_data(task)
+    few = ImageData(Split(images.train.images[:65], images.train.labels[:65]), images.test, 10, "few")
     compiled = Compile(sandlock, task, models.facts_of(task, few))(make())
     assert compiled.recipe is not None
     assert len(few.train) % compiled.recipe.batch_size == 1
