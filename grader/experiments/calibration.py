@@ -10,20 +10,21 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 
-from grader.core.environment import Environment, is_kind
+from grader.core.environment import Environment
 from grader.core.errors import SetupError, TaskError, UsageError
 from grader.core.kind import Kind
 from grader.core.recipe import Frozen, ParameterGroup, Recipe, Series
 from grader.core.runs import SeedRun
 from grader.core.statistics import CONFIDENCE, Difference, student, studentized_range
-from grader.core.task import Task
+from grader.core.task import Task, TaskFacts
 from grader.core.verdict import RejectedError, Verdict
 from grader.experiments.trials import EpochListener, train_all
 from grader.grading.cache import Cache
 from grader.grading.calibration import CalibrationNote, keep
 from grader.grading.config import RunConfig
 from grader.grading.results import Result, row_of
-from grader.leaderboard.models import Beats, RankedRow
+from grader.grading.session import demand_kind
+from grader.leaderboard.models import Beats, GradedRow, RankedRow
 from grader.leaderboard.ranking import header, ranked, settled
 from grader.leaderboard.significance import Comparison
 from grader.sandbox.compile import compile_submission
@@ -98,8 +99,7 @@ def calibrate(config: RunConfig, students: int, usual: int, progress: EpochListe
     with contextlib.closing(TrainerPool(task, chosen, config.jobs or default_workers(chosen))) as trainers:
         trainers.start()
         facts, environment = trainers.facts()
-        if task.device_kind and not is_kind(environment.device, task.device_kind):
-            raise TaskError(f"task {task.name} demands {task.device_kind} to train on: this is {environment.device}")
+        demand_kind(task, environment)
         cache = Cache(config.folder, task, facts, environment)
         entries = references_for(config.references, facts)
         compiled = {entry.submission.id: _compiled(entry, task, facts) for entry in entries}
@@ -116,7 +116,7 @@ def calibrate(config: RunConfig, students: int, usual: int, progress: EpochListe
             raise TaskError(f"task {task.name}: the references cannot be trained on it: {error}") from None
         head = header(task, facts, environment)
         rows = _rows(entries, compiled, runs, task, environment)
-        board = settled(head.with_rows(ranked([row.unranked for row in rows], head.policy)))
+        board = settled(head.with_rows(ranked(rows, head.policy)))
         trials = tuple(
             RateTrial(factor=factor, verdict=run.verdict, accuracy=run.accuracy)
             for factor, (run,) in zip(tried, others.values(), strict=True)
@@ -136,8 +136,8 @@ def calibrate(config: RunConfig, students: int, usual: int, progress: EpochListe
     return found
 
 
-def _compiled(entry: Entry, task: Task, facts: object) -> Compiled:
-    found = compile_submission(entry.submission, PlainSandbox(), task, facts)  # type: ignore[arg-type]
+def _compiled(entry: Entry, task: Task, facts: TaskFacts) -> Compiled:
+    found = compile_submission(entry.submission, PlainSandbox(), task, facts)
     if found.recipe is None:
         what = "; ".join(map(str, found.violations)) or found.detail
         raise TaskError(f"task {task.name}: the reference {entry.submission.id} cannot be compiled: {what}")
@@ -168,14 +168,14 @@ def _rows(
     runs: Mapping[str, tuple[SeedRun, ...]],
     task: Task,
     environment: Environment,
-) -> list[RankedRow]:
+) -> list[GradedRow]:
     rows = []
     for entry in entries:
         result = Result(entry, compiled[entry.submission.id], runs[entry.submission.id], {})
         row = row_of(result, task, environment)
         if not row.scored:
             raise TaskError(f"task {task.name}: the reference {row.id} has no score: {row.verdict} {row.detail}")
-        rows.append(RankedRow.model_validate({**dict(row)}))
+        rows.append(row)
     return rows
 
 

@@ -16,7 +16,7 @@ class CalibrationNote(Frozen):
 
     data_hash: str
     model_hash: str
-    tells_apart: bool  # whether any reference surely differs from the default
+    tells_apart: bool  # whether any decaying reference surely beats the default
     outcome: str
 
     def holds_for(self, facts: TaskFacts) -> bool:

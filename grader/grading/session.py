@@ -70,12 +70,15 @@ def open_session(config: RunConfig, say: Say) -> Iterator[Session]:
         if config.engine.name is EngineName.LOCAL:
             prove(sandbox)  # a cluster's nodes have proved theirs
         facts, environment = trainers.facts()
-        if task.device_kind and not is_kind(environment.device, task.device_kind):
-            raise SetupError(
-                f"task {task.name} demands {task.device_kind} to train on, and this is {environment.device}"
-            )
+        demand_kind(task, environment)
         cache = Cache(config.folder, task, facts, environment)
         yield Session(config, facts, environment, sandbox, trainers, cache)
+
+
+def demand_kind(task: Task, environment: Environment) -> None:
+    """Raise SetupError where the task names another kind of device to train on."""
+    if task.device_kind and not is_kind(environment.device, task.device_kind):
+        raise SetupError(f"task {task.name} demands {task.device_kind} to train on, and this is {environment.device}")
 
 
 @contextlib.contextmanager

@@ -53,26 +53,23 @@ class Noise:
     total: float  # degrees of freedom that the table has in all
 
     @staticmethod
-    def of(table: Mapping[str, Scores], seeds: Sequence[int], flips: Mapping[str, float] | None = None) -> "Noise":
-        """Fitted to the rows that have all of `seeds`. Without at least two of both it says nothing.
-
-        `flips` is the variance that flipped images alone would give a row's accuracy, if each flipped by itself.
-        """
-        return Noise.of_both(table, {}, seeds, flips)[0]
-
-    @staticmethod
     def of_both(
         table: Mapping[str, Scores],
         others: Mapping[str, Scores],
         seeds: Sequence[int],
-        flips: Mapping[str, float] | None = None,
+        flips: Mapping[str, float],
     ) -> "tuple[Noise, Noise]":
-        """The same for rows of two kinds, each with a common variance of its own; a seed does the same to both."""
-        keys = [key for key, scores in {**table, **others}.items() if all(seed in scores for seed in seeds)]
+        """Fitted to rows of two kinds, each with a common variance of its own; a seed does the same to both.
+
+        Only to those that have all of `seeds`; without at least two of both it says nothing. `flips` is the variance
+        that flipped images alone would give a row's accuracy, if each flipped by itself.
+        """
+        every = {**table, **others}
+        keys = [key for key, scores in every.items() if all(seed in scores for seed in seeds)]
         nothing = Noise({}, 0.0, 0.0, frozenset(), 0.0)
         if len(keys) < 2 or len(seeds) < 2:
             return nothing, nothing
-        scores = np.array([[{**table, **others}[key][seed] for seed in seeds] for key in keys])
+        scores = np.array([[every[key][seed] for seed in seeds] for key in keys])
         df, total = len(seeds) - 1, float((len(keys) - 1) * (len(seeds) - 1))
         if len(keys) <= _FEW:
             found = _pooled(keys, scores, total)
@@ -80,7 +77,7 @@ class Noise:
         own = _variances(scores)
         if not own.max() > _TINY:
             return nothing, nothing
-        scale = _scale(keys, flips or {}, float(own.mean()))
+        scale = _scale(keys, flips, float(own.mean()))
         first = np.array([key in table for key in keys])
         if min(first.sum(), (~first).sum()) <= _FEW:
             found = _moderated(keys, own, scale, df, total)

@@ -2,9 +2,8 @@
 
 A difference of two rows has two sources of chance: the seeds of the trainings, whose noise each row has of its own
 (`grader.leaderboard.noise`), and the held-out images (`grader.leaderboard.images`). The two rows' variances from seeds
-and the variance from images add up;
-the degrees of freedom are the fewer of the two rows' (Welch's test in its conservative form: where one row's noise is
-underestimated, the other's says nothing against it).
+and the variance from images add up; the degrees of freedom are the fewer of the two rows' (Welch's test in its
+conservative form: where one row's noise is underestimated, the other's says nothing against it).
 
 Of one difference the interval is at 95 % (Student's t). For ranks all pairs are judged at once: the chance that any two
 equal rows are told apart is at most 5 % (Games and Howell, Journal of Educational Statistics 1, 1976: Tukey's
@@ -48,13 +47,13 @@ class Comparison:
             scores = _scores(row, by)
             if len(scores) > len(self._scores.get(_key(row), ())):
                 self._scores[_key(row)] = scores
-                _note_images(shares_of, _key(row), _bits(row, task.seeds), task)
+                _note_images(shares_of, _key(row), _bits(row), task)
             constant = _baselines(row)
             if by is RankBy.ACCURACY and constant:
                 key = _baseline_key(row, task.seeds)
                 if len(constant) > len(baselines.get(key, ())):
                     baselines[key] = constant
-                _note_images(shares_of, key, _baseline_bits(row, task.seeds), task)
+                _note_images(shares_of, key, _baseline_bits(row), task)
         self._base = task.seeds
         self._aliases = self._trained_already(baselines)
         further = {key: scores for key, scores in baselines.items() if key not in self._aliases}
@@ -251,17 +250,17 @@ def _with(span: tuple[int, int], rank: int | None) -> tuple[int, int]:
     return span if rank is None else (min(span[0], rank), max(span[1], rank))
 
 
-def _bits(row: GradedRow, seeds: Sequence[int]) -> list[ImageBits]:
-    found = {s.seed: s.right for s in row.seeds}
-    return [bits for seed in seeds if (bits := found.get(seed)) is not None]
+def _bits(row: GradedRow) -> dict[int, ImageBits | None]:
+    return {s.seed: s.right for s in row.seeds}
 
 
-def _baseline_bits(row: GradedRow, seeds: Sequence[int]) -> list[ImageBits]:
-    found = {s.seed: s.baseline_right for s in row.seeds}
-    return [bits for seed in seeds if (bits := found.get(seed)) is not None]
+def _baseline_bits(row: GradedRow) -> dict[int, ImageBits | None]:
+    return {s.seed: s.baseline_right for s in row.seeds}
 
 
-def _note_images(table: dict[str, Shares], key: str, bits: Sequence[ImageBits], task: BoardTask) -> None:
+def _note_images(table: dict[str, Shares], key: str, by_seed: Mapping[int, ImageBits | None], task: BoardTask) -> None:
+    """Keep the images of a training's row, if they are known for all of the task's seeds."""
+    bits = [found for seed in task.seeds if (found := by_seed.get(seed)) is not None]
     if len(bits) == len(task.seeds) and key not in table and len({b.count for b in bits}) == 1:
         table[key] = shares(bits, task.views)
 
@@ -271,8 +270,8 @@ def _contributed(rows: Iterable[GradedRow], task: BoardTask) -> dict[str, Shares
     own: dict[str, Shares] = {}
     base: dict[str, Shares] = {}
     for row in rows:
-        _note_images(own, _key(row), _bits(row, task.seeds), task)
-        _note_images(base, _key(row), _baseline_bits(row, task.seeds), task)
+        _note_images(own, _key(row), _bits(row), task)
+        _note_images(base, _key(row), _baseline_bits(row), task)
     return {key: own[key] - base[key] for key in own if key in base and own[key].shape == base[key].shape}
 
 

@@ -6,7 +6,6 @@ and the words of violations and errors, which quote its code. What stays is ours
 
 from collections.abc import Iterable, Mapping, Set
 from enum import StrEnum
-from functools import lru_cache
 
 from grader.core.curves import LrSummary, distance, shape
 from grader.core.environment import Environment
@@ -236,7 +235,7 @@ def _status(number: int, counting: int, regraded: bool) -> GradingStatus:
 def _grading(graded: Grading, status: GradingStatus, hidden: bool) -> PublicGrading:
     low, high = None, None
     if graded.accuracy is not None and graded.standard_error is not None:
-        half = _factor(len(graded.seeds)) * graded.standard_error
+        half = half_width(graded.standard_error, len(graded.seeds))
         low, high = max(0.0, graded.accuracy - half), min(1.0, graded.accuracy + half)
     return PublicGrading(
         number=graded.number,
@@ -248,11 +247,6 @@ def _grading(graded: Grading, status: GradingStatus, hidden: bool) -> PublicGrad
         high=high,
         status=status,
     )
-
-
-@lru_cache
-def _factor(n: int) -> float:
-    return half_width(1.0, n)
 
 
 def _complaints(row: RankedRow, quoting: bool) -> tuple[Complaint, ...]:

@@ -154,8 +154,7 @@ def test_intervals_hold_for_new_images_too(rows: int, factor: int) -> None:
         board = board_of_images(simulated_images(rows, 3, 400, noise, rng))
         students = [r for r in settled(board.rows, board.task, board.policy) if r.kind is Kind.STUDENT]
         gaps = [student.to_default for student in students]
-        hits = [g.low <= 0 <= g.high for g in gaps if g is not None and g.low is not None and g.high is not None]
-        covered.append(sum(hits) / len(hits))
+        covered.append(covering(gaps))
         split += any(r.rank_interval != (1, len(students)) for r in students if r.rank_interval)
     assert abs(np.mean(covered) - 0.95) < 4 * np.std(covered) / 200**0.5
     assert split / 200 < 0.05 + 4 * (0.05 * 0.95 / 200) ** 0.5
