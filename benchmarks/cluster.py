@@ -140,7 +140,7 @@ class Elsewhere:
 
 
 def grade(trainers: RayTrainers, task: Task, where: Path) -> None:
-    facts, environment = trainers.facts()
+    (facts,), environment = trainers.facts()
     cache = Cache(where / "results" / task.name, task, facts, environment)
     entries = []
     for n in range(COUNT):
@@ -151,7 +151,7 @@ def grade(trainers: RayTrainers, task: Task, where: Path) -> None:
         entries.append(Entry(submission, Kind.STUDENT))
     sandbox: Any = Elsewhere()
     config = RunConfig(task=task, results=where / "results")
-    session = Session(config, facts, environment, sandbox, trainers, cache)
+    session = Session.of(config, [facts], environment, sandbox, trainers)
     writer = session.writer(where / "board.json")
     progress = Progress("A class, with its site")
     site = LiveSite(Site(where / "site"), Names(), writer, entries)

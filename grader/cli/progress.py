@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from grader.core.kind import Kind
+from grader.core.task import Task
 from grader.core.verdict import Verdict
 from grader.grading.events import (
     EpochFinished,
@@ -31,7 +32,8 @@ _STYLES = {Verdict.OK: "green", Verdict.DIVERGED: "yellow", Verdict.INTERNAL: "m
 class Display:
     """Listens to a run. One line per graded submission; on a terminal, bars below them."""
 
-    def __init__(self, console: Console, submissions: int, seeds: int, *, live: bool) -> None:
+    def __init__(self, console: Console, submissions: int, task: Task, *, live: bool) -> None:
+        seeds, workloads = len(task.seeds), len(task.parts)
         self._console, self._lock, self._seeds = console, threading.Lock(), seeds
         self._count = submissions
         self._graded = 0
@@ -45,8 +47,8 @@ class Display:
             disable=not live,
             transient=True,
         )
-        self._compiling = self._progress.add_task("compiled", total=submissions, now="")
-        self._training = self._progress.add_task("trainings", total=submissions * seeds, now="")
+        self._compiling = self._progress.add_task("compiled", total=submissions * workloads, now="")
+        self._training = self._progress.add_task("trainings", total=submissions * workloads * seeds, now="")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -63,7 +65,8 @@ class Display:
                 if event.compiled.recipe is None:  # a rejected submission needs no training
                     self._progress.update(self._training, advance=self._seeds)
             case EpochFinished():
-                where = f"{escape(event.entry.label)}, seed {event.seed}: epoch {event.record.epoch}/{event.epochs}"
+                on = f" on {event.workload}" if event.workload else ""
+                where = f"{escape(event.entry.label)}{on}, seed {event.seed}: epoch {event.record.epoch}/{event.epochs}"
                 self._progress.update(self._training, now=f"{where}, accuracy {event.record.accuracy:.3f}")
             case TrainingFinished():
                 self._progress.update(self._training, advance=1)

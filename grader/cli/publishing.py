@@ -122,4 +122,4 @@ def _printed(results: Path, row: "GradedRow") -> "Printed | None":
     log = read_log(results, row.kind, row.id)
     if log is None or log.row.submission != row.submission:
         return None
-    return Printed(log.compiled.violations, log.compiled.output)
+    return Printed(log.violations, log.output)

@@ -27,7 +27,7 @@ def run_similarity(config: RunConfig, submissions: Path, former: Sequence[Path],
     for folder in dict.fromkeys(path.resolve() for path in former):
         found += [(submission, Origin.FORMER, str(folder)) for submission in discover(folder)[0]]
     with open_compiler(config, lambda text: _say(console, text)) as session:
-        found += [(entry.submission, Origin.REFERENCE, "") for entry in references_for(None, session.facts)]
+        found += [(entry.submission, Origin.REFERENCE, "") for entry in references_for(None, session.parts[0].facts)]
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             candidates = list(pool.map(lambda one: _candidate(one[0], one[1], one[2], session), found))
     findings = similarity.compare(candidates, [kit_file("scheduler.py")])
@@ -47,7 +47,7 @@ def _say(console: Console, text: str) -> None:
 
 def _candidate(submission: Submission, origin: Origin, folder: str, session: Session) -> Candidate:
     """The submission's code, sources and recipe; compilations are those of `grader run`, kept and taken over."""
-    compiled = session.cache.compile(submission, session.sandbox)
+    compiled = session.parts[0].cache.compile(submission, session.sandbox)
     manifest = compiled.manifest
     attribution = submission.files.get("ATTRIBUTION.md", b"").decode("utf-8", "replace")
     sources = (*(manifest.sources if manifest else ()), *filter(None, (_one_line(attribution),)))

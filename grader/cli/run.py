@@ -50,11 +50,11 @@ def run_class(config: RunConfig, submissions: Path, board_path: Path, publicatio
     with open_session(config, lambda text: _say(console, text)) as session:
         if publication is not None and publication.names.mode is NameMode.PSEUDONYMS:
             random.shuffle(students)  # the order in which rows appear would be that of the names
-        entries = [*references_for(config.references, session.facts), *students]
+        entries = [*references_for(config.references, session.parts[0].facts), *students]
         _announce(console, session, students, entries)
         writer = session.writer(board_path)
         live = console.is_terminal and not os.environ.get("CI")
-        display = Display(console, len(entries), len(config.task.seeds), live=live)
+        display = Display(console, len(entries), config.task, live=live)
         with contextlib.ExitStack() as stack:
             stack.callback(writer.close)
             listeners: list[Listener] = [stack.enter_context(display).listen]
@@ -137,16 +137,16 @@ def run_gradescope(config: RunConfig, submission: Submission, out: Path) -> None
         tempfile.TemporaryDirectory() as folder,
         open_session(config, lambda text: _say(console, text)) as session,
     ):
-        default = [e for e in references_for(None, session.facts) if e.submission.id == DEFAULT]
+        default = [e for e in references_for(None, session.parts[0].facts) if e.submission.id == DEFAULT]
         entries = [*default, Entry(submission, Kind.STUDENT)]
         writer = session.writer(Path(folder) / "leaderboard.json")
-        with Display(console, len(entries), len(config.task.seeds), live=False) as display:
+        with Display(console, len(entries), config.task, live=False) as display:
             graded = grade_class(session, writer, entries, display.listen)
         writer.close()
     _raise_for(graded.ungraded)
     row = next(row for row in graded.board.rows if row.kind is Kind.STUDENT)
     log = read_log(config.folder, row.kind, row.id)
     assert log is not None
-    text = gradescope.results(row, awards(row, graded.board), log.compiled.violations, log.compiled.output)
+    text = gradescope.results(row, awards(row, graded.board), log.violations, log.output)
     write_atomically(out, text)
     _say(console, f"wrote {out}")

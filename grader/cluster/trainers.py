@@ -15,7 +15,7 @@ from grader.core.recipe import Recipe
 from grader.core.runs import SeedRun
 from grader.core.task import WALL_FACTOR, Task, TaskFacts, from_json
 from grader.sandbox.base import Say
-from grader.training.pool import DeviceChoice, OnEpoch, late_run, run_of
+from grader.training.pool import DeviceChoice, OnEpoch, late_run, read_facts, run_of
 
 _START_SECONDS = 3600.0  # a first start may download and decode a data set
 _GRACE_SECONDS = 30.0
@@ -25,16 +25,19 @@ _ALONE_SECONDS = 60.0  # how long to wait for a new node when none is left
 class _TrainerActor:
     """Runs in a worker of the cluster."""
 
-    def __init__(self, task_json: str, files: dict[str, bytes], data: dict[str, Any], device: str) -> None:
+    def __init__(self, task_json: str, files: dict[str, bytes], data: list[dict[str, Any]], device: str) -> None:
         from grader.training.worker import TrainingWorker, shared_data
 
-        self._problem: str = data.get("problem", "")
+        self._problem: str = next((part["problem"] for part in data if "problem" in part), "")
         if self._problem:
             return
         folder = Path(tempfile.mkdtemp(prefix="grader-task-"))
         for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
-        self._worker = TrainingWorker(from_json(task_json, folder), shared_data(data), device, lambda _: None)
+        self._worker = TrainingWorker(
+            from_json(task_json, folder), [shared_data(part) for part in data], device, lambda _: None
+        )
 
     def answer(self, *request: Any) -> tuple[Any, ...]:
         if self._problem:
@@ -42,14 +45,14 @@ class _TrainerActor:
         return self._worker.answer(request)
 
 
-def _load(task_json: str, folder: str) -> dict[str, Any]:
-    """Run once on each node: the data set, as arrays that Ray keeps in the node's shared memory."""
+def _load(task_json: str, folder: str) -> list[dict[str, Any]]:
+    """Run once on each node: each workload's data set, as arrays that Ray keeps in the node's shared memory."""
     from grader.training.worker import load_shared
 
     try:
-        return load_shared(from_json(task_json, Path(folder)))
+        return [load_shared(part) for part in from_json(task_json, Path(folder)).parts]
     except TaskError as error:
-        return {"problem": str(error)}
+        return [{"problem": str(error)}]
 
 
 class _Slot:
@@ -81,7 +84,7 @@ class RayTrainers:
         self._lock = threading.Lock()
         self._slots: list[_Slot] = []
         self._known: set[str] = set()
-        self._facts: tuple[TaskFacts, Environment] | None = None
+        self._facts: tuple[tuple[TaskFacts, ...], Environment] | None = None
         self._closed = False
         nodes = of_one_kind(nodes, device, task.device_kind, say)
         self._kind = nodes[0].kind
@@ -123,15 +126,15 @@ class RayTrainers:
         )
         slot.ready = slot.actor.answer.remote("facts")
 
-    def facts(self) -> tuple[TaskFacts, Environment]:
-        """What the task's data and model are, and what trains. Raises TaskError, SetupError or InternalError."""
+    def facts(self) -> tuple[tuple[TaskFacts, ...], Environment]:
+        """What each workload's data and model are, and what trains. Raises TaskError, SetupError or InternalError."""
         slot = self._take()
         try:
             return self._ready(slot)
         finally:
             self._idle.put(slot)
 
-    def _ready(self, slot: _Slot) -> tuple[TaskFacts, Environment]:
+    def _ready(self, slot: _Slot) -> tuple[tuple[TaskFacts, ...], Environment]:
         """Wait until the slot can train; every slot must have the same data, model, device and software."""
         import ray
 
@@ -145,7 +148,7 @@ class RayTrainers:
             raise TaskError(payload)
         if kind != "facts":
             raise InternalError(payload)
-        found = TaskFacts.model_validate_json(payload[0]), Environment.model_validate_json(payload[1])
+        found = read_facts(payload)
         with self._lock:
             if self._facts is None:
                 self._facts = found
@@ -156,8 +159,10 @@ class RayTrainers:
             raise SetupError(f"node {slot.node.host} trains on {found[1].device}, the others on {trainer.device}")
         return found
 
-    def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: OnEpoch) -> SeedRun:
-        """One training, somewhere. `on_epoch` is not called: epochs stay on their node, results come back.
+    def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: OnEpoch, workload: int = 0) -> SeedRun:
+        """One training, somewhere, on the workload of that number.
+
+        `on_epoch` is not called: epochs stay on their node, results come back.
 
         Raises TaskError, or InternalError (ours; the next try goes to another actor).
         """
@@ -168,7 +173,7 @@ class RayTrainers:
         broken = True
         try:
             self._ready(slot)
-            request = slot.actor.answer.remote("train", recipe.model_dump_json(), seed, budget_s)
+            request = slot.actor.answer.remote("train", recipe.model_dump_json(), seed, budget_s, workload)
             started = time.monotonic()
             kind, payload = ray.get(request, timeout=WALL_FACTOR * budget_s + _GRACE_SECONDS)
             broken = kind == "failed"
@@ -241,11 +246,14 @@ class RayTrainers:
 
 
 def _files_of(task: Task) -> dict[str, bytes]:
-    """The model's file, where the task has one of its own: it goes to the nodes with the task. Raises TaskError."""
-    name, _, kind = task.model.partition(":")
-    if not kind:
-        return {}
-    try:
-        return {Path(name).name: (task.folder / name).read_bytes()}
-    except OSError as error:
-        raise TaskError(f"task {task.name}: {task.folder / name} cannot be read: {error.strerror}") from None
+    """The files of models that the task has of its own: they go to the nodes with it. Raises TaskError."""
+    found = {}
+    for part in task.parts:
+        name, _, kind = part.model.partition(":")
+        if not kind:
+            continue
+        try:
+            found[name] = (task.folder / name).read_bytes()
+        except OSError as error:
+            raise TaskError(f"task {task.name}: {task.folder / name} cannot be read: {error.strerror}") from None
+    return found

@@ -89,8 +89,22 @@ def public_count(n_test: int, share: float, views: int) -> int:
 class RankBy(StrEnum):
     """What students are ranked by."""
 
-    ACCURACY = "accuracy"
+    ACCURACY = "accuracy"  # with several workloads, the weighted mean of their accuracies
     CONTRIBUTION = "contribution"  # accuracy less that of the same configuration at its constant rate
+    MEAN_RANK = "mean-rank"  # weighted mean of a row's ranks on the workloads
+    GAP_CLOSED = "gap-closed"  # weighted mean of (accuracy - default's) / (best reference's - default's)
+
+    @property
+    def relative(self) -> bool:
+        """Whether the score depends on other rows of the board, and is of several workloads."""
+        return self in (RankBy.MEAN_RANK, RankBy.GAP_CLOSED)
+
+
+class FailedWorkload(StrEnum):
+    """How a workload without a score counts for a submission that has one on another."""
+
+    UNRANKED = "unranked"  # the submission has the verdict of that workload and no score
+    GUESSING = "guessing"  # accuracy 1 / classes, as a diverged training has
 
 
 class Ranking(Frozen):
@@ -102,6 +116,7 @@ class Ranking(Frozen):
     public_share: float = Field(default=1.0, gt=0.0, le=1.0)  # of the held-out images; the rest decides in the end
     max_gradings: int | None = Field(default=None, ge=1)  # of one student, that may count
     mix_device_kinds: bool = False  # rank scores of different kinds of device together, which differ in their last bits
+    failed_workload: FailedWorkload = FailedWorkload.UNRANKED
 
     @model_validator(mode="after")
     def _measured(self) -> Self:
@@ -124,37 +139,85 @@ class Points(Frozen):
         return self.accepted + self.beats_default + self.top_three
 
 
-class Task(Frozen):
-    """A task file, validated. `folder` is where it lies; the model file and data are found from there."""
+class Trained(Frozen):
+    """What a submission is trained on: model and data."""
 
-    name: Identifier
-    description: str = ""
     model: str  # a name in the registry, or "model.py:Class" beside the task file
     image: tuple[int, int, int] = (3, 32, 32)  # channels, height, width that reach the model
-    seeds: tuple[Annotated[int, Field(ge=0, lt=1 << 31)], ...] = Field(default=(0, 1, 2), min_length=1)
-    time_limit_s: float = Field(default=300.0, gt=0)  # sandbox plus one training: CPU time, on a GPU by the clock
     precision: Precision = Precision.FLOAT32
-    device_kind: str = (
-        ""  # the only kind of device to train on: "cpu", a GPU's model, or a whole kind as results name it
-    )
     cuda_graph: bool = (
         False  # for a model of one's own: its every step runs the same operations, so a GPU may repeat it
     )
-    max_steps: int = Field(default=200_000, ge=1)
     data: Data
+
+    @model_validator(mode="after")
+    def _image(self) -> Self:
+        if self.image[0] not in (1, 3) or min(self.image) < 1 or max(self.image) > 1024:
+            raise ValueError("image must be [1 or 3, height, width]")
+        return self
+
+
+class Workload(Trained):
+    """A `[[workload]]` table: one of several models and data sets that every submission is trained on."""
+
+    name: Identifier
+    weight: float = Field(default=1.0, gt=0)  # in the task's score
+
+
+class Task(Trained):
+    """A task file, validated. `folder` is where it lies; the model file and data are found from there.
+
+    A task with several workloads has the model and the data of the first; `parts` are what is trained on.
+    """
+
+    name: Identifier
+    description: str = ""
+    seeds: tuple[Annotated[int, Field(ge=0, lt=1 << 31)], ...] = Field(default=(0, 1, 2), min_length=1)
+    time_limit_s: float = Field(default=300.0, gt=0)  # sandbox plus one training: CPU time, on a GPU by the clock
+    device_kind: str = (
+        ""  # the only kind of device to train on: "cpu", a GPU's model, or a whole kind as results name it
+    )
+    max_steps: int = Field(default=200_000, ge=1)
     sandbox: SandboxLimits = SandboxLimits()
     leaderboard: Reveal = Reveal()
     ranking: Ranking = Ranking()
     points: Points = Points()
+    workload: tuple[Workload, ...] = ()
     folder: Path = Field(default=_SHIPPED, exclude=True)
 
     @model_validator(mode="after")
     def _sane(self) -> Self:
-        if self.image[0] not in (1, 3) or min(self.image) < 1 or max(self.image) > 1024:
-            raise ValueError("image must be [1 or 3, height, width]")
+        names = [one.name for one in self.workload]
+        if len(names) == 1:
+            raise ValueError("one [[workload]] alone: write its keys at the top of the file, or add another")
+        if len(set(names)) != len(names):
+            raise ValueError("a workload's name stands twice")
+        if any(len(self._part_name(name)) > 64 for name in names):
+            raise ValueError("the names of task and workload have more than 63 characters together")
+        if self.ranking.by.relative and not self.workload:
+            raise ValueError(f'ranking by "{self.ranking.by}" needs several [[workload]] tables')
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("a seed stands twice")
         return self
+
+    def _part_name(self, workload: str) -> str:
+        return f"{self.name}-{workload}"
+
+    @property
+    def parts(self) -> "tuple[Task, ...]":
+        """The task itself, or each of its workloads as a task of its own; all limits are those of the task."""
+        if not self.workload:
+            return (self,)
+        ranking = self.ranking.model_copy(update={"by": RankBy.ACCURACY})
+        return tuple(
+            self._with(
+                **{name: getattr(one, name) for name in Trained.model_fields},
+                name=self._part_name(one.name),
+                workload=(),
+                ranking=ranking,
+            )
+            for one in self.workload
+        )
 
     def on_data(self, data: Data, name: str, description: str) -> "Task":
         """The same on other images."""
@@ -248,6 +311,9 @@ def shipped() -> list[str]:
 def load(name_or_path: str) -> Task:
     """The shipped task of that name, or the one in that TOML file. Raises TaskError."""
     path = Path(name_or_path)
+    file, _, workload = name_or_path.rpartition(".toml:")
+    if file and "/" not in workload:
+        return _workload_of(load(f"{file}.toml"), workload)
     if path.suffix != ".toml":
         if name_or_path not in shipped():
             raise TaskError(
@@ -255,6 +321,7 @@ def load(name_or_path: str) -> Task:
             )
         path = _SHIPPED / f"{name_or_path}.toml"
     raw = read_toml(path, TaskError)
+    _take_first_workload(raw, path)
     try:
         # As JSON, whose lists are tuples and whose strings name members; nothing else is converted: true is no number.
         return _validated(raw, path.resolve().parent)
@@ -264,6 +331,34 @@ def load(name_or_path: str) -> Task:
         causes = [p for p in found if not any(p is not q and p["loc"] == q["loc"][: len(p["loc"])] for q in found)]
         problems = "; ".join(map(_in_words, causes or found))
         raise TaskError(f"{path}: {problems}") from None
+
+
+def load_one(name_or_path: str) -> Task:
+    """The same for what works on one model and one data set. Raises TaskError where the task has several workloads."""
+    task = load(name_or_path)
+    if task.workload:
+        names = ", ".join(f"{name_or_path}:{one.name}" for one in task.workload)
+        raise TaskError(f"task {task.name} has several workloads: name one of them, as {names}")
+    return task
+
+
+def _workload_of(task: Task, name: str) -> Task:
+    for one, part in zip(task.workload, task.parts, strict=False):
+        if one.name == name:
+            return part
+    known = ", ".join(one.name for one in task.workload) or "none: it has one model and one data set"
+    raise TaskError(f"task {task.name} has no workload {name!r}; its workloads are {known}")
+
+
+def _take_first_workload(raw: dict[str, Any], path: Path) -> None:
+    """Give the task the model and the data of its first workload. Raises TaskError where it has others."""
+    workloads = raw.get("workload")
+    if not isinstance(workloads, list) or not workloads or not isinstance(workloads[0], dict):
+        return
+    twice = [name for name in Trained.model_fields if name in raw]
+    if twice:
+        raise TaskError(f"{path}: {', '.join(twice)}: write this into each [[workload]], not at the top of the file")
+    raw |= {name: workloads[0][name] for name in Trained.model_fields if name in workloads[0]}
 
 
 def from_json(text: str, folder: Path) -> Task:
@@ -285,6 +380,7 @@ def _in_words(problem: ErrorDetails) -> str:
             "leaderboard": Reveal,
             "ranking": Ranking,
             "points": Points,
+            "workload": Workload,
         }
         table = tables.get(str(problem["loc"][0]), Task) if len(problem["loc"]) > 1 else Task
         known = ", ".join(name for name in table.model_fields if name != "folder")

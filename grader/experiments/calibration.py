@@ -22,7 +22,7 @@ from grader.experiments.trials import EpochListener, train_all
 from grader.grading.cache import Cache
 from grader.grading.calibration import CalibrationNote, keep
 from grader.grading.config import RunConfig
-from grader.grading.results import Result, row_of
+from grader.grading.results import Result, WorkloadResult, row_of
 from grader.grading.session import demand_kind
 from grader.leaderboard.models import Beats, GradedRow, RankedRow
 from grader.leaderboard.ranking import header, ranked, settled
@@ -98,7 +98,7 @@ def calibrate(config: RunConfig, students: int, usual: int, progress: EpochListe
     chosen = choose_device(config.device)
     with contextlib.closing(TrainerPool(task, chosen, config.jobs or default_workers(chosen))) as trainers:
         trainers.start()
-        facts, environment = trainers.facts()
+        (facts,), environment = trainers.facts()
         demand_kind(task, environment)
         cache = Cache(config.folder, task, facts, environment)
         entries = references_for(config.references, facts)
@@ -114,8 +114,8 @@ def calibrate(config: RunConfig, students: int, usual: int, progress: EpochListe
             others = train_all(named, task.with_seeds(task.seeds[:1]), cache, trainers, progress)
         except RejectedError as error:
             raise TaskError(f"task {task.name}: the references cannot be trained on it: {error}") from None
-        head = header(task, facts, environment)
-        rows = _rows(entries, compiled, runs, task, environment)
+        head = header(task, [facts], environment)
+        rows = _rows(entries, compiled, runs, task, facts.classes, environment)
         board = settled(head.with_rows(ranked(rows, head.policy)))
         trials = tuple(
             RateTrial(factor=factor, verdict=run.verdict, accuracy=run.accuracy)
@@ -167,11 +167,13 @@ def _rows(
     compiled: Mapping[str, Compiled],
     runs: Mapping[str, tuple[SeedRun, ...]],
     task: Task,
+    classes: int,
     environment: Environment,
 ) -> list[GradedRow]:
     rows = []
     for entry in entries:
-        result = Result(entry, compiled[entry.submission.id], runs[entry.submission.id], {})
+        one = entry.submission.id
+        result = Result(entry, [WorkloadResult("", task, classes, compiled[one], runs[one], {})])
         row = row_of(result, task, environment)
         if not row.scored:
             raise TaskError(f"task {task.name}: the reference {row.id} has no score: {row.verdict} {row.detail}")

@@ -52,7 +52,7 @@ class ComparedSchedule:
 
 def public_task(name: str, data: Path | None, seeds: int | None) -> Task:
     """The task to compare on: a shipped one or a file, perhaps with the images of a folder, perhaps fewer seeds."""
-    task = tasks.load(name)
+    task = tasks.load_one(name)
     if data is not None:
         folder = Data(source=DataSource.FOLDER, path=str(data.resolve()))
         task = task.on_data(folder, f"{task.name}-images", f"The model {task.model} on the images of {data.name}")
@@ -69,7 +69,7 @@ def compare(folder: Path, config: RunConfig, others: Sequence[str], progress: Ep
     chosen = choose_device(config.device)
     with contextlib.closing(TrainerPool(task, chosen, config.jobs or default_workers(chosen))) as trainers:
         trainers.start()
-        facts, environment = trainers.facts()
+        (facts,), environment = trainers.facts()
         cache = Cache(config.folder, task, facts, environment)
         recipes = _recipes(mine, others, task, facts)
         runs = train_all(recipes, task, cache, trainers, progress)

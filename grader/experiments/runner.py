@@ -73,7 +73,7 @@ def run_studies(studies: Sequence[Study], config: RunConfig, watcher: Watcher) -
         sandbox = for_own_code()
         stack.callback(sandbox.close)
         sandbox.open(lambda _: None)
-        facts, environment = trainers.facts()
+        (facts,), environment = trainers.facts()
         cache = Cache(config.folder, task, facts, environment)
         compiler = _VariantCompiler(sandbox, cache, task, facts)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from grader.core.environment import Environment
 from grader.core.errors import GraderError, SetupError
 from grader.core.files import check_writable
 from grader.core.task import SandboxLimits, Task, TaskFacts, load
@@ -180,16 +181,25 @@ def _training(task: Task, results: Path) -> Iterator[Finding]:
         except GraderError as error:
             yield Finding(name, State.FAILED, str(error), "correct the task file, its model or its data")
             return
+    for part, found in zip(task.parts, facts, strict=True):
+        yield _trains(part, found, environment)
+        yield _calibrated(part, found, results)
+
+
+def _trains(task: Task, facts: TaskFacts, environment: Environment) -> Finding:
     what = f"{facts.n_train} + {facts.n_test} images, {len(facts.trainable)} parameters, trains on {environment.device}"
-    yield Finding(name, State.OK, f"{what} (torch {environment.torch}, torchvision {environment.torchvision})")
+    what = f"{what} (torch {environment.torch}, torchvision {environment.torchvision})"
+    return Finding(f"task {task.name}", State.OK, what)
+
+
+def _calibrated(task: Task, facts: TaskFacts, results: Path) -> Finding:
     note = kept(results / task.name)
     if note is None or not note.holds_for(facts):
         what = "not known" if note is None else "known for other data or another model only"
-        yield Finding("calibration", State.NOTE, f"what the task tells apart is {what}", "grader calibrate finds out")
-    elif not note.tells_apart:
-        yield Finding("calibration", State.NOTE, note.outcome, "change the task before the class hands in")
-    else:
-        yield Finding("calibration", State.OK, note.outcome)
+        return Finding("calibration", State.NOTE, f"what the task tells apart is {what}", "grader calibrate finds out")
+    if not note.tells_apart:
+        return Finding("calibration", State.NOTE, note.outcome, "change the task before the class hands in")
+    return Finding("calibration", State.OK, note.outcome)
 
 
 def _memory() -> Finding:

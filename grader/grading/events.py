@@ -18,6 +18,7 @@ class SubmissionCompiled:
     """A submission left the sandbox."""
 
     entry: Entry
+    workload: str  # its name, where there are several
     compiled: Compiled
     cached: bool
 
@@ -27,6 +28,7 @@ class EpochFinished:
     """A training finished an epoch."""
 
     entry: Entry
+    workload: str
     seed: int
     record: EpochRecord
     epochs: int  # of the whole training
@@ -37,6 +39,7 @@ class TrainingFinished:
     """A training ended."""
 
     entry: Entry
+    workload: str
     run: SeedRun
     cached: bool
 

@@ -2,19 +2,40 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from filelock import FileLock
+from pydantic import Field, model_validator
 
 from grader.core.environment import Environment
 from grader.core.files import write_atomically
 from grader.core.kind import Kind
 from grader.core.recipe import Frozen
 from grader.core.runs import SeedRun
+from grader.core.verdict import Violation
 from grader.leaderboard.models import GradedRow
 from grader.sandbox.compiled import Compiled
 
 F = TypeVar("F", bound=Frozen)
+
+
+class WorkloadLog(Frozen):
+    """What happened on one workload."""
+
+    name: str = ""  # empty for a task with one
+    compiled: Compiled
+    runs: tuple[SeedRun, ...]
+    baselines: tuple[SeedRun, ...] = ()  # the same configuration at its constant rate
+
+    @property
+    def public(self) -> "WorkloadLog":
+        """The same without what students are not shown."""
+        return WorkloadLog(
+            name=self.name,
+            compiled=self.compiled,
+            runs=tuple(run.without_private_score for run in self.runs),
+            baselines=tuple(run.without_private_score for run in self.baselines),
+        )
 
 
 class Log(Frozen):
@@ -23,25 +44,41 @@ class Log(Frozen):
     row: GradedRow
     environment: Environment | None = None  # what graded
     task: str = ""  # SHA-256 of what the board's scores have in common: `grader.leaderboard.ranking.identity`
-    compiled: Compiled
-    runs: tuple[SeedRun, ...]
-    baselines: tuple[SeedRun, ...] = ()  # the same configuration at its constant rate
+    workloads: tuple[WorkloadLog, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_workload(cls, raw: Any) -> Any:
+        """Logs written before there were several workloads."""
+        if isinstance(raw, dict) and "workloads" not in raw:
+            inner = {name: raw[name] for name in ("compiled", "runs", "baselines") if name in raw}
+            return {name: value for name, value in raw.items() if name not in inner} | {"workloads": [inner]}
+        return raw
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """All broken rules, each once."""
+        return tuple(dict.fromkeys(v for one in self.workloads for v in one.compiled.violations))
+
+    @property
+    def output(self) -> str:
+        """What the submission printed, on the first workload that it printed something on."""
+        return next((one.compiled.output for one in self.workloads if one.compiled.output), "")
 
     def says_the_same(self, other: "Log") -> bool:
-        """Whether the other log is of the same files, compilation and trainings, whenever it was written."""
-        return (self.row.submission, self.task, self.compiled, self.row.device) == (
+        """Whether the other log is of the same files, compilations and trainings, whenever it was written."""
+        return (self.row.submission, self.task, self.row.device, [one.public for one in self.workloads]) == (
             other.row.submission,
             other.task,
-            other.compiled,
             other.row.device,
-        ) and [run.without_private_score for run in (*self.runs, *self.baselines)] == [
-            run.without_private_score for run in (*other.runs, *other.baselines)
-        ]
+            [one.public for one in other.workloads],
+        )
 
 
 class PrivateScore(Frozen):
     """What one training reached on the images that the board does not show."""
 
+    workload: str = ""  # where there are several
     seed: int
     accuracy: float
     baseline: float | None
@@ -68,9 +105,7 @@ def write_log(results: Path, log: Log) -> None:
         row=log.row,
         environment=log.environment,
         task=log.task,
-        compiled=log.compiled,
-        runs=tuple(run.without_private_score for run in log.runs),
-        baselines=tuple(run.without_private_score for run in log.baselines),
+        workloads=tuple(one.public for one in log.workloads),
     )
     write_atomically(folder / "log.json", public.model_dump_json(indent=1) + "\n")
     write_atomically(folder / "log.txt", describe(public))
@@ -79,12 +114,16 @@ def write_log(results: Path, log: Log) -> None:
 
 def _keep_private_scores(results: Path, log: Log) -> None:
     """Add to what is withheld; seeds of an earlier run with more of them stay. Several runs may do so at once."""
-    baselines = {run.seed: run.final for run in log.baselines}
-    new = {
-        run.seed: PrivateScore(seed=run.seed, accuracy=run.final, baseline=baselines.get(run.seed))
-        for run in log.runs
-        if run.final is not None
-    }
+    new: dict[tuple[str, int], PrivateScore] = {}
+    for one in log.workloads:
+        baselines = {run.seed: run.final for run in one.baselines}
+        new |= {
+            (one.name, run.seed): PrivateScore(
+                workload=one.name, seed=run.seed, accuracy=run.final, baseline=baselines.get(run.seed)
+            )
+            for run in one.runs
+            if run.final is not None
+        }
     if not new:
         return
     row, path = log.row, _private_path(results, log.row.kind, log.row.id)
@@ -92,7 +131,7 @@ def _keep_private_scores(results: Path, log: Log) -> None:
     with FileLock(path.with_name(f".{path.name}.lock")):
         known = read_private_scores(results, row.kind, row.id)
         gradings = dict(known.gradings) if known else {}
-        merged = {score.seed: score for score in gradings.get(row.submission, ())} | new
+        merged = {(score.workload, score.seed): score for score in gradings.get(row.submission, ())} | new
         gradings[row.submission] = tuple(merged.values())
         write_atomically(path, PrivateScores(gradings=gradings).model_dump_json(indent=1) + "\n")
 
@@ -133,16 +172,23 @@ def describe(log: Log) -> str:
     lines = [f"{row.id}: {row.verdict}", f"graded {row.graded} in sandbox {row.sandbox} on {row.device}"]
     if row.detail:
         lines.append(row.detail)
-    lines += [str(violation) for violation in log.compiled.violations]
+    lines += [str(violation) for violation in log.violations]
     if row.accuracy is not None:
         error = f" +- {row.standard_error:.4f}" if row.standard_error is not None else ""
         lines.append(f"accuracy {row.accuracy:.4f}{error} over seeds {', '.join(str(s.seed) for s in row.seeds)}")
-    for run in log.runs:
-        how = f", transforms {run.transforms}" if run.transforms else ""
-        lines += ["", f"seed {run.seed}: {run.verdict}, {run.seconds:.1f} s{how}"]
-        lines += ["epoch  train loss  accuracy  last lr"]
-        for r in run.epochs:
-            loss = f"{r.train_loss:10.4f}" if r.train_loss is not None else "not finite"
-            lines.append(f"{r.epoch:5}  {loss}  {r.accuracy:8.4f}  {r.lr:.6g}")
-    lines += ["", "captured output of the submission:", log.compiled.output or "(none)"]
+    for one in log.workloads:
+        if one.name:
+            lines += ["", f"workload {one.name}: {one.compiled.verdict} in the sandbox"]
+        for run in one.runs:
+            lines += ["", *_training(run)]
+    lines += ["", "captured output of the submission:", log.output or "(none)"]
     return "\n".join(lines) + "\n"
+
+
+def _training(run: SeedRun) -> Iterator[str]:
+    how = f", transforms {run.transforms}" if run.transforms else ""
+    yield f"seed {run.seed}: {run.verdict}, {run.seconds:.1f} s{how}"
+    yield "epoch  train loss  accuracy  last lr"
+    for r in run.epochs:
+        loss = f"{r.train_loss:10.4f}" if r.train_loss is not None else "not finite"
+        yield f"{r.epoch:5}  {loss}  {r.accuracy:8.4f}  {r.lr:.6g}"

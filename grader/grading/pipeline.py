@@ -15,6 +15,7 @@ from grader.core.errors import GraderError, InternalError
 from grader.core.kind import Kind
 from grader.core.recipe import Recipe
 from grader.core.runs import SeedRun
+from grader.core.task import FailedWorkload
 from grader.core.verdict import Verdict
 from grader.grading.baseline import baseline_of
 from grader.grading.cache import answers
@@ -26,17 +27,44 @@ from grader.grading.events import (
     SubmissionGraded,
     TrainingFinished,
 )
-from grader.grading.logs import Log, write_log
-from grader.grading.results import Result, row_of
-from grader.grading.session import Session
+from grader.grading.logs import Log, WorkloadLog, write_log
+from grader.grading.results import Result, WorkloadResult, row_of
+from grader.grading.session import Part, Session
 from grader.leaderboard.storage import BoardWriter
 from grader.sandbox.compile import compile_submission
 from grader.sandbox.compiled import Compiled
 from grader.submissions.entry import Entry
 from grader.submissions.loader import Submission
+from grader.submissions.references import fitted
 
 _INTERNAL_RETRIES = 2
 _AHEAD = 4  # submissions under way per job: sandboxes do not run further ahead of the trainings
+
+
+@dataclass
+class _OnWorkload:
+    """The state of one submission on one workload."""
+
+    number: int
+    part: Part
+    compiled: Compiled
+    baseline: Recipe | None = None  # the same at its constant rate, where that is asked for
+    runs: dict[int, SeedRun] = field(default_factory=dict)
+    baselines: dict[int, SeedRun] = field(default_factory=dict)
+    failed: bool = False  # a seed has ended the matter: the other seeds need not be trained
+
+    @property
+    def apart(self) -> bool:
+        """Whether the baseline is another training. A constant submission is its own baseline."""
+        own = self.compiled.recipe
+        return self.baseline is not None and own is not None and self.baseline.key != own.key
+
+    def result(self, seeds: Sequence[int]) -> WorkloadResult:
+        """What came of it."""
+        runs = sorted(self.runs.values(), key=lambda r: seeds.index(r.seed))
+        constant = self.baseline is not None and not self.apart
+        baselines = self.runs if constant else self.baselines
+        return WorkloadResult(self.part.name, self.part.task, self.part.facts.classes, self.compiled, runs, baselines)
 
 
 @dataclass
@@ -45,20 +73,13 @@ class _Progress:
 
     entry: Entry
     seeds: Sequence[int]
-    compiled: Compiled | None = None
-    runs: dict[int, SeedRun] = field(default_factory=dict)
-    baseline: Recipe | None = None  # the same at its constant rate, where that is asked for
-    baselines: dict[int, SeedRun] = field(default_factory=dict)
-    failed: bool = False  # a seed has ended the matter: the other seeds need not be trained
+    workloads: list[_OnWorkload] = field(default_factory=list)
     waiting: int = 0
 
     def result(self) -> Result:
-        """What came of it. A constant submission is its own baseline."""
-        assert self.compiled is not None
-        runs = sorted(self.runs.values(), key=lambda r: self.seeds.index(r.seed))
-        own = self.compiled.recipe
-        is_constant = self.baseline is not None and own is not None and self.baseline.key == own.key
-        return Result(self.entry, self.compiled, runs, self.runs if is_constant else self.baselines)
+        """What came of it. Workloads that were not begun, since another had failed, are missing."""
+        begun = [one for one in self.workloads if one.compiled.recipe is None or one.runs]
+        return Result(self.entry, [one.result(self.seeds) for one in begun])
 
 
 class GradingRun:
@@ -72,7 +93,8 @@ class GradingRun:
         seeds: Mapping[tuple[Kind, str], Sequence[int]] | None = None,
     ) -> None:
         """`seeds` are those of the entries that have others than the task's."""
-        self._session, self._task, self._cache = session, session.task, session.cache
+        self._session, self._task = session, session.task
+        self._one_fails_all = self._task.ranking.failed_workload is FailedWorkload.UNRANKED
         self._writer, self._tell = writer, listener
         self._force = session.config.force and not seeds  # further seeds go on from what was trained already
         self._seeds = seeds or {}
@@ -81,7 +103,7 @@ class GradingRun:
         self._slots = threading.Semaphore(_AHEAD * session.workers)
         self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._under_way: dict[tuple[str, int], Future[SeedRun]] = {}
+        self._under_way: dict[tuple[int, str, int], Future[SeedRun]] = {}
         self._left = 0
         self._done = threading.Event()
         self._stopping = threading.Event()
@@ -132,54 +154,72 @@ class GradingRun:
         self._compile(_Progress(entry, self._seeds.get((entry.kind, entry.submission.id), self._task.seeds)))
 
     def _compile(self, progress: _Progress) -> None:
-        submission, version = progress.entry.submission, self._session.sandbox.version
-        compiled = None if self._force else self._cache.compiled(submission, version)
-        cached = compiled is not None
-        if compiled is None:
-            compiled = self._compile_now(submission)
-            self._cache.keep_compiled(submission, version, compiled)
-        progress.compiled = compiled
-        self._tell(SubmissionCompiled(progress.entry, compiled, cached))
-        if compiled.recipe is None:
+        for number, part in enumerate(self._session.parts):
+            compiled = self._compile_on(progress.entry, part)
+            baseline = None
+            if compiled.recipe is not None and self._task.ranking.contribution:
+                baseline = baseline_of(compiled.recipe, compiled.base_rates)
+            progress.workloads.append(_OnWorkload(number, part, compiled, baseline))
+            if compiled.recipe is None and self._one_fails_all:
+                break
+        if self._one_fails_all and any(one.compiled.recipe is None for one in progress.workloads):
             self._finish(progress)
             return
-        if self._task.ranking.contribution:
-            progress.baseline = baseline_of(compiled.recipe, compiled.base_rates)
-        apart = progress.baseline is not None and progress.baseline.key != compiled.recipe.key
-        progress.waiting = len(progress.seeds) * (2 if apart else 1)
-        for seed in progress.seeds:
-            self._trainings.submit(self._guarded, self._train, progress, seed)
-        for seed in progress.seeds if apart else ():
-            self._trainings.submit(self._guarded, self._train_baseline, progress, seed)
+        trained = [one for one in progress.workloads if one.compiled.recipe is not None]
+        progress.waiting = sum(len(progress.seeds) * (2 if one.apart else 1) for one in trained)
+        if not trained:
+            self._finish(progress)
+        for one in trained:
+            for seed in progress.seeds:
+                self._trainings.submit(self._guarded, self._train, progress, one, seed)
+            for seed in progress.seeds if one.apart else ():
+                self._trainings.submit(self._guarded, self._train_baseline, progress, one, seed)
 
-    def _compile_now(self, submission: Submission) -> Compiled:
+    def _compile_on(self, entry: Entry, part: Part) -> Compiled:
+        """Compile for one workload, or take what is known. A reference is fitted to it."""
+        submission, version = entry.submission, self._session.sandbox.version
+        if entry.kind is not Kind.STUDENT:
+            submission = fitted(submission, part.facts)
+        compiled = None if self._force else part.cache.compiled(submission, version)
+        cached = compiled is not None
+        if compiled is None:
+            compiled = self._compile_now(submission, part)
+            part.cache.keep_compiled(submission, version, compiled)
+        self._tell(SubmissionCompiled(entry, part.name, compiled, cached))
+        return compiled
+
+    def _compile_now(self, submission: Submission, part: Part) -> Compiled:
         """Compile. An error of ours that one submission brings about is its `internal`, not the run's end."""
         session = self._session
         try:
-            return compile_submission(submission, session.sandbox, session.task, session.facts)
+            return compile_submission(submission, session.sandbox, part.task, part.facts)
         except GraderError:
             raise
         except (Exception, MemoryError) as error:
             detail = "".join(traceback.format_exception(error))[-2000:]
             return Compiled(verdict=Verdict.INTERNAL, sandbox=session.sandbox.name.value, seconds=0.0, detail=detail)
 
-    def _train(self, progress: _Progress, seed: int) -> None:
-        assert progress.compiled is not None and progress.compiled.recipe is not None
-        if not progress.failed:
-            run, cached = self._run_of(progress, progress.compiled.recipe, seed)
+    def _is_over(self, progress: _Progress, one: _OnWorkload) -> bool:
+        """Whether a training has ended the matter for this workload."""
+        return one.failed or (self._one_fails_all and any(other.failed for other in progress.workloads))
+
+    def _train(self, progress: _Progress, one: _OnWorkload, seed: int) -> None:
+        if not self._is_over(progress, one):
+            assert one.compiled.recipe is not None
+            run, cached = self._run_of(progress.entry, one, one.compiled.recipe, seed)
             with self._lock:
-                progress.runs[seed] = run
-                progress.failed |= not run.verdict.ranked
-            self._tell(TrainingFinished(progress.entry, run, cached))
+                one.runs[seed] = run
+                one.failed |= not run.verdict.ranked
+            self._tell(TrainingFinished(progress.entry, one.part.name, run, cached))
         self._count_down(progress)
 
-    def _train_baseline(self, progress: _Progress, seed: int) -> None:
+    def _train_baseline(self, progress: _Progress, one: _OnWorkload, seed: int) -> None:
         """Its outcome stands beside the submission's and never touches its verdict."""
-        assert progress.baseline is not None
-        if not progress.failed:
-            run, _ = self._run_of(progress, progress.baseline, seed)
+        if not self._is_over(progress, one):
+            assert one.baseline is not None
+            run, _ = self._run_of(progress.entry, one, one.baseline, seed)
             with self._lock:
-                progress.baselines[seed] = run
+                one.baselines[seed] = run
         self._count_down(progress)
 
     def _count_down(self, progress: _Progress) -> None:
@@ -189,36 +229,37 @@ class GradingRun:
         if last:
             self._finish(progress)
 
-    def _run_of(self, progress: _Progress, recipe: Recipe, seed: int) -> tuple[SeedRun, bool]:
+    def _run_of(self, entry: Entry, one: _OnWorkload, recipe: Recipe, seed: int) -> tuple[SeedRun, bool]:
         """The training of a recipe with a seed: from the cache, from another submission's, or made now.
 
         Equal recipes share a training, but no timeout: one that had less time than this submission has is no answer.
         """
-        assert progress.compiled is not None
-        budget = max(0.0, self._task.time_limit_s - progress.compiled.seconds)
+        budget = max(0.0, self._task.time_limit_s - one.compiled.seconds)
+        key = (one.number, recipe.key, seed)
         while True:
             mine: Future[SeedRun] = Future()
             with self._lock:
-                theirs = self._under_way.setdefault((recipe.key, seed), mine)
+                theirs = self._under_way.setdefault(key, mine)
             if theirs is mine:
-                return self._lead(mine, progress, recipe, seed, budget)
+                return self._lead(mine, entry, one, recipe, seed, budget)
             run = theirs.result()
             if answers(run, budget):
                 return run, True
             with self._lock:
-                if self._under_way.get((recipe.key, seed)) is theirs:
-                    del self._under_way[recipe.key, seed]
+                if self._under_way.get(key) is theirs:
+                    del self._under_way[key]
 
     def _lead(
-        self, mine: "Future[SeedRun]", progress: _Progress, recipe: Recipe, seed: int, budget: float
+        self, mine: "Future[SeedRun]", entry: Entry, one: _OnWorkload, recipe: Recipe, seed: int, budget: float
     ) -> tuple[SeedRun, bool]:
         """Make a training that others may be waiting for, unless it is cached."""
+        cache = one.part.cache
         try:
-            run = None if self._force else self._cache.run(recipe, seed, budget)
+            run = None if self._force else cache.run(recipe, seed, budget)
             cached = run is not None
             if run is None:
-                run = self._train_now(progress.entry, recipe, seed, budget)
-                self._cache.keep_run(recipe, run)
+                run = self._train_now(entry, one, recipe, seed, budget)
+                cache.keep_run(recipe, run)
             mine.set_result(run)
             return run, cached
         except BaseException as error:
@@ -227,10 +268,10 @@ class GradingRun:
         finally:
             if not self._force:
                 with self._lock:
-                    self._under_way.pop((recipe.key, seed), None)
+                    self._under_way.pop((one.number, recipe.key, seed), None)
 
-    def _train_now(self, entry: Entry, recipe: Recipe, seed: int, budget: float) -> SeedRun:
-        detail = ""
+    def _train_now(self, entry: Entry, one: _OnWorkload, recipe: Recipe, seed: int, budget: float) -> SeedRun:
+        detail, name = "", one.part.name
         for _ in range(1 + _INTERNAL_RETRIES):
             if self._stopping.is_set():
                 break
@@ -239,14 +280,15 @@ class GradingRun:
                     recipe,
                     seed,
                     budget,
-                    lambda record: self._tell(EpochFinished(entry, seed, record, recipe.epochs)),
+                    lambda record: self._tell(EpochFinished(entry, name, seed, record, recipe.epochs)),
+                    one.number,
                 )
             except InternalError as error:
                 detail = str(error)
         return SeedRun(seed=seed, verdict=Verdict.INTERNAL, accuracy=None, seconds=0.0, detail=detail[-2000:])
 
     def _finish(self, progress: _Progress) -> None:
-        runs = (*progress.runs.values(), *progress.baselines.values())
+        runs = [run for one in progress.workloads for run in (*one.runs.values(), *one.baselines.values())]
         if self._stopping.is_set() and any(r.verdict is Verdict.INTERNAL for r in runs):
             return  # cut off by the user, not by a fault: the next run takes it up
         result, environment = progress.result(), self._session.environment
@@ -256,13 +298,23 @@ class GradingRun:
                 row=row,
                 environment=environment,
                 task=self._writer.identity,
-                compiled=result.compiled,
-                runs=tuple(result.runs),
-                baselines=tuple(result.baselines[seed] for seed in progress.seeds if seed in result.baselines),
+                workloads=tuple(
+                    WorkloadLog(
+                        name=one.name,
+                        compiled=one.compiled,
+                        runs=tuple(one.runs),
+                        baselines=tuple(one.baselines[seed] for seed in progress.seeds if seed in one.baselines),
+                    )
+                    for one in result.workloads
+                ),
             )
             write_log(self._session.config.folder, log)
             remarks = self._writer.add(row)
-            remarks += [f"{path} could not be read and was made again" for path in self._cache.damaged()]
+            remarks += [
+                f"{path} could not be read and was made again"
+                for part in self._session.parts
+                for path in part.cache.damaged()
+            ]
             if row.verdict is Verdict.INTERNAL:
                 self._ungraded.append(row.id)
             for remark in remarks:

@@ -1,13 +1,27 @@
 """The final ranking: the same gradings, scored on the held-out images that the board never showed."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import TypeAlias
 
 from grader.core.errors import UsageError
 from grader.core.statistics import score
-from grader.grading.logs import read_private_scores
-from grader.leaderboard.models import BoardTask, GradedRow, Leaderboard, RankedRow, SeedScore, Standing
+from grader.grading.logs import PrivateScore, read_private_scores
+from grader.grading.results import combined
+from grader.leaderboard.models import (
+    BoardTask,
+    BoardWorkload,
+    GradedRow,
+    Leaderboard,
+    RankedRow,
+    SeedScore,
+    Standing,
+    WorkloadScore,
+)
 from grader.leaderboard.ranking import settled
+
+Finals: TypeAlias = Mapping[tuple[str, int], PrivateScore]  # by workload and seed
 
 
 def final_board(board: Leaderboard, results: Path) -> Leaderboard:
@@ -16,12 +30,12 @@ def final_board(board: Leaderboard, results: Path) -> Leaderboard:
     if shown == board.task.n_test:
         raise UsageError("this task withholds nothing: set public_share below 1 in [ranking] and grade again")
     missing: list[str] = []
-    rows = [_row(row, results / board.task.name, missing) for row in board.rows]
+    rows = [_row(row, board.task, results / board.task.name, missing) for row in board.rows]
     if missing:
         named = ", ".join(missing[:10]) + (" …" if len(missing) > 10 else "")
         raise UsageError(f"{results} holds no final scores of {named}: name the folder with --results, or run again")
     final = Leaderboard(
-        task=BoardTask(**{**dict(board.task), "n_test": board.task.n_test - shown}),
+        task=_withheld(board.task),
         environment=board.environment,
         environments=board.environments,
         updated=board.updated,
@@ -29,26 +43,57 @@ def final_board(board: Leaderboard, results: Path) -> Leaderboard:
     return settled(final.with_rows(RankedRow.placed(row, Standing()) for row in rows))
 
 
-def _row(row: GradedRow, results: Path, missing: list[str]) -> GradedRow:
+def _withheld(task: BoardTask) -> BoardTask:
+    """The task with the number of images that its board did not show."""
+    share = task.ranking.public_share
+    workloads = tuple(
+        BoardWorkload(**{**dict(one), "n_test": one.n_test - one.n_shown(share)}) for one in task.workloads
+    )
+    return BoardTask(**{**dict(task), "n_test": task.n_test - task.n_shown, "workloads": workloads})
+
+
+def _row(row: GradedRow, task: BoardTask, results: Path, missing: list[str]) -> GradedRow:
     if not row.scored:
         return row
     known = read_private_scores(results, row.kind, row.id)
-    finals = {score.seed: score for score in known.gradings.get(row.submission, ())} if known else {}
-    if any(seed.seed not in finals for seed in row.seeds):
+    gradings = known.gradings.get(row.submission, ()) if known else ()
+    finals = {(score.workload, score.seed): score for score in gradings}
+    workloads = tuple(one if one.guessing else _workload(one, finals) for one in row.workloads)
+    if row.workloads:
+        seeds = combined(workloads, {one.name: one.weight for one in task.workloads})
+    else:
+        seeds = _seeds("", row.seeds, finals)
+    if len(seeds) < len(row.seeds):
         missing.append(row.id)
         return row
-    seeds = tuple(
+    mean, error = score(seed.accuracy for seed in seeds if seed.accuracy is not None)
+    return row.rescored(seeds, accuracy=mean, standard_error=error, baseline=_baseline(seeds), workloads=workloads)
+
+
+def _workload(one: WorkloadScore, finals: Finals) -> WorkloadScore:
+    seeds = _seeds(one.name, one.seeds, finals)
+    if len(seeds) < len(one.seeds):
+        return WorkloadScore(**{**dict(one), "seeds": ()})
+    mean, error = score(seed.accuracy for seed in seeds if seed.accuracy is not None)
+    scores = {"seeds": seeds, "accuracy": mean, "standard_error": error, "baseline": _baseline(seeds)}
+    return WorkloadScore(**{**dict(one), **scores})
+
+
+def _seeds(workload: str, seeds: Sequence[SeedScore], finals: Finals) -> tuple[SeedScore, ...]:
+    """The withheld scores of these trainings; trainings without one are left out."""
+    return tuple(
         SeedScore(
             seed=seed.seed,
             verdict=seed.verdict,
-            accuracy=finals[seed.seed].accuracy,
+            accuracy=found.accuracy,
             seconds=seed.seconds,
-            baseline=finals[seed.seed].baseline,
+            baseline=found.baseline,
         )
-        for seed in row.seeds
+        for seed in seeds
+        if (found := finals.get((workload, seed.seed))) is not None
     )
-    mean, error = score(seed.accuracy for seed in seeds if seed.accuracy is not None)
-    baselines = [seed.baseline for seed in seeds if seed.baseline is not None]
-    return row.rescored(
-        seeds, accuracy=mean, standard_error=error, baseline=fmean(baselines) if len(baselines) == len(seeds) else None
-    )
+
+
+def _baseline(seeds: Sequence[SeedScore]) -> float | None:
+    found = [seed.baseline for seed in seeds if seed.baseline is not None]
+    return fmean(found) if found and len(found) == len(seeds) else None

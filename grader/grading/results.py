@@ -1,17 +1,20 @@
 """From what a submission's compilation and trainings gave to its row on the board."""
 
+import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import NamedTuple
 
 from grader.core.curves import short, spread, summarize
 from grader.core.environment import Environment
 from grader.core.image_bits import ImageBits
 from grader.core.runs import SeedRun
 from grader.core.statistics import score
-from grader.core.task import Task
+from grader.core.task import FailedWorkload, Task
 from grader.core.verdict import Verdict, Violation
-from grader.leaderboard.models import Curves, GradedRow, SeedScore, now
+from grader.leaderboard.models import Curves, GradedRow, SeedScore, WorkloadScore, now
 from grader.sandbox.compiled import Compiled
 from grader.submissions.entry import Entry
 
@@ -19,54 +22,97 @@ _IMAGES = 1024  # whose bits a board keeps of each training: enough for a varian
 
 
 @dataclass(frozen=True)
-class Result:
-    """Everything that is known of a graded submission."""
+class WorkloadResult:
+    """What is known of a graded submission on one workload."""
 
-    entry: Entry
+    name: str  # of the workload; empty for a task with one
+    task: Task
+    classes: int
     compiled: Compiled
     runs: Sequence[SeedRun]  # in the order of the seeds
     baselines: Mapping[int, SeedRun]  # at the constant rate, by seed
 
+    @property
+    def outcome(self) -> "Outcome":
+        """Verdict, detail and violations: of the compilation, or of the training that decides."""
+        if self.compiled.recipe is None:
+            return Outcome(self.compiled.verdict, self.compiled.detail, self.compiled.violations)
+        worst = next((r for r in self.runs if not r.verdict.ranked), None)
+        worst = worst or next((r for r in self.runs if r.verdict is Verdict.DIVERGED), None)
+        if worst is None:
+            return Outcome(Verdict.OK, self.runs[0].detail, self.runs[0].violations)
+        if worst.verdict is not Verdict.DIVERGED:
+            return Outcome(worst.verdict, worst.detail, worst.violations)
+        count = sum(r.verdict is Verdict.DIVERGED for r in self.runs)
+        detail = f"{worst.detail} ({count} of {len(self.runs)} seeds)"
+        return Outcome(Verdict.DIVERGED, detail, worst.violations)
+
+    @property
+    def seconds(self) -> float:
+        """Sandbox plus all trainings."""
+        return round(self.compiled.seconds + sum(r.seconds for r in self.runs), 3)
+
+
+class Outcome(NamedTuple):
+    """How a grading came out."""
+
+    verdict: Verdict
+    detail: str
+    violations: tuple[Violation, ...]
+
+    def on(self, workload: str) -> "Outcome":
+        """The same, said of one of several workloads."""
+        what = f"workload {workload}: {self.detail or self.verdict}"
+        return Outcome(self.verdict, what, self.violations)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything that is known of a graded submission."""
+
+    entry: Entry
+    workloads: Sequence[WorkloadResult]  # one that was not begun, since another had failed, is missing
+
 
 def row_of(result: Result, task: Task, environment: Environment) -> GradedRow:
-    """The board's row for a graded submission. A failed seed decides the verdict; so does a diverged one."""
-    entry, compiled, recipe = result.entry, result.compiled, result.compiled.recipe
-    baselines = {seed: run.accuracy for seed, run in result.baselines.items() if run.verdict.ranked}
-    verdict, detail, violations = _outcome(result)
+    """The board's row for a graded submission. A failed seed decides the verdict; so does a diverged one.
+
+    With several workloads the first that failed decides, unless the task counts it as guessing.
+    """
+    entry, first = result.entry, result.workloads[0]
+    outcome, failed = _outcome(result, task)
+    seeds = [seed.seed for seed in _longest(result)]
+    parts = [(one, _seed_scores(one, seeds, guess=one in failed)) for one in result.workloads]
+    scores: tuple[SeedScore, ...] = parts[0][1]
+    workloads: tuple[WorkloadScore, ...] = ()
+    if task.workload:
+        workloads = tuple(_workload_score(one, found, task, guess=one in failed) for one, found in parts)
+        scores = combined(workloads, {one.name: one.weight for one in task.workload})
     mean, error = None, None
-    if verdict.ranked:
-        mean, error = score(r.accuracy for r in result.runs if r.accuracy is not None)
-    reveal = task.leaderboard
+    if outcome.verdict.ranked:
+        mean, error = score(s.accuracy for s in scores if s.accuracy is not None)
+    recipe, reveal = first.compiled.recipe, task.leaderboard
+    alone = not task.workload
     return GradedRow(
         id=entry.submission.id,
         kind=entry.kind,
-        team=compiled.manifest.contributors if compiled.manifest else (),
-        verdict=verdict,
+        team=first.compiled.manifest.contributors if first.compiled.manifest else (),
+        verdict=outcome.verdict,
         accuracy=mean,
         standard_error=error,
-        baseline=_mean(baselines.get(r.seed) for r in result.runs) if mean is not None else None,
-        seeds=tuple(
-            SeedScore(
-                seed=r.seed,
-                verdict=r.verdict,
-                accuracy=r.accuracy,
-                seconds=r.seconds,
-                baseline=baselines.get(r.seed),
-                right=_sample(r, task),
-                baseline_right=_sample(result.baselines.get(r.seed), task),
-            )
-            for r in result.runs
-        ),
-        seconds=round(compiled.seconds + sum(r.seconds for r in result.runs), 3),
-        recipe=recipe.key if recipe else None,
+        baseline=_mean(s.baseline for s in scores) if mean is not None else None,
+        seeds=scores,
+        workloads=workloads,
+        seconds=round(sum(one.seconds for one in result.workloads), 3),
+        recipe=_recipe_key(result, task),
         optimizer=recipe.optimizer.value if recipe else None,
         batch_size=recipe.batch_size if recipe else None,
         epochs=recipe.epochs if recipe else None,
-        curves=curves_of(result.runs) if verdict.ranked else None,
-        learning_rate=summarize(recipe) if recipe and reveal.learning_rates else None,
-        violations=violations if reveal.violations else (),
-        detail=detail[-2000:],
-        sandbox=compiled.sandbox,
+        curves=curves_of(first.runs) if alone and outcome.verdict.ranked else None,
+        learning_rate=summarize(recipe) if alone and recipe and reveal.learning_rates else None,
+        violations=outcome.violations if reveal.violations else (),
+        detail=outcome.detail[-2000:],
+        sandbox=first.compiled.sandbox,
         device=environment.device,
         environment=environment.key,
         graded=now(),
@@ -74,21 +120,118 @@ def row_of(result: Result, task: Task, environment: Environment) -> GradedRow:
     )
 
 
+def _longest(result: Result) -> Sequence[SeedRun]:
+    return max((one.runs for one in result.workloads), key=len)
+
+
+def _outcome(result: Result, task: Task) -> tuple[Outcome, list[WorkloadResult]]:
+    """How the whole came out, and the workloads that count as guessing."""
+    if not task.workload:
+        return result.workloads[0].outcome, []
+    failed = [one for one in result.workloads if not one.outcome.verdict.ranked]
+    rest = [one for one in result.workloads if one.outcome.verdict.ranked]
+    ours = next((one for one in failed if one.outcome.verdict is Verdict.INTERNAL), None)
+    if failed and (ours or not rest or task.ranking.failed_workload is FailedWorkload.UNRANKED):
+        worst = ours or failed[0]
+        return worst.outcome.on(worst.name), []
+    worst = failed[0] if failed else next((o for o in rest if o.outcome.verdict is Verdict.DIVERGED), rest[0])
+    found = worst.outcome
+    detail = found.on(worst.name).detail if found.verdict is not Verdict.OK else found.detail
+    if failed:
+        names = ", ".join(f"{one.name} ({one.outcome.verdict})" for one in failed)
+        detail = f"counts as guessing on {names}; {detail}"
+    diverged = any(one.outcome.verdict is Verdict.DIVERGED for one in rest)
+    return Outcome(Verdict.DIVERGED if diverged else Verdict.OK, detail, found.violations), failed
+
+
+def _seed_scores(one: WorkloadResult, seeds: Sequence[int], *, guess: bool) -> tuple[SeedScore, ...]:
+    """What each training gave; where the workload counts as guessing, the accuracy of that with each seed."""
+    runs = {r.seed: r for r in one.runs}
+    baselines = {seed: run.accuracy for seed, run in one.baselines.items() if run.verdict.ranked}
+    if guess:
+        verdict, accuracy = one.outcome.verdict, 1 / one.classes
+        return tuple(
+            SeedScore(
+                seed=seed,
+                verdict=verdict,
+                accuracy=accuracy,
+                seconds=runs[seed].seconds if seed in runs else 0.0,
+                baseline=accuracy if one.task.ranking.contribution else None,
+            )
+            for seed in seeds
+        )
+    return tuple(
+        SeedScore(
+            seed=r.seed,
+            verdict=r.verdict,
+            accuracy=r.accuracy,
+            seconds=r.seconds,
+            baseline=baselines.get(r.seed),
+            right=_sample(r, one.task),
+            baseline_right=_sample(one.baselines.get(r.seed), one.task),
+        )
+        for r in one.runs
+    )
+
+
+def _workload_score(one: WorkloadResult, seeds: tuple[SeedScore, ...], task: Task, *, guess: bool) -> WorkloadScore:
+    verdict, recipe = one.outcome.verdict, one.compiled.recipe
+    mean, error = None, None
+    if verdict.ranked or guess:
+        mean, error = score(s.accuracy for s in seeds if s.accuracy is not None)
+    return WorkloadScore(
+        name=one.name,
+        verdict=verdict,
+        accuracy=mean,
+        standard_error=error,
+        baseline=_mean(s.baseline for s in seeds) if mean is not None else None,
+        guessing=guess,
+        seeds=seeds,
+        seconds=one.seconds,
+        recipe=recipe.key if recipe else None,
+        learning_rate=summarize(recipe) if recipe and task.leaderboard.learning_rates else None,
+        curves=curves_of(one.runs) if verdict.ranked else None,
+    )
+
+
+def combined(workloads: Sequence[WorkloadScore], weights: Mapping[str, float]) -> tuple[SeedScore, ...]:
+    """Weighted means over the workloads, seed by seed; no accuracy where one of them has none."""
+    if len(workloads) < len(weights):
+        return ()
+    total = math.fsum(weights.values())
+    by_seed = [{s.seed: s for s in one.seeds} for one in workloads]
+    shares = [weights[one.name] / total for one in workloads]
+    common = [s.seed for s in workloads[0].seeds if all(s.seed in found for found in by_seed)]
+    return tuple(_combined([found[seed] for found in by_seed], shares) for seed in common)
+
+
+def _combined(scores: Sequence[SeedScore], shares: Sequence[float]) -> SeedScore:
+    verdict = next((s.verdict for s in scores if s.verdict is not Verdict.OK), Verdict.OK)
+
+    def mean(values: Sequence[float | None]) -> float | None:
+        known = [v for v in values if v is not None]
+        pairs = zip(known, shares, strict=False)
+        return math.fsum(v * share for v, share in pairs) if len(known) == len(values) else None
+
+    return SeedScore(
+        seed=scores[0].seed,
+        verdict=verdict,
+        accuracy=mean([s.accuracy for s in scores]),
+        seconds=round(sum(s.seconds for s in scores), 3),
+        baseline=mean([s.baseline for s in scores]),
+    )
+
+
+def _recipe_key(result: Result, task: Task) -> str | None:
+    """The recipe's; with several workloads, one hash of all, where each has a recipe or failed without."""
+    keys = [one.compiled.recipe.key if one.compiled.recipe else "" for one in result.workloads]
+    if len(keys) == 1 or not any(keys):
+        return keys[0] or None
+    return hashlib.sha256(" ".join(keys).encode()).hexdigest() if len(keys) == len(task.workload) else None
+
+
 def _sample(run: SeedRun | None, task: Task) -> ImageBits | None:
     return run.right.sample(_IMAGES, task.data.views) if run is not None and run.right is not None else None
-
-
-def _outcome(result: Result) -> tuple[Verdict, str, tuple[Violation, ...]]:
-    """Verdict, detail and violations: of the compilation, or of the training that decides."""
-    compiled, runs = result.compiled, result.runs
-    if compiled.recipe is None:
-        return compiled.verdict, compiled.detail, compiled.violations
-    worst = next((r for r in runs if not r.verdict.ranked), None)
-    worst = worst or next((r for r in runs if r.verdict is Verdict.DIVERGED), runs[0])
-    if worst.verdict is not Verdict.DIVERGED:
-        return worst.verdict, worst.detail, worst.violations
-    count = sum(r.verdict is Verdict.DIVERGED for r in runs)
-    return worst.verdict, f"{worst.detail} ({count} of {len(runs)} seeds)", worst.violations
 
 
 def curves_of(runs: Sequence[SeedRun]) -> Curves | None:

@@ -1,9 +1,10 @@
 """Everything that grading needs, set up once and taken down at the end."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from grader.core.environment import Environment, is_kind
 from grader.core.errors import SetupError
@@ -21,15 +22,42 @@ from grader.training.pool import TrainerPool, Trainers, choose_device, default_w
 
 
 @dataclass(frozen=True)
+class Part:
+    """One workload: a task with one model and one data set, what they are, and what is known of it already."""
+
+    name: str  # of the workload; empty for a task with one
+    task: Task
+    facts: TaskFacts
+    cache: Cache
+
+
+@dataclass(frozen=True)
 class Session:
     """A task with what compiles and trains for it, ready to grade."""
 
     config: RunConfig
-    facts: TaskFacts
+    parts: tuple[Part, ...]  # its workloads, in the order of the trainers' numbers
     environment: Environment
     sandbox: Sandbox
     trainers: Trainers
-    cache: Cache
+
+    @classmethod
+    def of(
+        cls,
+        config: RunConfig,
+        facts: Sequence[TaskFacts],
+        environment: Environment,
+        sandbox: Sandbox,
+        trainers: Trainers,
+    ) -> Self:
+        """A session with a cache for each workload in the task's folder."""
+        task = config.task
+        names = [one.name for one in task.workload] or [""]
+        parts = tuple(
+            Part(name, part, found, Cache(config.folder, part, found, environment))
+            for name, part, found in zip(names, task.parts, facts, strict=True)
+        )
+        return cls(config, parts, environment, sandbox, trainers)
 
     @property
     def task(self) -> Task:
@@ -48,7 +76,7 @@ class Session:
 
     def empty_board(self) -> Leaderboard:
         """A board of this task and environment, without rows."""
-        return header(self.task, self.facts, self.environment)
+        return header(self.task, [part.facts for part in self.parts], self.environment)
 
 
 @contextlib.contextmanager
@@ -71,8 +99,7 @@ def open_session(config: RunConfig, say: Say) -> Iterator[Session]:
             prove(sandbox)  # a cluster's nodes have proved theirs
         facts, environment = trainers.facts()
         demand_kind(task, environment)
-        cache = Cache(config.folder, task, facts, environment)
-        yield Session(config, facts, environment, sandbox, trainers, cache)
+        yield Session.of(config, facts, environment, sandbox, trainers)
 
 
 def demand_kind(task: Task, environment: Environment) -> None:
@@ -91,8 +118,7 @@ def open_compiler(config: RunConfig, say: Say) -> Iterator[Session]:
     with contextlib.closing(sandbox):
         sandbox.open(say)
         prove(sandbox)
-        cache = Cache(config.folder, config.task, facts, environment)
-        yield Session(config, facts, environment, sandbox, trainers, cache)
+        yield Session.of(config, facts, environment, sandbox, trainers)
 
 
 def _here(config: RunConfig, stack: contextlib.ExitStack) -> tuple[Trainers, Sandbox]:

@@ -9,6 +9,7 @@ image are not independent, so they count as one image, by their mean.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from grader.core.image_bits import ImageBits
 
 Floats = NDArray[np.float64]
 Shares = NDArray[np.float32]
+SharesOf: TypeAlias = dict[str, dict[str, Shares]]  # by workload, then by row
 #: Rows up to which every pair's variance is computed: the products of 2,000 rows take about a second.
 _PAIRWISE = 2_000
 
@@ -35,7 +37,7 @@ class ImagePart:
         usual = shapes.most_common(1)[0][0] if shapes else None
         alike = {key: found for key, found in rows.items() if found.shape == usual}
         self._rows = {key: found - found.mean(1, keepdims=True) for key, found in alike.items()}
-        self.count = images  # that the scores are of
+        self._count = images  # that the scores are of
 
     def flips(self, key: str) -> float | None:
         """The variance of a row's accuracy from images that are right with one seed and wrong with another.
@@ -46,7 +48,7 @@ class ImagePart:
             return None
         left = self._rows[key] - self._rows[key].mean(0)
         seeds, images = left.shape
-        return float((left**2).sum() / ((seeds - 1) * max(1, images - 1) * self.count))
+        return float((left**2).sum() / ((seeds - 1) * max(1, images - 1) * self._count))
 
     def of(self, a: str, b: str) -> float:
         """The variance for one pair; 0 where the images of one are not known."""
@@ -76,7 +78,40 @@ class ImagePart:
 
     def _scaled(self, products: Floats, seeds: int, images: int) -> Floats:
         """From sums of products between different seeds to the variance of a mean over all images."""
-        return np.maximum(products, 0.0) / (seeds * (seeds - 1) * max(1, images - 1) * self.count)
+        return np.maximum(products, 0.0) / (seeds * (seeds - 1) * max(1, images - 1) * self._count)
+
+
+class ImageSet(NamedTuple):
+    """The held-out images of one workload."""
+
+    images: int  # that scores are of; views of one image are one
+    factor: float  # what an accuracy on them is multiplied with in the score
+
+
+class Images:
+    """The variances that the images of all workloads give to differences of scores, which are sums over workloads."""
+
+    def __init__(self, rows: SharesOf, sets: Mapping[str, ImageSet]) -> None:
+        """`rows` are the rows' shares by workload; those of workloads that are not in `sets` say nothing."""
+        self.count = sum(one.images for one in sets.values())
+        self._parts = [(one.factor**2, ImagePart(rows.get(name, {}), one.images)) for name, one in sets.items()]
+
+    def flips(self, key: str) -> float | None:
+        """As `ImagePart.flips`; None where a workload's images are not known."""
+        found = [(square, part.flips(key)) for square, part in self._parts]
+        known = [square * value for square, value in found if value is not None]
+        return sum(known) if known and len(known) == len(found) else None
+
+    def of(self, a: str, b: str) -> float:
+        """As `ImagePart.of`."""
+        return sum(square * part.of(a, b) for square, part in self._parts)
+
+    def among(self, keys: Sequence[str]) -> Floats:
+        """As `ImagePart.among`."""
+        total = np.zeros((1, 1))
+        for square, part in self._parts:
+            total = total + square * part.among(keys)
+        return total
 
 
 def _distances(rows: NDArray[np.float32]) -> Floats:

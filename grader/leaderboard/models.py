@@ -13,7 +13,7 @@ from grader.core.image_bits import ImageBits
 from grader.core.kind import Kind
 from grader.core.recipe import Frozen
 from grader.core.statistics import Difference
-from grader.core.task import Counting, Points, RankBy, Ranking, public_count
+from grader.core.task import Counting, Identifier, Points, RankBy, Ranking, public_count
 from grader.core.verdict import Verdict, Violation
 
 SCHEMA_VERSION: Literal[3] = 3
@@ -53,8 +53,27 @@ class Curves(Frozen):
         return self
 
 
+class WorkloadScore(Frozen):
+    """What a submission reached on one of several workloads."""
+
+    name: Identifier
+    verdict: Verdict
+    accuracy: float | None = None  # mean over the seeds; null without a score
+    standard_error: float | None = None
+    baseline: float | None = None
+    guessing: bool = False  # it failed here, and counts as guessing
+    seeds: tuple[SeedScore, ...] = ()
+    seconds: float = 0.0  # sandbox plus all trainings
+    recipe: str | None = None
+    learning_rate: LrSummary | None = None
+    curves: Curves | None = None
+
+
 class Grading(Frozen):
-    """One grading of a submission."""
+    """One grading of a submission.
+
+    With several workloads, accuracy and baseline are weighted means over them, seed by seed.
+    """
 
     team: tuple[str, ...]  # the contributors of submission.json
     verdict: Verdict
@@ -62,6 +81,7 @@ class Grading(Frozen):
     standard_error: float | None = None  # of that mean; null for fewer than two seeds
     baseline: float | None = None  # mean accuracy of the same configuration at its constant learning rate
     seeds: tuple[SeedScore, ...] = ()
+    workloads: tuple[WorkloadScore, ...] = ()  # where a task has several; in the task's order
     seconds: float = 0.0  # sandbox plus all trainings
     recipe: str | None = None  # SHA-256; equal for submissions that behave the same
     optimizer: str | None = None
@@ -124,9 +144,16 @@ class GradedRow(Grading):
         accuracy: float,
         standard_error: float | None,
         baseline: float | None,
+        workloads: tuple[WorkloadScore, ...] = (),
     ) -> "GradedRow":
         """The same submission with other scores of its trainings."""
-        scores = {"seeds": seeds, "accuracy": accuracy, "standard_error": standard_error, "baseline": baseline}
+        scores = {
+            "seeds": seeds,
+            "accuracy": accuracy,
+            "standard_error": standard_error,
+            "baseline": baseline,
+            "workloads": workloads,
+        }
         return GradedRow.model_construct(**{**_facts(self, GradedRow), **scores})
 
 
@@ -134,9 +161,10 @@ class Standing(Frozen):
     """What only the other rows can tell of a row: derived by `grader.leaderboard.significance`, never stored alone."""
 
     rank: int | None = None
+    score: float | None = None  # what a rule ranks by that takes all rows: the mean rank, or the share of the gap
     contribution: Difference | None = None  # of the scheduler: accuracy less `baseline`, paired by seed
     to_default: Difference | None = None  # accuracy less the default scheduler's, paired by seed
-    to_next: Difference | None = None  # accuracy less that of the next student
+    to_next: Difference | None = None  # what is ranked by, less that of the next student (a mean rank: the reverse)
     beats_default: Beats | None = None
     rank_interval: tuple[int, int] | None = None  # first and last rank that it may have; None: one, or unknown
 
@@ -155,8 +183,25 @@ class RankedRow(GradedRow, Standing):
         return GradedRow.model_construct(**_facts(self, GradedRow))
 
 
+class BoardWorkload(Frozen):
+    """One of several workloads."""
+
+    name: Identifier
+    weight: float  # share of the score: all add up to 1
+    model_hash: str
+    data_hash: str
+    n_train: int
+    n_test: int
+    classes: int
+    views: int = 0
+
+    def n_shown(self, share: float) -> int:
+        """Held-out images that the board's scores are of."""
+        return public_count(self.n_test, share, self.views)
+
+
 class BoardTask(Frozen):
-    """What the rows were trained on."""
+    """What the rows were trained on. With several workloads, numbers of images are of all together."""
 
     name: str
     description: str
@@ -170,10 +215,13 @@ class BoardTask(Frozen):
     ranking: Ranking = Ranking()
     points: Points = Points()
     views: int = 0  # of each held-out image, which stand view by view; 0: the image as it is
+    workloads: tuple[BoardWorkload, ...] = ()  # where there are several
 
     @property
     def n_shown(self) -> int:
         """Held-out images that the board's scores are of."""
+        if self.workloads:
+            return sum(one.n_shown(self.ranking.public_share) for one in self.workloads)
         return public_count(self.n_test, self.ranking.public_share, self.views)
 
 

@@ -1,9 +1,10 @@
 """The leaderboard's rules: what it holds, who stands where. How its file is kept: `grader.leaderboard.storage`.
 
 Ranking rules
-1. Ranked are students whose verdict is `ok` or `diverged`, by mean accuracy over their seeds (or by the
-   scheduler's contribution, where the task says so), highest first. Equal means share a rank, and the next
-   rank counts all above it (1, 2, 2, 4); among them, who was graded earlier stands first.
+1. Ranked are students whose verdict is `ok` or `diverged`, by what the task names: mean accuracy over their seeds, the
+   scheduler's contribution, or with several workloads a rule of `grader.leaderboard.workloads`; the best first.
+   Equal scores share a rank, and the next rank counts all above it (1, 2, 2, 4); among them, who was graded earlier
+   stands first.
 2. References and the default scheduler stand in the same order, without a rank.
 3. Scores of different kinds of device are not compared: those of the kind that graded last are ranked, others
    follow without a rank until they are graded again (unless the task mixes kinds).
@@ -13,16 +14,18 @@ Ranking rules
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from grader.core.environment import Environment
 from grader.core.kind import Kind
 from grader.core.recipe import canonical
-from grader.core.task import Task, TaskFacts
-from grader.leaderboard import history, significance
+from grader.core.task import RankBy, Task, TaskFacts
+from grader.leaderboard import history, significance, workloads
 from grader.leaderboard.models import (
     BoardTask,
+    BoardWorkload,
     GradedRow,
     Leaderboard,
     RankedRow,
@@ -35,27 +38,46 @@ from grader.leaderboard.models import (
 _IDENTITY = ("name", "model_hash", "data_hash", "seeds")
 
 
-def header(task: Task, facts: TaskFacts, environment: Environment) -> Leaderboard:
-    """An empty board for a task that is trained in this environment."""
+def header(task: Task, facts: Sequence[TaskFacts], environment: Environment) -> Leaderboard:
+    """An empty board for a task that is trained in this environment; `facts` are those of each workload."""
+    total = math.fsum(one.weight for one in task.workload)
+    found_on = tuple(
+        BoardWorkload(
+            name=one.name,
+            weight=one.weight / total,
+            model_hash=found.model_hash,
+            data_hash=found.data_hash,
+            n_train=found.n_train,
+            n_test=found.n_test,
+            classes=found.classes,
+            views=one.data.views,
+        )
+        for one, found in zip(task.workload, facts, strict=False)
+    )
     return Leaderboard(
         task=BoardTask(
             name=task.name,
             description=task.description,
-            model_hash=facts.model_hash,
-            data_hash=facts.data_hash,
-            n_train=facts.n_train,
-            n_test=facts.n_test,
+            model_hash=_together([one.model_hash for one in facts]),
+            data_hash=_together([one.data_hash for one in facts]),
+            n_train=sum(one.n_train for one in facts),
+            n_test=sum(one.n_test for one in facts),
             seeds=task.seeds,
             time_limit_s=task.time_limit_s,
             counts=task.leaderboard.counts,
             ranking=task.ranking,
             points=task.points,
-            views=task.data.views,
+            views=0 if found_on else task.data.views,
+            workloads=found_on,
         ),
         environment=environment,
         environments={environment.key: environment},
         updated=now(),
     )
+
+
+def _together(hashes: Sequence[str]) -> str:
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 class Place(NamedTuple):
@@ -73,12 +95,17 @@ class Place(NamedTuple):
 
 
 def place_of(row: GradedRow, policy: RankingPolicy) -> Place:
-    """The place of a row among others."""
+    """The place of a row among others.
+
+    Where the score takes all rows, a row that has not got it stands by its accuracy: that is the order during a run.
+    """
     guest = row.kind is not Kind.STUDENT
     if not row.scored:
         return Place(2, 0.0, guest, "", row.id)
-    points = -round(history.points_of(row, policy.by), 12)
-    return Place(int(not policy.compares(row)), points, guest, row.graded, row.id)
+    points = history.points_of(row, policy.by)
+    if isinstance(row, RankedRow) and row.score is not None:
+        points = -row.score if policy.by is RankBy.MEAN_RANK else row.score
+    return Place(int(not policy.compares(row)), -round(points, 12), guest, row.graded, row.id)
 
 
 def ranks(places: Iterable[Place]) -> Iterator[int | None]:
@@ -98,20 +125,26 @@ def ranked(rows: Iterable[GradedRow], policy: RankingPolicy) -> tuple[RankedRow,
     """Rows in order, with their ranks, by the module's rules; what all rows together decide is for `settled`."""
     order = sorted(((place_of(row, policy), row) for row in rows), key=lambda pair: pair[0])
     return tuple(
-        RankedRow.placed(row, Standing(rank=rank))
+        RankedRow.placed(row, Standing(rank=rank, score=row.score if isinstance(row, RankedRow) else None))
         for (_, row), rank in zip(order, ranks(place for place, _ in order), strict=True)
     )
 
 
 def settled(board: Leaderboard) -> Leaderboard:
-    """The board with what only all rows together can tell: ranks, differences, ranges of ranks."""
-    rows = ranked(board.rows, board.policy)
+    """The board with what only all rows together can tell: scores, ranks, differences, ranges of ranks."""
+    scored: Iterable[GradedRow] = board.rows
+    if board.policy.by.relative:
+        scores = workloads.scores([row for row in board.rows if board.compares(row)], board.task, board.policy.by)
+        scored = [RankedRow.placed(row, Standing(score=scores.mean.get((row.kind, row.id)))) for row in board.rows]
+    rows = ranked(scored, board.policy)
     return board.with_rows(significance.settled(rows, board.task, board.policy))
 
 
 def other_in(there: BoardTask, here: BoardTask) -> list[str]:
     """What makes the scores of two boards incomparable; nothing where they may stand on one."""
     changed = [n.removesuffix("_hash") for n in _IDENTITY if getattr(there, n) != getattr(here, n)]
+    if there.workloads != here.workloads and not changed:
+        changed.append("workloads")
     if there.ranking.public_share != here.ranking.public_share:
         changed.append("public_share")
     return changed
@@ -120,4 +153,6 @@ def other_in(there: BoardTask, here: BoardTask) -> list[str]:
 def identity(task: BoardTask) -> str:
     """SHA-256 of what makes scores comparable."""
     parts = {name: getattr(task, name) for name in _IDENTITY} | {"public_share": task.ranking.public_share}
+    if task.workloads:
+        parts["workloads"] = [one.model_dump(mode="json") for one in task.workloads]
     return hashlib.sha256(canonical(parts).encode()).hexdigest()

@@ -22,13 +22,14 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from grader.core.image_bits import ImageBits
 from grader.core.kind import Kind
 from grader.core.statistics import CONFIDENCE, Difference, paired_difference, student, studentized_range
 from grader.core.task import RankBy
-from grader.leaderboard.images import ImagePart, Shares, shares
+from grader.leaderboard import workloads
+from grader.leaderboard.images import Images, ImageSet, SharesOf, shares
 from grader.leaderboard.models import Beats, BoardTask, GradedRow, RankedRow, RankingPolicy, Standing
 from grader.leaderboard.noise import Noise, RowNoise, Scores
+from grader.leaderboard.workloads import RuleScores
 
 Floats = NDArray[np.float64]
 #: Degrees of freedom for which critical values are computed; between them they are interpolated over the reciprocal.
@@ -40,27 +41,28 @@ class Comparison:
 
     def __init__(self, rows: Iterable[GradedRow], task: BoardTask, by: RankBy = RankBy.ACCURACY) -> None:
         rows = list(rows)
+        rule = workloads.scores(rows, task, by) if by.relative else None
         self._scores: dict[str, Scores] = {}
-        shares_of: dict[str, Shares] = {}
+        shares_of: SharesOf = {}
         baselines: dict[str, Scores] = {}
         for row in rows:
-            scores = _scores(row, by)
+            scores = _scores(row, by, rule)
             if len(scores) > len(self._scores.get(_key(row), ())):
                 self._scores[_key(row)] = scores
-                _note_images(shares_of, _key(row), _bits(row), task)
+                _note_images(shares_of, _key(row), row, task, baseline=False)
             constant = _baselines(row)
             if by is RankBy.ACCURACY and constant:
                 key = _baseline_key(row, task.seeds)
                 if len(constant) > len(baselines.get(key, ())):
                     baselines[key] = constant
-                _note_images(shares_of, key, _baseline_bits(row), task)
+                _note_images(shares_of, key, row, task, baseline=True)
         self._base = task.seeds
         self._aliases = self._trained_already(baselines)
         further = {key: scores for key, scores in baselines.items() if key not in self._aliases}
         if by is RankBy.CONTRIBUTION:
             shares_of = _contributed(rows, task)
         base, cap = task.seeds, task.ranking.max_seeds
-        self._images = ImagePart(shares_of, task.n_shown // max(1, task.views))
+        self._images = Images(shares_of, _image_sets(task, rule))
         flips = {key: found for key in (*self._scores, *further) if (found := self._images.flips(key)) is not None}
         # Constant rates scatter more, and have a common variance of their own.
         self._noise, self._rest = Noise.of_both(self._scores, further, base, flips)
@@ -250,32 +252,54 @@ def _with(span: tuple[int, int], rank: int | None) -> tuple[int, int]:
     return span if rank is None else (min(span[0], rank), max(span[1], rank))
 
 
-def _bits(row: GradedRow) -> dict[int, ImageBits | None]:
-    return {s.seed: s.right for s in row.seeds}
+def _image_sets(task: BoardTask, rule: RuleScores | None) -> dict[str, ImageSet]:
+    """The held-out images by workload, with what an accuracy on them counts for in the score; none where that is no
+    sum of accuracies."""
+    if not task.workloads:
+        return {"": ImageSet(task.n_shown // max(1, task.views), 1.0)}
+    factors = workloads.weights(task) if rule is None else rule.factors or {}
+    return {
+        one.name: ImageSet(one.n_shown(task.ranking.public_share) // max(1, one.views), factors[one.name])
+        for one in task.workloads
+        if one.name in factors
+    }
 
 
-def _baseline_bits(row: GradedRow) -> dict[int, ImageBits | None]:
-    return {s.seed: s.baseline_right for s in row.seeds}
+def _note_images(table: SharesOf, key: str, row: GradedRow, task: BoardTask, *, baseline: bool) -> None:
+    """Keep the images of a row's trainings (or of those at its constant rate), by workload, if they are known for all
+    of the task's seeds."""
+    parts = [("", row.seeds, task.views)]
+    if task.workloads:
+        views = {one.name: one.views for one in task.workloads}
+        parts = [(one.name, one.seeds, views[one.name]) for one in row.workloads]
+    for name, seeds, shown in parts:
+        by_seed = {s.seed: s.baseline_right if baseline else s.right for s in seeds}
+        bits = [found for seed in task.seeds if (found := by_seed.get(seed)) is not None]
+        if len(bits) == len(task.seeds) and len({b.count for b in bits}) == 1:
+            table.setdefault(name, {}).setdefault(key, shares(bits, shown))
 
 
-def _note_images(table: dict[str, Shares], key: str, by_seed: Mapping[int, ImageBits | None], task: BoardTask) -> None:
-    """Keep the images of a training's row, if they are known for all of the task's seeds."""
-    bits = [found for seed in task.seeds if (found := by_seed.get(seed)) is not None]
-    if len(bits) == len(task.seeds) and key not in table and len({b.count for b in bits}) == 1:
-        table[key] = shares(bits, task.views)
-
-
-def _contributed(rows: Iterable[GradedRow], task: BoardTask) -> dict[str, Shares]:
-    """What the scheduler adds on each image, by row."""
-    own: dict[str, Shares] = {}
-    base: dict[str, Shares] = {}
+def _contributed(rows: Iterable[GradedRow], task: BoardTask) -> SharesOf:
+    """What the scheduler adds on each image, by workload and row."""
+    own: SharesOf = {}
+    base: SharesOf = {}
     for row in rows:
-        _note_images(own, _key(row), _bits(row), task)
-        _note_images(base, _key(row), _baseline_bits(row), task)
-    return {key: own[key] - base[key] for key in own if key in base and own[key].shape == base[key].shape}
+        _note_images(own, _key(row), row, task, baseline=False)
+        _note_images(base, _key(row), row, task, baseline=True)
+    return {
+        name: {
+            key: found - base[name][key]
+            for key, found in table.items()
+            if key in base.get(name, {}) and found.shape == base[name][key].shape
+        }
+        for name, table in own.items()
+    }
 
 
-def _scores(row: GradedRow, by: RankBy) -> dict[int, float]:
+def _scores(row: GradedRow, by: RankBy, rule: RuleScores | None = None) -> dict[int, float]:
+    if rule is not None:
+        sign = -1.0 if by is RankBy.MEAN_RANK else 1.0
+        return {seed: sign * value for seed, value in rule.by_seed.get((row.kind, row.id), {}).items()}
     if by is RankBy.CONTRIBUTION:
         found = {
             s.seed: s.accuracy - s.baseline for s in row.seeds if s.accuracy is not None and s.baseline is not None
@@ -306,6 +330,7 @@ def settled(rows: Sequence[RankedRow], task: BoardTask, policy: RankingPolicy) -
         to_default = comparison.difference(row, against) if against is not None else None
         standing = Standing(
             rank=row.rank,
+            score=row.score,
             contribution=comparison.contribution(row) if row.scored else None,
             to_default=to_default,
             to_next=order.difference(row, following[row.id]) if own and row.id in following else None,

@@ -58,7 +58,7 @@ def _over_the_limit(predicted: float, task: Task) -> list[Advice]:
 
 def check(folder: Path, sandbox: PlainSandbox, task_name: str = "cifar10") -> Checked:
     """Check the submission in `folder`. Raises UsageError where there is none."""
-    task = tasks.load(task_name)
+    task = tasks.load_one(task_name)
     facts = facts_of_public(task)
     submission = only(folder)
     compiled = compile_submission(submission, sandbox, task, facts, observe=True)

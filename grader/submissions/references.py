@@ -24,7 +24,7 @@ _TOTAL = re.compile(rb"^TOTAL_STEPS = \d+", re.M)
 def references_for(folder: Path | None, facts: TaskFacts) -> list[Entry]:
     """The references in `folder` (None: the shipped ones), fitted to the task; the default scheduler first."""
     found, _ = discover(folder or _shipped())
-    entries = [Entry(_fitted(s, facts), Kind.DEFAULT if s.id == DEFAULT else Kind.REFERENCE) for s in found]
+    entries = [Entry(fitted(s, facts), Kind.DEFAULT if s.id == DEFAULT else Kind.REFERENCE) for s in found]
     return sorted(entries, key=lambda e: (e.kind is not Kind.DEFAULT, e.submission.id))
 
 
@@ -36,14 +36,15 @@ def _shipped() -> Path:
     raise UsageError("the reference schedulers are missing from this installation: name them with --reference")
 
 
-def _fitted(submission: Submission, facts: TaskFacts) -> Submission:
+def fitted(submission: Submission, facts: TaskFacts) -> Submission:
+    """A reference as it is on the task with these facts, whatever task it was fitted to before."""
     config = submission.files.get("config.py", b"")
     batch_size, epochs = _number(config, b"batch_size"), _number(config, b"num_epochs")
     if batch_size is None or epochs is None:
         return submission
     total = steps_per_epoch(facts.n_train, batch_size) * epochs
-    fitted = _TOTAL.sub(f"TOTAL_STEPS = {total}".encode(), config)
-    return replace(submission, files={**submission.files, "config.py": fitted})
+    text = _TOTAL.sub(f"TOTAL_STEPS = {total}".encode(), config)
+    return replace(submission, files={**submission.files, "config.py": text})
 
 
 def _number(config: bytes, name: bytes) -> int | None:

@@ -45,8 +45,8 @@ class TrainerPool:
         for process in self._all:
             process.start()
 
-    def facts(self) -> tuple[TaskFacts, Environment]:
-        """What the task's data and model are, and what trains here. Raises TaskError."""
+    def facts(self) -> tuple[tuple[TaskFacts, ...], Environment]:
+        """What each workload's data and model are, and what trains here. Raises TaskError."""
         process = self._idle.get()
         try:
             kind, payload = process.ask(("facts",), _START_SECONDS, lambda _: None)
@@ -54,17 +54,16 @@ class TrainerPool:
             self._idle.put(process)
         if kind != "facts":
             raise InternalError(f"the trainer answered {kind} instead of facts")
-        facts, environment = payload
-        return TaskFacts.model_validate_json(facts), Environment.model_validate_json(environment)
+        return read_facts(payload)
 
-    def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: OnEpoch) -> SeedRun:
-        """One training; a recipe that cannot be trained comes back with its violations.
+    def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: OnEpoch, workload: int = 0) -> SeedRun:
+        """One training, on the workload of that number; a recipe that cannot be trained comes back with its violations.
 
         Raises TaskError, or InternalError (ours).
         """
         process = self._idle.get()
         try:
-            request = ("train", recipe.model_dump_json(), seed, budget_s)
+            request = ("train", recipe.model_dump_json(), seed, budget_s, workload)
             started = time.monotonic()
             try:
                 kind, payload = process.ask(request, WALL_FACTOR * budget_s + _GRACE_SECONDS, on_epoch)
@@ -79,6 +78,12 @@ class TrainerPool:
         """End all processes at once."""
         for process in self._all:
             process.kill()
+
+
+def read_facts(payload: Any) -> tuple[tuple[TaskFacts, ...], Environment]:
+    """What a worker's answer "facts" tells."""
+    facts, environment = payload
+    return tuple(map(TaskFacts.model_validate_json, facts)), Environment.model_validate_json(environment)
 
 
 def run_of(seed: int, kind: str, payload: Any) -> SeedRun:
@@ -105,17 +110,17 @@ def late_run(seed: int, started: float, limit_s: float) -> SeedRun:
 
 
 class Trainers(Protocol):
-    """What trains recipes of one task, wherever. Safe to call from several threads."""
+    """What trains recipes on the workloads of one task, wherever. Safe to call from several threads."""
 
     @property
     def workers(self) -> int:
         """Trainings at a time."""
 
-    def facts(self) -> tuple[TaskFacts, Environment]:
-        """What the task's data and model are, and what trains here. Raises TaskError."""
+    def facts(self) -> tuple[tuple[TaskFacts, ...], Environment]:
+        """What each workload's data and model are, and what trains here. Raises TaskError."""
 
-    def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: OnEpoch) -> SeedRun:
-        """One training; a recipe that cannot be trained comes back with its violations.
+    def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: OnEpoch, workload: int = 0) -> SeedRun:
+        """One training, on the workload of that number; a recipe that cannot be trained comes back with its violations.
 
         Raises TaskError, or InternalError (ours).
         """

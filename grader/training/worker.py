@@ -1,8 +1,8 @@
 """What trains: a process that loads a task's data once, then answers requests over a pipe.
 
-Requests are ("facts",) and ("train", recipe JSON, seed, budget in seconds); answers are
-("facts", (facts JSON, environment JSON)), ("epoch", JSON) any number of times, then one of ("run", JSON),
-("rejected", [JSON …]), ("task", message) or ("failed", message).
+Requests are ("facts",) and ("train", recipe JSON, seed, budget in seconds, workload's number); answers are
+("facts", ([facts JSON of each workload], environment JSON)), ("epoch", JSON) any number of times, then one of
+("run", JSON), ("rejected", [JSON …]), ("task", message) or ("failed", message).
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,8 @@ def main(connection: "Connection[Any, Any]", task_json: str, folder: str, device
         from grader.training import data
 
         task = from_json(task_json, Path(folder))
-        worker = TrainingWorker(task, data.load(task), device_name, lambda epoch: connection.send(("epoch", epoch)))
+        loaded = [data.load(part) for part in task.parts]
+        worker = TrainingWorker(task, loaded, device_name, lambda epoch: connection.send(("epoch", epoch)))
     except GraderError as error:
         connection.send(("task", str(error)))
         return
@@ -56,7 +57,7 @@ def _die_with_parent() -> None:
 
 
 def load_shared(task: Task) -> dict[str, Any]:
-    """A task's data as plain arrays and numbers, for processes that share memory. Raises TaskError."""
+    """One workload's data as plain arrays and numbers, for processes that share memory. Raises TaskError."""
     from grader.training import data
 
     loaded = data.load(task)
@@ -76,13 +77,15 @@ def shared_data(parts: dict[str, Any]) -> "ImageData":
 class TrainingWorker:
     """What a training process does, whoever asks it."""
 
-    def __init__(self, task: Task, data: "ImageData", device_name: str, report: Callable[[str], None]) -> None:
-        """`report` is called with each epoch's record as JSON."""
+    def __init__(
+        self, task: Task, data: "Sequence[ImageData]", device_name: str, report: Callable[[str], None]
+    ) -> None:
+        """`data` is that of each workload. `report` is called with each epoch's record as JSON."""
         import torch
 
         from grader.training import loop
 
-        self.task, self.data, self.report = task, data, report
+        self.parts, self.report = list(zip(task.parts, data, strict=True)), report
         self.device = torch.device(device_name)
         loop.prepare_process(self.device)
 
@@ -91,18 +94,23 @@ class TrainingWorker:
         from grader.core.errors import TaskError
         from grader.core.verdict import RejectedError
 
+        part = 0
         try:
             if request[0] == "facts":
-                return "facts", (self.facts().model_dump_json(), self.info().model_dump_json())
+                facts = []
+                for part in range(len(self.parts)):
+                    facts.append(self.facts(part).model_dump_json())
+                return "facts", (facts, self.info().model_dump_json())
+            part = request[4]
             return self.train(*request[1:])
         except RejectedError as error:
             return "rejected", [v.model_dump_json() for v in error.violations]
         except TaskError as error:
             return "task", str(error)
         except Exception as error:
-            return self.blame(error)
+            return self.blame(error, part)
 
-    def blame(self, error: Exception) -> tuple[Any, ...]:
+    def blame(self, error: Exception, part: int) -> tuple[Any, ...]:
         """Whose fault an error during a training is: the recipe's, where a plain training still works here."""
         import torch
 
@@ -114,10 +122,11 @@ class TrainingWorker:
         memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in text
         if not memory and (self.device.type == "cuda" or "CUDA error" in text):
             return "failed", said  # a CUDA error leaves the whole process unusable: a fresh one must say
+        task, data = self.parts[part]
         try:
-            loop.rehearse(self.task, self.data, self.device)
+            loop.rehearse(task, data, self.device)
         except Exception:
-            return "task", f"task {self.task.name}: its own model and data cannot be trained on: {text}"
+            return "task", f"task {task.name}: its own model and data cannot be trained on: {text}"
         what = "the training needs more memory than there is" if memory else f"the training fails: {text}"
         fix = (
             "use smaller batches" if memory else "try the same optimizer settings and transforms in a loop of your own"
@@ -125,22 +134,21 @@ class TrainingWorker:
         rule = Rule.RESOURCES if memory else Rule.RAISED
         return "rejected", [Violation(rule=rule, file="config.py", what=what, fix=fix).model_dump_json()]
 
-    def facts(self) -> Any:
+    def facts(self, part: int) -> Any:
         from grader.core.errors import TaskError
         from grader.training import loop, models
 
-        facts = models.facts_of(self.task, self.data)
+        task, data = self.parts[part]
+        facts = models.facts_of(task, data)
         if not facts.parameters:
-            raise TaskError(f"task {self.task.name}: the model {self.task.model} has no parameters to train")
+            raise TaskError(f"task {task.name}: the model {task.model} has no parameters to train")
         try:
-            loop.rehearse(self.task, self.data, self.device)
+            loop.rehearse(task, data, self.device)
         except TaskError:
             raise
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
-            raise TaskError(
-                f"task {self.task.name}: the model {self.task.model} cannot be trained: {problem}"
-            ) from error
+            raise TaskError(f"task {task.name}: the model {task.model} cannot be trained: {problem}") from error
         return facts
 
     def info(self) -> Any:
@@ -148,14 +156,13 @@ class TrainingWorker:
 
         return environment(self.device)
 
-    def train(self, recipe_json: str, seed: int, budget_s: float) -> tuple[Any, ...]:
+    def train(self, recipe_json: str, seed: int, budget_s: float, part: int) -> tuple[Any, ...]:
         from grader.core.recipe import Recipe
         from grader.training import loop
 
         run = loop.train(
             Recipe.model_validate_json(recipe_json),
-            self.task,
-            self.data,
+            *self.parts[part],
             seed,
             self.device,
             budget_s,

@@ -74,7 +74,7 @@ class Grade:
     def __call__(self, trainers: Any, **seconds: float) -> dict[str, RankedRow]:
         sandbox: Any = Elsewhere()
         cache = Cache(self.config.folder, self.config.task, self.facts, environment())
-        session = Session(self.config, self.facts, environment(), sandbox, trainers, cache)
+        session = Session.of(self.config, [self.facts], environment(), sandbox, trainers)
         entries = []
         for name, taken in seconds.items():
             submission = Submission(name, {**make().files, "ATTRIBUTION.md": name.encode()})

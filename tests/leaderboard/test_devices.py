@@ -32,12 +32,12 @@ def on(device: str, row: GradedRow, kind: Kind = Kind.STUDENT) -> GradedRow:
 
 @pytest.fixture
 def cpu(task: Task, facts: TaskFacts) -> Leaderboard:
-    return header(task, facts, TRAINER)
+    return header(task, [facts], TRAINER)
 
 
 @pytest.fixture
 def gpu(task: Task, facts: TaskFacts) -> Leaderboard:
-    return header(task, facts, environment(GPU))
+    return header(task, [facts], environment(GPU))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from support.gradings import TRAINER, graded, keep, under
 
 @pytest.fixture
 def empty(task: Task, facts: TaskFacts) -> Leaderboard:
-    return header(task, facts, TRAINER)
+    return header(task, [facts], TRAINER)
 
 
 def play(path: Path, empty: Leaderboard, rule: Counting, *gradings: GradedRow) -> RankedRow:

@@ -24,7 +24,7 @@ POLICY = RankingPolicy(device="cpu")
 
 @pytest.fixture
 def empty(task: Task, facts: TaskFacts) -> Leaderboard:
-    return header(task, facts, TRAINER)
+    return header(task, [facts], TRAINER)
 
 
 def test_ranks_are_shared_and_count_everybody_above() -> None:

@@ -28,7 +28,7 @@ VERSIONS = sorted((Path(__file__).parent / "boards").glob("version-*.json"))
 
 @pytest.fixture
 def empty(task: Task, facts: TaskFacts) -> Leaderboard:
-    return header(task, facts, environment())
+    return header(task, [facts], environment())
 
 
 @pytest.fixture

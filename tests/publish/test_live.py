@@ -26,7 +26,7 @@ MODES = [Names(), Names(mode=NameMode.PSEUDONYMS, key=KEY), Names(mode=NameMode.
 
 @pytest.fixture
 def empty(task: Task, facts: TaskFacts) -> Leaderboard:
-    return header(task, facts, TRAINER)
+    return header(task, [facts], TRAINER)
 
 
 def entry_of(row: GradedRow) -> Entry:

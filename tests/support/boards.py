@@ -88,7 +88,7 @@ def references() -> list[GradedRow]:
 
 
 def board_of(rows: list[GradedRow], task: Task, facts: TaskFacts) -> Leaderboard:
-    head = header(task, facts, TRAINER)
+    head = header(task, [facts], TRAINER)
     return head.with_rows(ranked(rows, head.policy))
 
 
