@@ -140,8 +140,9 @@ def remove(
 @app.command()
 def show(
     leaderboard: Annotated[Path, typer.Argument(help="A JSON leaderboard.")] = BOARD,
+    wide: Annotated[bool, typer.Option("--wide", help="Every column whole, however wide the table gets.")] = False,
 ) -> None:
-    """Print a leaderboard as a table."""
+    """Print a leaderboard as a table that fits the terminal."""
     from rich.console import Console
 
     from grader.cli.progress import print_board
@@ -150,7 +151,7 @@ def show(
 
     board = board_at(leaderboard)
     with only_text():
-        print_board(Console(), board)
+        print_board(Console(), board, wide=wide)
 
 
 @app.command()

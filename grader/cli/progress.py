@@ -1,11 +1,14 @@
 """What a run looks like: a live display on a terminal, plain lines elsewhere, and the board as a table."""
 
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -25,7 +28,8 @@ from grader.leaderboard.models import GradedRow, Leaderboard, RankedRow
 from grader.submissions.entry import Entry
 
 _PIPED_WIDTH = 130
-_NARROW, _WIDE = 54, 94  # columns of a terminal beside the submission's, without and with what is derived
+_ALL = 100_000  # columns: everything fits
+_MARGIN, _GAP, _TEAM = 2, 3, 8  # of the table, between two columns, at least for the team
 _STYLES = {Verdict.OK: "green", Verdict.DIVERGED: "yellow", Verdict.INTERNAL: "magenta"}
 
 
@@ -115,47 +119,128 @@ def _reason(row: GradedRow) -> str:
     return row.detail.splitlines()[-1] if row.detail else ""
 
 
-def print_board(console: Console, board: Leaderboard) -> None:
-    """The leaderboard as a table; wide where no terminal sets the width."""
+def print_board(console: Console, board: Leaderboard, *, wide: bool = False) -> None:
+    """The leaderboard as a table that fits the console; wide where no terminal sets the width, or as asked for."""
     width = console.width if console.is_terminal else max(console.width, _PIPED_WIDTH)
-    Console(file=console.file, width=width).print(board_table(board, width))
+    table = board_table(board, _ALL if wide else width)
+    if wide:
+        width = max(width, Console(width=_ALL).measure(table).maximum)
+    # Wider than the terminal, lines are left to it: it may wrap or scroll them.
+    Console(file=console.file, width=width).print(table, soft_wrap=wide)
     apart = [row for row in board.rows if row.scored and not board.compares(row)]
     if apart:
         kinds = ", ".join(sorted({row.device or "unknown" for row in apart}))
-        console.print(
+        _say(
+            console,
             f"{len(apart)} row(s) have no rank: they were trained on {kinds}, and ranked here is what "
             f"{board.policy.only_device} gave. Grade them again there to rank them.",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
+        )
+    if board.policy.by.relative and not any(row.score is not None for row in board.rows):
+        _say(
+            console,
+            f"The rule {board.policy.by} cannot be applied: the default scheduler or all references have no score. "
+            "Rows stand by their mean accuracy.",
+        )
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _score(row: RankedRow) -> str:
+    """What the row is ranked by, where that is neither accuracy nor contribution."""
+    if row.score is None:
+        return ""
+    return f"{row.score:.2f}"
+
+
+def _on(row: GradedRow, workload: str) -> str:
+    """What the row reached on one of several workloads."""
+    found = next((one for one in row.workloads if one.name == workload), None)
+    if found is None:
+        return ""
+    return f"{100 * found.accuracy:.2f}" if found.accuracy is not None else found.verdict
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One column, and what its cells hold."""
+
+    title: str
+    cell: Callable[[RankedRow], str]
+    width: int
+    right: bool = True
+
+
+def _columns(board: Leaderboard, room: int) -> tuple[list[_Column], bool]:
+    """The columns between verdict and team that there is room for, by their importance; whether all fitted."""
+    by = board.policy.by
+    accuracy = _Column("accuracy ± s.e.", _accuracy, 15)
+    score = [_Column("score", _score, 6)] if by.relative else []
+    names = [one.name for one in board.task.workloads]
+    workloads = [_Column(name, partial(_on, workload=name), max(8, min(16, len(name)))) for name in names]
+    derived = [
+        _Column("contribution", _contribution, 14),
+        _Column("beats default", lambda row: row.beats_default or "", 13, right=False),
+    ]
+    seconds = [_Column("seconds", lambda row: f"{row.seconds:.1f}", 7)]
+    chosen = [*score, accuracy]
+    room -= sum(column.width + _GAP for column in chosen)
+    left_out = 0
+    for group in (workloads, derived, seconds) if workloads else (seconds, derived):
+        needed = sum(column.width + _GAP for column in group)
+        if needed <= room:
+            chosen += group
+            room -= needed
+        else:
+            left_out += len(group)
+    order = {id(column): n for n, column in enumerate([*score, accuracy, *workloads, *derived, *seconds])}
+    return sorted(chosen, key=lambda column: order[id(column)]), left_out == 0
 
 
 def board_table(board: Leaderboard, console_width: int) -> Table:
-    """The leaderboard for a terminal of that many columns; the team gives way first, then what is derived."""
+    """The leaderboard for a terminal of that many columns; the team gives way first, then what is derived.
+
+    Rows without a score show the first rule that they break, as far as there is room.
+    """
     table = Table(box=box.SIMPLE_HEAD, title=f"{board.task.name}: {board.task.description}", title_justify="left")
     names = [row.id if row.kind is Kind.STUDENT else f"{row.id} ({row.kind})" for row in board.rows]
-    width = min(32, max(map(len, names), default=10))
-    wide = console_width >= width + _WIDE
-    taken = width + (_WIDE if wide else _NARROW)
+    width = max(map(len, names), default=10)
+    width = width if console_width >= _ALL else min(32, width)
+    for short in (False, True):  # without the rules where they would take the place of a column
+        verdicts = [_verdict(row, short=short) for row in board.rows]
+        verdict_width = max(map(len, verdicts), default=8)
+        fixed = _MARGIN + width + _GAP + verdict_width + _GAP
+        columns, wide = _columns(board, console_width - fixed - _TEAM - 4 - _GAP)
+        taken = fixed + sum(column.width + _GAP for column in columns)
+        wide = wide and console_width - taken >= 8 + _GAP + _TEAM
+        if wide:
+            break
+    team = console_width - taken - (8 if wide else 4) - _GAP
     table.add_column("rank", justify="right", no_wrap=True, min_width=8 if wide else 4)
     table.add_column("submission", no_wrap=True, overflow="ellipsis", min_width=width, max_width=width)
-    table.add_column("verdict", no_wrap=True, min_width=8)
-    table.add_column("accuracy ± s.e.", justify="right", no_wrap=True, min_width=15)
-    if wide:
-        table.add_column("contribution", justify="right", no_wrap=True, min_width=14)
-        table.add_column("beats default", no_wrap=True, min_width=13)
-    table.add_column("seconds", justify="right", no_wrap=True, min_width=7)
-    table.add_column("team", no_wrap=True, overflow="ellipsis", max_width=max(8, console_width - taken))
-    for row, name in zip(board.rows, names, strict=True):
+    table.add_column("verdict", no_wrap=True, min_width=verdict_width)
+    for column in columns:
+        justify: JustifyMethod = "right" if column.right else "left"
+        table.add_column(escape(column.title), justify=justify, no_wrap=True, min_width=column.width)
+    if team >= _TEAM:
+        table.add_column("team", no_wrap=True, overflow="ellipsis", max_width=team)
+    for row, name, verdict in zip(board.rows, names, verdicts, strict=True):
         own = row.kind is Kind.STUDENT
         style = _STYLES.get(row.verdict, "red")
         table.add_row(
             _rank(row, ranges=wide),
             escape(name),
-            f"[{style}]{row.verdict}[/]",
-            _accuracy(row),
-            *((_contribution(row), row.beats_default or "") if wide else ()),
-            f"{row.seconds:.1f}",
-            escape(", ".join(row.team)) if own else "",
+            f"[{style}]{verdict}[/]",
+            *(escape(column.cell(row)) for column in columns),
+            *((escape(", ".join(row.team)) if own else "",) if team >= _TEAM else ()),
             style=None if own else "dim",
         )
     return table
+
+
+def _verdict(row: GradedRow, *, short: bool) -> str:
+    """The verdict, with the first broken rule of the contract."""
+    if short or row.verdict is not Verdict.CONTRACT or not row.violations:
+        return row.verdict
+    return f"{row.verdict}: {row.violations[0].rule.replace('_', ' ')}"

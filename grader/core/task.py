@@ -383,6 +383,7 @@ def _in_words(problem: ErrorDetails) -> str:
             "workload": Workload,
         }
         table = tables.get(str(problem["loc"][0]), Task) if len(problem["loc"]) > 1 else Task
-        known = ", ".join(name for name in table.model_fields if name != "folder")
+        first = [name for name in ("name", "description") if name in table.model_fields]
+        known = ", ".join([*first, *(name for name in table.model_fields if name not in (*first, "folder"))])
         return f"{place}: there is no such key; known are {known}"
     return f"{place}: {problem['msg'].removeprefix('Value error, ')}"

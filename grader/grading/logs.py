@@ -1,11 +1,12 @@
 """The log of one submission: all that is known of its grading, for the instructor."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from filelock import FileLock
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from grader.core.environment import Environment
 from grader.core.files import write_atomically
@@ -45,15 +46,6 @@ class Log(Frozen):
     environment: Environment | None = None  # what graded
     task: str = ""  # SHA-256 of what the board's scores have in common: `grader.leaderboard.ranking.identity`
     workloads: tuple[WorkloadLog, ...] = Field(min_length=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_one_workload(cls, raw: Any) -> Any:
-        """Logs written before there were several workloads."""
-        if isinstance(raw, dict) and "workloads" not in raw:
-            inner = {name: raw[name] for name in ("compiled", "runs", "baselines") if name in raw}
-            return {name: value for name, value in raw.items() if name not in inner} | {"workloads": [inner]}
-        return raw
 
     @property
     def violations(self) -> tuple[Violation, ...]:
@@ -143,27 +135,36 @@ def _private_path(results: Path, kind: Kind, identity: str) -> Path:
 
 def read_private_scores(results: Path, kind: Kind, identity: str) -> PrivateScores | None:
     """The withheld scores of a submission; None where there are none."""
-    return _read(_private_path(results, kind, identity), PrivateScores)
+    return _read(_private_path(results, kind, identity), PrivateScores.model_validate_json)
 
 
 def read_log(results: Path, kind: Kind, identity: str) -> Log | None:
     """The log of a submission; None where there is none, or none of this version."""
-    return _read(folder_of(results, kind, identity) / "log.json", Log)
+    return _read(folder_of(results, kind, identity) / "log.json", _log_of)
 
 
 def logged_rows(results: Path, task: str) -> Iterator[GradedRow]:
     """The last grading of everything that was graded on that very task."""
     for path in sorted((results / "submissions").glob("*/*/log.json")):
-        log = _read(path, Log)
+        log = _read(path, _log_of)
         if log is not None and log.task == task:
             yield log.row
 
 
-def _read(path: Path, kind: type[F]) -> F | None:
+def _read(path: Path, parse: Callable[[bytes], F]) -> F | None:
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return parse(path.read_bytes())
     except (OSError, ValueError):
         return None
+
+
+def _log_of(text: bytes) -> Log:
+    """The log in a file, which may have been written before there were several workloads. Raises ValueError."""
+    raw = json.loads(text)
+    if isinstance(raw, dict) and "workloads" not in raw:
+        inner = {name: raw.pop(name) for name in ("compiled", "runs", "baselines") if name in raw}
+        text = json.dumps({**raw, "workloads": [inner]}).encode()
+    return Log.model_validate_json(text)
 
 
 def describe(log: Log) -> str:

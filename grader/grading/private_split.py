@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import TypeAlias
 
 from grader.core.errors import UsageError
+from grader.core.kind import Kind
 from grader.core.statistics import score
 from grader.grading.logs import PrivateScore, read_private_scores
 from grader.grading.results import combined
@@ -25,7 +26,7 @@ Finals: TypeAlias = Mapping[tuple[str, int], PrivateScore]  # by workload and se
 
 
 def final_board(board: Leaderboard, results: Path) -> Leaderboard:
-    """The board by the withheld scores, which lie in `results`. Raises UsageError where there are none."""
+    """The settled `board` by the withheld scores, which lie in `results`. Raises UsageError where there are none."""
     shown = board.task.n_shown
     if shown == board.task.n_test:
         raise UsageError("this task withholds nothing: set public_share below 1 in [ranking] and grade again")
@@ -40,7 +41,9 @@ def final_board(board: Leaderboard, results: Path) -> Leaderboard:
         environments=board.environments,
         updated=board.updated,
     )
-    return settled(final.with_rows(RankedRow.placed(row, Standing()) for row in rows))
+    final = settled(final.with_rows(RankedRow.placed(row, Standing()) for row in rows))
+    public = {row.id: row.rank for row in board.rows if row.kind is Kind.STUDENT}
+    return final.with_rows(row.formerly(public.get(row.id) if row.kind is Kind.STUDENT else None) for row in final.rows)
 
 
 def _withheld(task: BoardTask) -> BoardTask:

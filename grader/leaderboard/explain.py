@@ -20,7 +20,9 @@ def explain(row: RankedRow, board: Leaderboard, board_path: str) -> list[str]:
         lines.append(f"  {row.detail.splitlines()[-1]}")
     lines += _recipe(row)
     if row.scored:
-        lines += [*_score(row), *_rank(row, board), *_default(row, board), *_contribution(row)]
+        lines += [*_score(row, board), *_rank(row, board), *_default(row, board), *_contribution(row)]
+    elif row.workloads:
+        lines += _workloads(row, board)
     lines += _history(row, board)
     made = board.environments.get(row.environment, board.environment)
     commit = f", commit {made.commit[:12]}" if made.commit else ""
@@ -54,7 +56,33 @@ def _recipe(row: RankedRow) -> list[str]:
     ]
 
 
-def _score(row: RankedRow) -> list[str]:
+def _workloads(row: RankedRow, board: Leaderboard) -> list[str]:
+    lines = []
+    for one in board.task.workloads:
+        found = next((score for score in row.workloads if score.name == one.name), None)
+        what = "not begun, since another workload had failed"
+        if found is not None:
+            error = f" ± {100 * found.standard_error:.2f}" if found.standard_error is not None else ""
+            what = found.verdict + (f", {100 * found.accuracy:.2f}{error} %" if found.accuracy is not None else "")
+            what += " (that of guessing)" if found.guessing else ""
+        lines.append(f"  Workload {one.name}, weight {one.weight:.0%}: {what}.")
+    return lines
+
+
+def _ranked_by(row: RankedRow, by: RankBy) -> str:
+    """What the rank follows, with the row's value where only the board tells it."""
+    if row.score is None:
+        return "mean accuracy, since the rule cannot be applied" if by.relative else by.value
+    if by is RankBy.MEAN_RANK:
+        return f"mean rank over workloads and seeds, references included: {row.score:.2f}"
+    return f"share of the gap between the default scheduler and the best reference: {row.score:.1%}"
+
+
+def _score(row: RankedRow, board: Leaderboard) -> list[str]:
+    if row.workloads:
+        each = ", ".join(f"{s.seed}: {100 * s.accuracy:.2f} %" for s in row.seeds if s.accuracy is not None)
+        lines = [f"Accuracy {100 * (row.accuracy or 0):.2f} %, the weighted mean over the workloads; by seed {each}."]
+        return lines + _workloads(row, board)
     each = ", ".join(f"{s.seed}: {100 * s.accuracy:.2f} %" for s in row.seeds if s.accuracy is not None)
     error = f", standard error {100 * row.standard_error:.2f}" if row.standard_error is not None else ""
     return [f"Seeds {each}. Score: their mean, {100 * (row.accuracy or 0):.2f} %{error}."]
@@ -68,11 +96,20 @@ def points(difference: Difference) -> str:
     return f"{100 * difference.mean:+.2f} points ({CONFIDENCE:.0%} interval {interval})"
 
 
+def _gap(difference: Difference, by: RankBy) -> str:
+    """A difference in the unit of what is ranked by."""
+    if not by.relative:
+        return points(difference)
+    unit = "ranks" if by is RankBy.MEAN_RANK else "of the gap"
+    if difference.low is None or difference.high is None:
+        return f"{difference.mean:.2f} {unit} (one seed: no interval)"
+    return f"{difference.mean:.2f} {unit} ({CONFIDENCE:.0%} interval {difference.low:+.2f} to {difference.high:+.2f})"
+
+
 def _rank(row: RankedRow, board: Leaderboard) -> list[str]:
     if row.kind is not Kind.STUDENT:
         return ["It is a reference: it stands among the students without a rank."]
     by = board.task.ranking.by
-    what = "accuracy" if by is RankBy.ACCURACY else "contribution"
     if not board.compares(row):
         return [
             f"No rank: it was trained on {row.device or 'an unknown device'}, and the board ranks what "
@@ -81,7 +118,9 @@ def _rank(row: RankedRow, board: Leaderboard) -> list[str]:
         ]
     students = [r for r in board.rows if r.kind is Kind.STUDENT and r.rank is not None]
     comparison = Comparison([r for r in board.rows if board.compares(r)], board.task, by)
-    lines = [f"Rank {row.rank} of {len(students)}, by {what}."]
+    lines = [f"Rank {row.rank} of {len(students)}, by {_ranked_by(row, by)}."]
+    if row.former_rank is not None:
+        lines.append(f"The grading before would be rank {row.former_rank} among the others as they are now.")
     if row.rank_interval:
         lines.append(
             "Its rank may be any from {} to {} (95 %, for all students at once: all pairs are judged together).".format(
@@ -96,8 +135,9 @@ def _rank(row: RankedRow, board: Leaderboard) -> list[str]:
             f"{_rank_by(min, row, students)} by the worst seed."
         )
     if row.to_next is not None:
-        lines.append(f"To the next student: {points(row.to_next)}.")
-    lines.append(comparison.about(row))
+        lines.append(f"To the next student: {_gap(row.to_next, by)}.")
+    if not by.relative:
+        lines.append(comparison.about(row))
     return lines
 
 

@@ -166,6 +166,7 @@ class Standing(Frozen):
     to_default: Difference | None = None  # accuracy less the default scheduler's, paired by seed
     to_next: Difference | None = None  # what is ranked by, less that of the next student (a mean rank: the reverse)
     beats_default: Beats | None = None
+    former_rank: int | None = None  # of the grading before, among the others as they are now; if final, as was shown
     rank_interval: tuple[int, int] | None = None  # first and last rank that it may have; None: one, or unknown
 
 
@@ -176,6 +177,10 @@ class RankedRow(GradedRow, Standing):
     def placed(cls, row: GradedRow, standing: Standing) -> Self:
         """The row, and where it stands."""
         return cls.model_construct(**_facts(row, GradedRow), **dict(standing))
+
+    def formerly(self, rank: int | None) -> "RankedRow":
+        """The row with another former rank."""
+        return RankedRow.model_construct(**{**dict(self), "former_rank": rank})
 
     @property
     def unranked(self) -> GradedRow:

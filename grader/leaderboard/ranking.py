@@ -13,6 +13,7 @@ Ranking rules
 5. Which of a submission's gradings counts is the task's choice: see `grader.leaderboard.history`.
 """
 
+import bisect
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -130,6 +131,25 @@ def ranked(rows: Iterable[GradedRow], policy: RankingPolicy) -> tuple[RankedRow,
     )
 
 
+def former_ranks(rows: Sequence[RankedRow], policy: RankingPolicy) -> dict[str, int]:
+    """By id, the rank that a student's grading before the one that counts would have among the others of today.
+
+    Not where the score takes all rows, and not of gradings that are void or cannot be compared.
+    """
+    if policy.by.relative:
+        return {}
+    students = [row for row in rows if row.rank is not None]
+    points = sorted(round(history.points_of(row, policy.by), 12) for row in students)
+    found = {}
+    for row in students:
+        before = [past for past in row.history if past.number < row.number and not past.regraded]
+        if before and policy.compares(before[-1]):
+            former = round(history.points_of(before[-1], policy.by), 12)
+            better = len(points) - bisect.bisect_right(points, former)
+            found[row.id] = 1 + better - (round(history.points_of(row, policy.by), 12) > former)
+    return found
+
+
 def settled(board: Leaderboard) -> Leaderboard:
     """The board with what only all rows together can tell: scores, ranks, differences, ranges of ranks."""
     scored: Iterable[GradedRow] = board.rows
@@ -137,7 +157,8 @@ def settled(board: Leaderboard) -> Leaderboard:
         scores = workloads.scores([row for row in board.rows if board.compares(row)], board.task, board.policy.by)
         scored = [RankedRow.placed(row, Standing(score=scores.mean.get((row.kind, row.id)))) for row in board.rows]
     rows = ranked(scored, board.policy)
-    return board.with_rows(significance.settled(rows, board.task, board.policy))
+    former = former_ranks(rows, board.policy)
+    return board.with_rows(significance.settled(rows, board.task, board.policy, former))
 
 
 def other_in(there: BoardTask, here: BoardTask) -> list[str]:

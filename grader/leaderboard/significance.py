@@ -308,8 +308,12 @@ def _scores(row: GradedRow, by: RankBy, rule: RuleScores | None = None) -> dict[
     return {s.seed: s.accuracy for s in row.seeds if s.accuracy is not None}
 
 
-def settled(rows: Sequence[RankedRow], task: BoardTask, policy: RankingPolicy) -> tuple[RankedRow, ...]:
-    """Rows in their order, with differences, ties and whether they beat the default. Ranks are not touched.
+def settled(
+    rows: Sequence[RankedRow], task: BoardTask, policy: RankingPolicy, former: Mapping[str, int] | None = None
+) -> tuple[RankedRow, ...]:
+    """Rows in their order, with differences, ranges of ranks and whether they beat the default. Ranks are not touched.
+
+    `former` are the ranks of students' gradings before, by id.
 
     Rows of another kind of device than the policy's are compared with nothing but themselves.
     """
@@ -331,6 +335,7 @@ def settled(rows: Sequence[RankedRow], task: BoardTask, policy: RankingPolicy) -
         standing = Standing(
             rank=row.rank,
             score=row.score,
+            former_rank=former.get(row.id) if own and former else None,
             contribution=comparison.contribution(row) if row.scored else None,
             to_default=to_default,
             to_next=order.difference(row, following[row.id]) if own and row.id in following else None,

@@ -1,8 +1,9 @@
 """Small pictures in SVG, drawn by hand since a page holds a thousand of them: colours come from the page's style."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -12,6 +13,14 @@ WIDTH, HEIGHT = 96, 24  # of the picture in a row, in pixels
 _POINTS = 33
 _CHART = (480, 230)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 12, 36
+
+
+class Scale(NamedTuple):
+    """What the small pictures of intervals show: bounds of accuracy, and where the default scheduler stands."""
+
+    low: float
+    high: float
+    default: float | None = None
 
 
 def _number(value: float) -> str:
@@ -48,17 +57,28 @@ def small_curve(values: Sequence[float]) -> Markup:
 
 
 @lru_cache(maxsize=1 << 15)  # of a large board most rows are as they were a moment ago
-def small_interval(mean: float, low: float | None, high: float | None, scale: tuple[float, float]) -> Markup:
-    """A mean as a dot and its interval as a line, cut off at the ends of the common scale."""
+def small_interval(mean: float, low: float | None, high: float | None, scale: "Scale") -> Markup:
+    """A mean as a dot and its interval as a line; an arrow where the scale cuts one of them off.
+
+    The thin upright line is the default scheduler's mean.
+    """
 
     def x(value: float) -> float:
-        share = (value - scale[0]) / (scale[1] - scale[0])
+        share = (value - scale.low) / (scale.high - scale.low)
         return round(2 + (WIDTH - 4) * min(1.0, max(0.0, share)), 1)
 
-    line = "" if low is None or high is None else f'<path d="M{_number(x(low))} 6H{_number(x(high))}"/>'
-    below = '<path class="off" d="M1 6L8 2V10Z"/>'  # an arrow: the mean lies off the scale
-    dot = below if mean < scale[0] else f'<circle cx="{_number(x(mean))}" cy="6" r="3"/>'
-    return Markup(f'<svg class="iv" viewBox="0 0 {WIDTH} 12" aria-hidden="true">{line}{dot}</svg>')
+    parts = []
+    if scale.default is not None and scale.low <= scale.default <= scale.high:
+        parts.append(f'<path class="at" d="M{_number(x(scale.default))} 0V12"/>')
+    if low is not None and high is not None:
+        parts.append(f'<path d="M{_number(x(low))} 6H{_number(x(high))}"/>')
+    if min(mean, mean if low is None else low) < scale.low:
+        parts.append('<path class="off" d="M0 6L6 2V10Z"/>')
+    if max(mean, mean if high is None else high) > scale.high:
+        parts.append(f'<path class="off" d="M{WIDTH} 6L{WIDTH - 6} 2V10Z"/>')
+    if scale.low <= mean <= scale.high:
+        parts.append(f'<circle cx="{_number(x(mean))}" cy="6" r="3"/>')
+    return Markup(f'<svg class="iv" viewBox="0 0 {WIDTH} 12" aria-hidden="true">{"".join(parts)}</svg>')
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -99,17 +119,7 @@ def chart(
     def py(y: float) -> float:
         return round(height - _BOTTOM - (y - low) / (high - low) * (height - _TOP - _BOTTOM), 1)
 
-    parts = [f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{Markup.escape(label)}">']
-    for y in ticks(low, high):
-        text = f"{100 * y:.4g} %" if percent else f"{y:.3g}"
-        parts.append(f'<path class="grid" d="M{_LEFT} {py(y)}H{width - _RIGHT}"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{py(y) + 4}" text-anchor="end">{text}</text>')
-    for x in ticks(left, right, 6):
-        if x == round(x):
-            parts.append(f'<text x="{px(x)}" y="{height - _BOTTOM + 16}" text-anchor="middle">{x:.0f}</text>')
-    parts.append(f'<path class="axis" d="M{_LEFT} {_TOP}V{height - _BOTTOM}H{width - _RIGHT}"/>')
-    parts.append(f'<text x="{(_LEFT + width - _RIGHT) / 2}" y="{height - 4}" text-anchor="middle">{x_label}</text>')
-    parts.append(f'<text class="y" x="{_LEFT}" y="{_TOP - 2}">{y_label}</text>')
+    parts = _frame((left, right), (low, high), px, py, (label, x_label, y_label), percent=percent)
     for kind, line in lines:
         for piece in _pieces(line):
             points = [(px(x), py(y)) for x, y in piece]
@@ -119,6 +129,79 @@ def chart(
                 parts.append(f'<path class="{kind}" d="{_path(points)}"/>')
     parts.append("</svg>")
     return Markup("".join(parts))
+
+
+def _frame(
+    across: tuple[float, float],
+    up: tuple[float, float],
+    px: Callable[[float], float],
+    py: Callable[[float], float],
+    labels: tuple[str, str, str],
+    *,
+    percent: bool = False,
+    whole: bool = False,
+) -> list[str]:
+    """The beginning of a chart: grid, numbers, axes; `labels` are those of the whole, of the x and of the y axis.
+
+    `percent` writes y as such; `whole` numbers y with whole numbers alone.
+    """
+    (width, height), (label, x_label, y_label) = _CHART, labels
+    parts = [f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{Markup.escape(label)}">']
+    for y in ticks(*up):
+        if whole and y != round(y):
+            continue
+        text = f"{100 * y:.4g} %" if percent else f"{y:.3g}"
+        parts.append(f'<path class="grid" d="M{_LEFT} {py(y)}H{width - _RIGHT}"/>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{py(y) + 4}" text-anchor="end">{text}</text>')
+    for x in ticks(*across, 6):
+        if x == round(x):
+            parts.append(f'<text x="{px(x)}" y="{height - _BOTTOM + 16}" text-anchor="middle">{x:.0f}</text>')
+    parts.append(f'<path class="axis" d="M{_LEFT} {_TOP}V{height - _BOTTOM}H{width - _RIGHT}"/>')
+    parts.append(f'<text x="{(_LEFT + width - _RIGHT) / 2}" y="{height - 4}" text-anchor="middle">{x_label}</text>')
+    parts.append(f'<text class="y" x="{_LEFT}" y="{_TOP - 2}">{y_label}</text>')
+    return parts
+
+
+def histogram(bins: Sequence[tuple[float, float, int]], here: float | None, label: str) -> Markup:
+    """Bars of how many lie from `low` to `high`, accuracies in percent, and a mark at `here`."""
+    width, height = _CHART
+    low, high, top = bins[0][0], bins[-1][1], max(count for _, _, count in bins)
+    if here is not None:
+        low, high = min(low, here), max(high, here)
+    if high - low < 1e-6:
+        low, high = low - 0.005, high + 0.005
+
+    def px(x: float) -> float:
+        return round(_LEFT + (x / 100 - low) / (high - low) * (width - _LEFT - _RIGHT), 1)
+
+    def py(y: float) -> float:
+        return round(height - _BOTTOM - y / (1.1 * top) * (height - _TOP - _BOTTOM), 1)
+
+    parts = _frame((100 * low, 100 * high), (0.0, float(top)), px, py, (label, "accuracy (%)", "students"), whole=True)
+    for start, end, count in bins:
+        left, right = px(100 * start), px(100 * end)
+        if count:
+            box = f'x="{left}" y="{py(count)}" width="{max(1.0, right - left - 1):.1f}"'
+            parts.append(f'<rect class="bar" {box} height="{height - _BOTTOM - py(count):.1f}"/>')
+    if here is not None:
+        x = px(100 * max(low, here))
+        side, anchor = (-5, "end") if x > width / 2 else (5, "start")
+        words = "you are here" if here >= low else "← you are further down"
+        if here >= low:
+            parts.append(f'<path class="own" d="M{x} {_TOP}V{height - _BOTTOM}"/>')
+        parts.append(f'<text x="{x + side}" y="{_TOP + 10}" text-anchor="{anchor}">{words}</text>')
+    parts.append("</svg>")
+    return Markup("".join(parts))
+
+
+def steps(corners: Sequence[tuple[float, float]], end: float) -> list[tuple[float, float | None]]:
+    """A step function's corners as the points of a line up to `end`."""
+    points: list[tuple[float, float | None]] = []
+    before = 0.0
+    for x, y in corners:
+        points += [(x, before), (x, y)]
+        before = y
+    return [*points[1:], (end, before)]
 
 
 def _pieces(line: Sequence[tuple[float, float | None]]) -> list[list[tuple[float, float]]]:

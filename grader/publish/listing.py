@@ -8,15 +8,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from grader.core.kind import Kind
 from grader.core.verdict import Verdict
 from grader.leaderboard.ranking import Place
 from grader.publish.badge import message
-from grader.publish.drawing import small_curve, small_interval
-from grader.publish.public import PublicRow
+from grader.publish.drawing import Scale, small_curve, small_interval
+from grader.publish.public import PublicRow, lowest
 from grader.publish.tables import without_rank
 
 PAGE = 1000  # rows on one page of the board
-Scale = tuple[float, float]
 
 
 class BoardLine(NamedTuple):
@@ -24,7 +24,7 @@ class BoardLine(NamedTuple):
 
     name: str
     slug: str
-    student: bool
+    kind: Kind
     verdict: Verdict
     message: str  # of a badge
     place: Place  # on the board where names, ids and times of grading must not show through
@@ -35,13 +35,19 @@ class BoardLine(NamedTuple):
     html: tuple[str, str, str]  # parts: between them stand the rank and the interval
     csv: str  # what follows the rank
 
-    def shown(self, rank: int | None, scale: Scale) -> str:
-        """The row of the table."""
+    @property
+    def student(self) -> bool:
+        """Whether it is no reference."""
+        return self.kind is Kind.STUDENT
+
+    def shown(self, rank: int | None, scale: Scale, *, yardstick: bool) -> str:
+        """The row of the table; a `yardstick` is shown even where other references are not."""
         number = "" if rank is None else str(rank)
         note = "{}–{}".format(*self.rank_interval) if self.rank_interval else f"on {self.apart}" if self.apart else ""
         below = f'<small class="quiet range">{note}</small>' if note else ""
         picture = small_interval(*self.interval, scale) if self.interval else ""
         start, middle, end = self.html
+        start = start.replace('class="other"', 'class="other yardstick"') if yardstick else start
         return f'{start}<td class="n" data-v="{number}">{number}{below}</td>{middle}{picture}{end}'
 
 
@@ -54,7 +60,7 @@ def line_of(row: PublicRow, template: Any) -> BoardLine:
     return BoardLine(
         name=row.name,
         slug=row.slug,
-        student=row.kind == "student",
+        kind=row.kind,
         verdict=counting.verdict,
         message=message(row),
         place=row.place,
@@ -68,17 +74,23 @@ def line_of(row: PublicRow, template: Any) -> BoardLine:
 
 
 def scale_of(listing: Listing) -> Scale:
-    """Bounds of accuracy for the small pictures: without what lies far below the rest, which would squeeze the rest.
-
-    Far below: by more than one and a half interquartile ranges (Tukey, Exploratory Data Analysis, 1977).
-    """
+    """Bounds of accuracy for the small pictures: without what lies far below the rest, which would squeeze the rest."""
     means = sorted(line.interval[0] for _, line in listing if line.interval)
+    default = next((line.interval[0] for _, line in listing if line.kind is Kind.DEFAULT and line.interval), None)
     if not means:
-        return 0.0, 1.0
-    lower, upper = means[len(means) // 4], means[3 * len(means) // 4]
-    low, high = max(means[0], lower - 1.5 * (upper - lower)), means[-1]
+        return Scale(0.0, 1.0, default)
+    low, high = lowest(means), means[-1]
+    low = low if default is None else min(low, default)
     margin = max(0.01, 0.25 * (high - low))
-    return max(0.0, low - margin), min(1.0, high + margin)
+    return Scale(max(0.0, low - margin), min(1.0, high + margin), default)
+
+
+def yardsticks(listing: Listing) -> set[str]:
+    """The pages of the default scheduler and of the best reference."""
+    default = [line.slug for _, line in listing if line.kind is Kind.DEFAULT]
+    references = [line for _, line in listing if line.kind is Kind.REFERENCE and line.interval]
+    best = max(references, key=lambda line: line.interval[0] if line.interval else 0.0, default=None)
+    return {*default, *((best.slug,) if best else ())}
 
 
 class BoardPage(NamedTuple):

@@ -23,15 +23,20 @@ def inert(text: str) -> str:
 
 def markdown(board: PublicBoard, max_bytes: int | None = None) -> str:
     """The table, cut off after whole rows where it would be longer than `max_bytes` in UTF-8."""
+    columns = (
+        *(("score",) if board.workloads and board.ranking.by.relative else ()),
+        *(w.name for w in board.workloads),
+    )
+    extra = "".join(f" {inert(name)} |" for name in columns)
     lines = [
         f"### Leaderboard: {inert(board.task)}",
         "",
         inert(board.description),
         "",
-        "| rank | name | verdict | accuracy ± s.e. | seconds | date |",
-        "| ---: | --- | --- | ---: | ---: | --- |",
+        f"| rank | name | verdict | accuracy ± s.e. |{extra} seconds | date |",
+        f"| ---: | --- | --- | ---: |{' ---: |' * extra.count('|')} ---: | --- |",
     ]
-    rows = [_row(row) for row in board.rows]
+    rows = [_row(row, scored="score" in columns[:1]) for row in board.rows]
     if max_bytes is not None:
         left = max_bytes - sum(len(line.encode()) + 1 for line in lines) - 100
         for i, row in enumerate(rows):
@@ -44,7 +49,7 @@ def markdown(board: PublicBoard, max_bytes: int | None = None) -> str:
     return "\n".join([*lines, *rows]) + "\n"
 
 
-def _row(row: PublicRow) -> str:
+def _row(row: PublicRow, *, scored: bool) -> str:
     own = row.kind is Kind.STUDENT
     name = inert(row.name) + ("" if own else f" *({row.kind})*")
     if row.team:
@@ -54,4 +59,8 @@ def _row(row: PublicRow) -> str:
         error = row.counting.standard_error
         accuracy = f"{100 * row.counting.accuracy:.2f}" + (f" ± {100 * error:.2f}" if error is not None else "") + " %"
     rank = "" if row.rank is None else str(row.rank)
-    return f"| {rank} | {name} | {row.counting.verdict} | {accuracy} | {row.seconds:.1f} | {row.counting.when[:10]} |"
+    extra = (f" {row.score:.2f} |" if row.score is not None else "  |") if scored else ""
+    for one in row.workloads:
+        extra += f" {100 * one.accuracy:.2f} |" if one.accuracy is not None else f" {one.verdict or ''} |"
+    start = f"| {rank} | {name} | {row.counting.verdict} | {accuracy} |{extra}"
+    return f"{start} {row.seconds:.1f} | {row.counting.when[:10]} |"

@@ -10,18 +10,20 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from markupsafe import Markup
 
 from grader import __version__
+from grader.core.curves import LrSummary
 from grader.core.kind import Kind
 from grader.core.templating import environment
 from grader.core.verdict import MEANINGS
+from grader.leaderboard.workloads import Profile
 from grader.publish.badge import NONE_YET, board_badge, shields
-from grader.publish.drawing import chart
-from grader.publish.listing import BoardLine, Listing, board_pages, line_of, scale_of, verdicts
-from grader.publish.public import PublicBoard, PublicRow
+from grader.publish.drawing import chart, histogram, steps
+from grader.publish.listing import BoardLine, Listing, board_pages, line_of, scale_of, verdicts, yardsticks
+from grader.publish.public import PublicBoard, PublicRow, PublicWorkload
 from grader.publish.tables import csv_of
 
 MARK = '<meta name="generator" content="grader '
@@ -59,16 +61,15 @@ def line(row: PublicRow) -> BoardLine:
 def submission_page(row: PublicRow, board: PublicBoard, default: PublicRow | None) -> str:
     """The page of one submission. Of `board`, its head is looked at and no row."""
     template = _environment().get_template("submission.html")
-    return str(
-        template.render(board=board, r=row, meaning=MEANINGS[row.counting.verdict], charts=_charts(row, default))
-    )
+    charts = [chart for chart in _charts(row, board, default) if chart["picture"]]
+    return str(template.render(board=board, r=row, meaning=MEANINGS[row.counting.verdict], charts=charts))
 
 
 def board_files(board: PublicBoard, listing: Listing) -> Iterator[tuple[str, str]]:
     """Every other file by its name, the board's first page last. The rows are those of `listing`."""
     templates = _environment()
     yield "ranking.html", templates.get_template("ranking.html").render(board=board, meanings=MEANINGS.items())
-    yield "leaderboard.csv", csv_of((rank, line.csv) for rank, line in listing)
+    yield "leaderboard.csv", csv_of(((rank, line.csv) for rank, line in listing), [one.name for one in board.workloads])
     best = next((line.message for rank, line in listing if line.student and rank is not None), NONE_YET)
     yield "badge.svg", board_badge(best)
     yield "badge.json", shields(best)
@@ -86,40 +87,90 @@ def board_files(board: PublicBoard, listing: Listing) -> Iterator[tuple[str, str
         "students": sum(line.student for _, line in listing),
         "verdicts": verdicts(listing),
         "scale": scale,
+        "references": sum(not line.student for _, line in listing),
+        "class_chart": _class_chart(board, None),
     }
+    always = yardsticks(listing)
     for page in reversed(pages):
-        rows = Markup("\n".join(line.shown(rank, scale) for rank, line in page.rows))
+        rows = Markup("\n".join(line.shown(rank, scale, yardstick=line.slug in always) for rank, line in page.rows))
         yield page.name, template.render(here=page, rows=rows, **facts)
 
 
-def _charts(row: PublicRow, default: PublicRow | None) -> list[dict[str, object]]:
+Figure: TypeAlias = dict[str, object]  # picture and caption
+
+
+def _charts(row: PublicRow, board: PublicBoard, default: PublicRow | None) -> Iterator[Figure]:
     """The figures of a submission's page, with the default scheduler dashed behind."""
-    drawn: list[dict[str, object]] = []
-    curves = row.curves
     beside = (
-        default is not None and row.kind is not Kind.DEFAULT and default.apart == row.apart
+        default if default is not None and row.kind is not Kind.DEFAULT and default.apart == row.apart else None
     )  # on one kind of device
-    base = default.curves if default is not None and beside else None
+    yield from _curves("", row, beside)
+    for n, one in enumerate(row.workloads):
+        yield from _curves(f"{one.name}: ", one, beside.workloads[n] if beside else None)
+    own = board.profiles.get(row.slug)
+    if own:
+        yield _profile(own, board.profiles.get(beside.slug) if beside else None)
+    if row.kind is Kind.STUDENT and row.counting.accuracy is not None:
+        yield _class_chart(board, row.counting.accuracy) or {"picture": "", "caption": ""}
+
+
+def _curves(on: str, row: PublicRow | PublicWorkload, default: PublicRow | PublicWorkload | None) -> Iterator[Figure]:
+    """Accuracy, loss and learning rate of one training; `on` is what its captions begin with."""
+    curves, base = row.curves, default.curves if default else None
     behind = ", the dashed line is the default scheduler" if base else ""
     if curves is not None:
         accuracy = [("base", list(zip(base.epochs, base.accuracy, strict=True)))] if base else []
         accuracy.append(("own", list(zip(curves.epochs, curves.accuracy, strict=True))))
-        text = f"Accuracy on the held-out images, from {curves.accuracy[0]:.1%} to {curves.accuracy[-1]:.1%}"
+        text = f"{on}Accuracy on the held-out images, from {curves.accuracy[0]:.1%} to {curves.accuracy[-1]:.1%}"
         picture = chart(accuracy, text, "epoch", "accuracy", percent=True)
-        drawn.append({"picture": picture, "caption": f"{text}: mean over the seeds{behind}."})
+        yield {"picture": picture, "caption": f"{text}: mean over the seeds{behind}."}
         losses = [("base", list(zip(base.epochs, base.train_loss, strict=True)))] if base else []
         losses.append(("own", list(zip(curves.epochs, curves.train_loss, strict=True))))
         first, last = (
             f"{v:.3g}" if v is not None else "not finite" for v in (curves.train_loss[0], curves.train_loss[-1])
         )
-        text = f"Training loss (cross-entropy), from {first} to {last}"
+        text = f"{on}Training loss (cross-entropy), from {first} to {last}"
         picture = chart(losses, text, "epoch", "loss")
-        drawn.append({"picture": picture, "caption": f"{text}: mean over the seeds{behind}."})
+        yield {"picture": picture, "caption": f"{text}: mean over the seeds{behind}."}
     rate = row.learning_rate
     if rate is not None and rate.curve:
-        n = len(rate.curve)
-        points = [(i * (rate.steps - 1) / max(1, n - 1) + 1, value) for i, value in enumerate(rate.curve)]
         course = f"from {rate.first:.4g} to {rate.last:.4g}" if rate.distinct > 1 else f"always {rate.first:.4g}"
-        text = f"Learning rate over the {rate.steps} steps, {course}"
-        drawn.append({"picture": chart([("own", points)], text, "step", "learning rate"), "caption": f"{text}."})
-    return [one for one in drawn if one["picture"]]
+        text = f"{on}Learning rate over the {rate.steps} steps, {course}"
+        usual = default.learning_rate if default else None
+        lines = [("base", _rates(usual))] if usual and usual.curve else []
+        behind = ", the dashed line is the default scheduler" if lines else ""
+        picture = chart([*lines, ("own", _rates(rate))], text, "step", "learning rate")
+        yield {"picture": picture, "caption": f"{text}{behind}."}
+
+
+def _rates(rate: LrSummary) -> list[tuple[float, float | None]]:
+    n = len(rate.curve)
+    return [(i * (rate.steps - 1) / max(1, n - 1) + 1, value) for i, value in enumerate(rate.curve)]
+
+
+def _profile(own: Profile, default: Profile | None) -> Figure:
+    """The performance profile, up to a ratio that all workloads are within."""
+    end = 1.05 * max(own[-1][0], default[-1][0] if default else 1.0)
+    lines = [("base", steps(default, end))] if default else []
+    first = own[0][1]
+    text = (
+        f"Performance profile: the best row on {first:.0%} of the workloads, and within {own[-1][0]:.3g} times the "
+        "best row's error on all of them"
+    )
+    behind = "; the dashed line is the default scheduler" if default else ""
+    picture = chart(
+        [*lines, ("own", steps(own, end))], text, "error, as a multiple of the best row's", "workloads", percent=True
+    )
+    return {"picture": picture, "caption": f"{text}{behind}."}
+
+
+def _class_chart(board: PublicBoard, here: float | None) -> Figure | None:
+    """How the accuracies of the class lie; not while results come in, since every page would change with each."""
+    if board.histogram is None or board.progress is not None:
+        return None
+    bins = [(one.low, one.high, one.count) for one in board.histogram.bins]
+    below, total = board.histogram.below, sum(count for _, _, count in bins)
+    text = f"The accuracies of {total} students, from {bins[0][0]:.1%} to {bins[-1][1]:.1%}"
+    text += f"; {below} more lie{'s' if below == 1 else ''} below" if below else ""
+    where = f". This submission: {here:.1%}" if here is not None else ""
+    return {"picture": histogram(bins, here, text), "caption": f"{text}{where}."}

@@ -4,8 +4,10 @@ Under pseudonyms, everything that a submission could have written itself is left
 and the words of violations and errors, which quote its code. What stays is ours or a number.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 from grader.core.curves import LrSummary, distance, shape
 from grader.core.environment import Environment
@@ -16,12 +18,14 @@ from grader.core.task import Counting, Ranking
 from grader.core.text import clean
 from grader.core.verdict import RULES, Verdict
 from grader.leaderboard.history import all_of
-from grader.leaderboard.models import Beats, Curves, Grading, Leaderboard, RankedRow
+from grader.leaderboard.models import Beats, BoardWorkload, Curves, Grading, Leaderboard, RankedRow
 from grader.leaderboard.ranking import Place, place_of
+from grader.leaderboard.workloads import PROFILED, Profile, profiles
 from grader.publish.names import NameMode, Names, Shown, shown
 from grader.submissions.loader import FILES
 
 _LONG = 2000
+_FEWEST, _BINS = 5, 10  # students for a histogram, and its bins
 
 
 class GradingStatus(StrEnum):
@@ -44,7 +48,7 @@ class PublicGrading(Frozen):
     """One grading."""
 
     number: int
-    when: str  # UTC: day and time, or under pseudonyms the day alone
+    when: str  # day and time with the zone, or under pseudonyms the day alone
     verdict: Verdict
     accuracy: float | None
     standard_error: float | None
@@ -60,6 +64,18 @@ class Nearest(Frozen):
     distance: float  # mean distance of the curves, each divided by its highest rate: 0 to 1
 
 
+class PublicWorkload(Frozen):
+    """What a row reached on one of several workloads."""
+
+    name: str
+    verdict: Verdict | None  # None: not begun, since another workload had failed
+    accuracy: float | None = None
+    standard_error: float | None = None
+    guessing: bool = False  # failed, and counts as guessing
+    learning_rate: LrSummary | None = None
+    curves: Curves | None = None
+
+
 class PublicRow(Frozen):
     """One row."""
 
@@ -71,6 +87,9 @@ class PublicRow(Frozen):
     apart: str  # the kind of device that it was trained on, where that is not the one that is ranked
     counting: PublicGrading
     seeds: tuple[tuple[int, float | None], ...]  # seed and accuracy
+    workloads: tuple[PublicWorkload, ...]  # every one of the board's, where there are several
+    has_score: bool  # whether rows of this board have a score besides their accuracy
+    score: float | None  # mean rank or share of the gap, where that is what is ranked by
     seconds: float
     optimizer: str | None
     batch_size: int | None
@@ -82,6 +101,7 @@ class PublicRow(Frozen):
     sandbox: str
     nearest: Nearest | None
     history: tuple[PublicGrading, ...]  # all gradings, oldest first
+    former_rank: int | None  # of the grading before, or before the final images decided
     rank_interval: tuple[int, int] | None  # first and last rank that it may have
     beats_default: Beats | None
     to_default: Difference | None
@@ -90,6 +110,34 @@ class PublicRow(Frozen):
     contribution: Difference | None
     waiting: bool  # other files are about to be graded
     place: Place  # among the rows where ids and times of grading must not show through
+
+    @property
+    def schedule(self) -> LrSummary | None:
+        """Its learning rate; with several workloads, that on the first."""
+        return self.learning_rate or next((one.learning_rate for one in self.workloads if one.learning_rate), None)
+
+
+class Record(Frozen):
+    """A grading that was better than all before it."""
+
+    when: str
+    name: str
+    accuracy: float
+
+
+class Bin(Frozen):
+    """Students with an accuracy of at least `low` and below `high` (the last bin: at most)."""
+
+    low: float
+    high: float
+    count: int
+
+
+class Histogram(Frozen):
+    """The accuracies of the students shown who are ranked."""
+
+    bins: tuple[Bin, ...]
+    below: int  # students below the first bin
 
 
 class Progress(Frozen):
@@ -114,6 +162,11 @@ class PublicBoard(Frozen):
     counts: Counting
     device: str
     environment: Environment  # that graded last
+    workloads: tuple[BoardWorkload, ...]  # where there are several
+    rule_applies: bool  # False: what the rule compares with has no score, so rows stand by their accuracy
+    histogram: Histogram | None  # where there are enough students
+    records: tuple[Record, ...]  # the best accuracy in the course of time, oldest first
+    profiles: Mapping[str, Profile]  # by page; from three workloads on
     updated: str
     mode: NameMode
     top: int
@@ -140,22 +193,27 @@ def public(
     )
     if names.mode is NameMode.PSEUDONYMS:
         rows = tuple(sorted(rows, key=lambda row: row.place))
-    return _published(board, names, rows, len(board.rows) - len(rows), progress, final=final)
+    records = _records(board, shown_as, names) if progress is None else ()
+    every = _Rows(rows, len(board.rows) - len(rows), records, _profiles(board, shown_as))
+    return _published(board, names, every, progress, final=final)
 
 
 def public_head(board: Leaderboard, names: Names, progress: Progress, left_out: int) -> PublicBoard:
     """The board without its rows, of which `left_out` are not shown."""
-    return _published(board, names, (), left_out, progress)
+    return _published(board, names, _Rows((), left_out), progress)
+
+
+class _Rows(NamedTuple):
+    """The rows shown, and what is made of all of them."""
+
+    shown: tuple[PublicRow, ...]
+    left_out: int
+    records: tuple[Record, ...] = ()
+    profiles: Mapping[str, Profile] = MappingProxyType({})
 
 
 def _published(
-    board: Leaderboard,
-    names: Names,
-    rows: tuple[PublicRow, ...],
-    left_out: int,
-    progress: Progress | None,
-    *,
-    final: bool = False,
+    board: Leaderboard, names: Names, rows: _Rows, progress: Progress | None, *, final: bool = False
 ) -> PublicBoard:
     shown_images = board.task.n_shown
     return PublicBoard(
@@ -171,18 +229,109 @@ def _published(
         counts=board.task.counts,
         device=board.environment.device,
         environment=board.environment,
+        workloads=board.task.workloads,
+        rule_applies=not board.policy.by.relative or any(row.score is not None for row in rows.shown) or not rows.shown,
+        histogram=_histogram([row for row in rows.shown if row.kind is Kind.STUDENT]),
+        records=rows.records,
+        profiles=rows.profiles,
         updated=board.updated,
         mode=names.mode,
         top=names.top,
-        rows=rows,
-        left_out=left_out,
+        rows=rows.shown,
+        left_out=rows.left_out,
         progress=progress,
     )
 
 
+def _histogram(students: Sequence[PublicRow]) -> Histogram | None:
+    """Ten bins of equal width, above what lies far below the rest (`lowest`)."""
+    values = sorted(row.counting.accuracy for row in students if row.counting.accuracy is not None and not row.apart)
+    if len(values) < _FEWEST or values[0] == values[-1]:
+        return None
+    low, high = lowest(values), values[-1]
+    width = (high - low) / _BINS
+    if width <= 0:
+        return None
+    counts = [0] * _BINS
+    for value in values:
+        if value >= low:
+            counts[min(_BINS - 1, int((value - low) / width))] += 1
+    bins = tuple(Bin(low=low + n * width, high=low + (n + 1) * width, count=count) for n, count in enumerate(counts))
+    return Histogram(bins=bins, below=len(values) - sum(counts))
+
+
+def lowest(values: Sequence[float]) -> float:
+    """The lowest of the ascending `values` that does not lie far below the rest.
+
+    Far: by more than one and a half interquartile ranges (Tukey, Exploratory Data Analysis, 1977).
+    """
+    lower, upper = values[len(values) // 4], values[3 * len(values) // 4]
+    return next(value for value in values if value >= lower - 1.5 * (upper - lower))
+
+
+def _records(board: Leaderboard, shown_as: Mapping[tuple[Kind, str], Shown], names: Names) -> tuple[Record, ...]:
+    """Every valid grading of the students shown that was better than all before it, on the device that is ranked.
+
+    Under pseudonyms the best of a day alone: a class is graded in the order of its names, which nobody may learn.
+    """
+    gradings = sorted(
+        (past.graded, row.id, past)
+        for row in board.rows
+        if row.kind is Kind.STUDENT and (row.kind, row.id) in shown_as
+        for past in all_of(row)
+        if not past.regraded and board.compares(past)
+    )
+    best = -1.0
+    found: list[Record] = []
+    hidden = names.mode is NameMode.PSEUDONYMS
+    for when, identity, past in gradings:
+        if past.accuracy is not None and past.accuracy > best:
+            best = past.accuracy
+            name = shown_as[Kind.STUDENT, identity].name
+            if hidden and found and found[-1].when == _moment(when, hidden):
+                found.pop()
+            found.append(Record(when=_moment(when, hidden), name=name, accuracy=best))
+    return tuple(found)
+
+
+def _profiles(board: Leaderboard, shown_as: Mapping[tuple[Kind, str], Shown]) -> dict[str, Profile]:
+    if len(board.task.workloads) < PROFILED:
+        return {}
+    found = profiles([row for row in board.rows if board.compares(row)], board.task)
+    return {shown_as[key].slug: profile for key, profile in found.items() if key in shown_as}
+
+
+def _moment(graded: str, hidden: bool) -> str:
+    """Day and time in UTC; under pseudonyms the day alone."""
+    return graded[:10] if hidden else graded[:16].replace("T", " ") + " UTC"
+
+
 def references_of(rows: Iterable[RankedRow]) -> dict[str, LrSummary]:
     """The schedules that a student's may be nearest to."""
-    return {row.id: row.learning_rate for row in rows if row.kind is not Kind.STUDENT and row.learning_rate}
+    return {row.id: found for row in rows if row.kind is not Kind.STUDENT and (found := _schedule(row))}
+
+
+def _schedule(row: Grading) -> LrSummary | None:
+    """Its learning rate; with several workloads, that on the first."""
+    return row.learning_rate or next((one.learning_rate for one in row.workloads if one.learning_rate), None)
+
+
+def _workloads(row: RankedRow, board: Leaderboard) -> tuple[PublicWorkload, ...]:
+    known = {one.name: one for one in row.workloads}
+    return tuple(
+        PublicWorkload(
+            name=one.name,
+            verdict=found.verdict,
+            accuracy=found.accuracy,
+            standard_error=found.standard_error,
+            guessing=found.guessing,
+            learning_rate=found.learning_rate,
+            curves=found.curves,
+        )
+        if (found := known.get(one.name))
+        else PublicWorkload(name=one.name, verdict=None)
+        for one in board.task.workloads
+    )
 
 
 def public_row(
@@ -204,6 +353,9 @@ def public_row(
         apart=clean(row.device or "an unknown device") if row.scored and not board.compares(row) else "",
         counting=_grading(row, GradingStatus.COUNTS, not quoting),
         seeds=tuple((s.seed, s.accuracy) for s in row.seeds),
+        workloads=_workloads(row, board),
+        has_score=board.policy.by.relative,
+        score=row.score,
         seconds=row.seconds,
         optimizer=row.optimizer,
         batch_size=row.batch_size,
@@ -217,6 +369,7 @@ def public_row(
         history=tuple(
             _grading(past, _status(past.number, row.number, past.regraded), not quoting) for past in all_of(row)
         ),
+        former_rank=row.former_rank if row.rank is not None else None,
         rank_interval=row.rank_interval if row.rank is not None else None,
         beats_default=row.beats_default,
         to_default=row.to_default,
@@ -239,7 +392,7 @@ def _grading(graded: Grading, status: GradingStatus, hidden: bool) -> PublicGrad
         low, high = max(0.0, graded.accuracy - half), min(1.0, graded.accuracy + half)
     return PublicGrading(
         number=graded.number,
-        when=graded.graded[:10] if hidden else graded.graded[:16].replace("T", " "),
+        when=_moment(graded.graded, hidden),
         verdict=graded.verdict,
         accuracy=graded.accuracy,
         standard_error=graded.standard_error,
@@ -265,9 +418,10 @@ def _place(file: str, line: int | None) -> str:
 
 
 def _nearest(row: RankedRow, references: Mapping[str, LrSummary]) -> Nearest | None:
-    if row.kind is not Kind.STUDENT or row.learning_rate is None or row.accuracy is None:
+    schedule = _schedule(row)
+    if row.kind is not Kind.STUDENT or schedule is None or row.accuracy is None:
         return None
-    own = shape(row.learning_rate.curve)
+    own = shape(schedule.curve)
     near = [
         Nearest(name=clean(name), distance=distance(own, shape(found.curve)))
         for name, found in references.items()

@@ -34,10 +34,12 @@ def written(rows: Iterable[Sequence[str | float | int | None]]) -> str:
     return text.getvalue()
 
 
-def csv_header() -> str:
-    """The names of the columns."""
-    header = ["rank", "name", "team", "kind", "verdict", "accuracy", "standard_error", "low", "high", "seconds", "date"]
-    header += ["rank_from", "rank_to", "to_default", "beats_default", "contribution"]
+def csv_header(workloads: Sequence[str]) -> str:
+    """The names of the columns; each of several workloads has one."""
+    header = ["rank", "name", "team", "kind", "verdict", "accuracy", "standard_error", "low", "high", "seconds"]
+    header += ["date_utc", "rank_from", "rank_to", "to_default", "beats_default", "contribution"]
+    if workloads:
+        header += ["score", *(f"accuracy_{name}" for name in workloads)]
     return written([header])
 
 
@@ -47,20 +49,21 @@ def without_rank(row: PublicRow) -> str:
         [[
             *(row.name, row.team, row.kind.value, row.counting.verdict.value),
             *(row.counting.accuracy, row.counting.standard_error, row.counting.low, row.counting.high),
-            *(row.seconds, row.counting.when),
+            *(row.seconds, row.counting.when.removesuffix(" UTC")),
             *(row.rank_interval or (None, None)),
             row.to_default.mean if row.to_default else None,
             row.beats_default.value if row.beats_default else None,
             row.contribution.mean if row.contribution else None,
+            *((row.score, *(one.accuracy for one in row.workloads)) if row.workloads else ()),
         ]]
     )  # fmt: skip
 
 
 def board_csv(board: PublicBoard) -> str:
     """The board as it may be seen, in its order."""
-    return csv_of((row.rank, without_rank(row)) for row in board.rows)
+    return csv_of(((row.rank, without_rank(row)) for row in board.rows), [one.name for one in board.workloads])
 
 
-def csv_of(rows: Iterable[tuple[int | None, str]]) -> str:
+def csv_of(rows: Iterable[tuple[int | None, str]], workloads: Sequence[str]) -> str:
     """The table of ranks and what `without_rank` gave."""
-    return csv_header() + "".join(f"{'' if rank is None else rank},{text}" for rank, text in rows)
+    return csv_header(workloads) + "".join(f"{'' if rank is None else rank},{text}" for rank, text in rows)

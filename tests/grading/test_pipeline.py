@@ -43,7 +43,7 @@ class Scripted:
         self.asked: list[float] = []  # the budgets, in order
         self._lock = threading.Lock()
 
-    def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: object) -> SeedRun:
+    def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: object, workload: int) -> SeedRun:
         with self._lock:
             self.asked.append(budget_s)
         return self._train(seed, budget_s)

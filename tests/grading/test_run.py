@@ -66,8 +66,8 @@ def test_each_submission_has_its_log(graded: Path) -> None:
     folder = graded / "results/digits/submissions/student"
     assert len(list(folder.iterdir())) == 18
     log = json.loads((folder / "bilal-cosine/log.json").read_text())
-    assert log["compiled"]["recipe"]["optimizer"] == "SGD"
-    assert [len(r["epochs"]) for r in log["runs"]] == [6, 6, 6]
+    assert log["workloads"][0]["compiled"]["recipe"]["optimizer"] == "SGD"
+    assert [len(r["epochs"]) for r in log["workloads"][0]["runs"]] == [6, 6, 6]
     text = (folder / "lena-untouched/log.txt").read_text()
     assert "scheduler.py:5: get_lr() returned 0.01" in text
     assert "submission.json" in text

@@ -71,7 +71,13 @@ def numbers(page: Page, column: int) -> list[float]:
 
 def test_the_board_stands_in_its_order(page: Page, site: str) -> None:
     page.goto(site)
+    expect(page.locator("#count")).to_have_text(f"{STUDENTS + 2} rows")  # with the default and the best reference
+    assert {"constant", "cosine"} < set(names(page))
+    assert "step" not in names(page)
+    page.get_by_label("all 3 references").check()
     expect(page.locator("#count")).to_have_text(f"{STUDENTS + 3} rows")
+    page.reload()  # the address keeps what was chosen
+    assert "step" in names(page)
     ranks = numbers(page, 1)
     assert ranks == sorted(ranks)
     assert ranks[0] == 1
@@ -111,9 +117,6 @@ def test_search_filter_and_references(page: Page, site: str) -> None:
     assert names(page) == ["student0019"]
     page.get_by_label("Search names").fill("")
     page.get_by_label("Verdict").select_option("all")
-    page.get_by_label("references").uncheck()
-    expect(page.locator("#count")).to_have_text(f"{STUDENTS} rows")
-    assert "cosine" not in names(page)
 
 
 def test_a_row_opens_its_page(page: Page, site: str, large: PublicBoard) -> None:
@@ -121,7 +124,7 @@ def test_a_row_opens_its_page(page: Page, site: str, large: PublicBoard) -> None
     first = next(row for row in large.rows if row.rank == 1)
     page.get_by_role("link", name=first.name, exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(first.name)
-    assert page.locator("svg.chart").count() == 3
+    assert page.locator("svg.chart").count() == 4
     expect(page.get_by_role("img", name=re.compile("Accuracy on the held-out images, from 20.0% to"))).to_be_visible()
     page.get_by_text("The numbers").click()
     expect(page.get_by_role("cell", name="2.3", exact=True)).to_be_visible()
@@ -136,16 +139,14 @@ def test_the_dark_mode_is_remembered(page: Page, site: str) -> None:
     page.goto(site)
     ground = "getComputedStyle(document.body).backgroundColor"
     assert page.evaluate(ground) == "rgb(255, 255, 255)"
-    toggle = page.get_by_role("button", name="Dark mode")
-    expect(toggle).to_have_attribute("aria-pressed", "false")
-    toggle.click()
-    expect(toggle).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Use dark colors").click()
+    expect(page.get_by_role("button", name="Use light colors")).to_be_visible()
     dark = page.evaluate(ground)
     assert dark != "rgb(255, 255, 255)"
     page.get_by_role("link", name="How ranking works").click()
     assert page.evaluate(ground) == dark
     page.emulate_media(color_scheme="dark")
-    page.get_by_role("button", name="Dark mode").click()
+    page.get_by_role("button", name="Use light colors").click()
     assert page.evaluate(ground) == "rgb(255, 255, 255)"
 
 
@@ -153,7 +154,7 @@ def test_the_system_s_dark_mode_is_followed(page: Page, site: str) -> None:
     page.emulate_media(color_scheme="dark")
     page.goto(site)
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 20, 25)"
-    expect(page.get_by_role("button", name="Dark mode")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Use light colors")).to_be_visible()
 
 
 def test_a_phone_shows_what_matters_without_sideways_scrolling(page: Page, site: str) -> None:
@@ -215,7 +216,7 @@ def test_without_scripts_everything_is_still_there(browser: Browser, site: str) 
     page.goto(site)
     assert page.locator("#board tbody tr").count() == STUDENTS + 3
     assert not page.get_by_label("Search names").is_visible()
-    assert not page.get_by_role("button", name="Dark mode").is_visible()
+    assert not page.locator("#theme").is_visible()
     context.close()
 
 

@@ -15,7 +15,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     const dark = () => root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     const toggle = document.getElementById("theme");
-    const label = () => { toggle.setAttribute("aria-pressed", String(dark())); };
+    const label = () => { toggle.textContent = dark() ? "Use light colors" : "Use dark colors"; }; // what a press does
     toggle.addEventListener("click", () => {
       root.dataset.theme = dark() ? "light" : "dark";
       stored("theme", root.dataset.theme);
@@ -83,7 +83,7 @@
       for (const row of rows) {
         const fits = found(text.get(row))
           && (!verdict.value || row.dataset.verdict === verdict.value)
-          && (others.checked || !row.classList.contains("other"));
+          && (others.checked || !row.classList.contains("other") || row.classList.contains("yardstick"));
         row.hidden = !fits;
         shown += fits;
       }
@@ -93,7 +93,7 @@
       const state = new URLSearchParams();
       if (search.value) state.set("q", search.value);
       if (verdict.value) state.set("verdict", verdict.value);
-      if (!others.checked) state.set("references", "0");
+      if (others.checked !== others.defaultChecked) state.set("references", others.checked ? "1" : "0");
       if (column >= 0) state.set("sort", `${column}${down ? "d" : ""}`);
       try { history.replaceState(null, "", "#" + state); } catch { /* some browsers refuse this for files */ }
     };
@@ -102,7 +102,7 @@
       search.value = state.get("q") || "";
       verdict.value = state.get("verdict") || "";
       if (verdict.selectedIndex < 0) verdict.value = "";
-      others.checked = state.get("references") !== "0";
+      others.checked = state.has("references") ? state.get("references") !== "0" : others.defaultChecked;
       const found = /^(\d+)(d?)$/.exec(state.get("sort") || "");
       if (found && heads[found[1]]?.querySelector("button")) { column = Number(found[1]); down = found[2] === "d"; }
     };
