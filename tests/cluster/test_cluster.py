@@ -25,6 +25,7 @@ from support.runs import (
     injected,
     make_class,
     read_to,
+    rows,
     run,
     slow_class,
     started,
@@ -72,6 +73,23 @@ def test_a_class_graded_on_a_cluster_has_the_same_board_to_the_bit(cluster: Any,
     before = trainings(tmp_path)
     assert run(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path).returncode == 0
     assert trainings(tmp_path) == before
+
+
+def test_several_workloads_are_trained_on_a_cluster_too(cluster: Any, tmp_path: Path) -> None:
+    for engine in ("local", "ray"):
+        where = tmp_path / engine
+        make_class(where / "class", 2)
+        (where / "mine.py").write_text("from grader.training.models import LeNet as Net\n")
+        (where / "two.toml").write_text(
+            'name = "two"\nseeds = [0]\n'
+            '[[workload]]\nname = "a"\nmodel = "cnn"\ndata = { source = "digits" }\n'
+            '[[workload]]\nname = "b"\nmodel = "mine.py:Net"\ndata = { source = "digits", views = 2 }\n'
+        )
+        chosen = on(cluster) if engine == "ray" else []
+        done = run(where / "class", "--sandbox", "sandlock", "--task", "two.toml", *chosen, where=where)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert all(row["verdict"] == "ok" for row in rows(tmp_path / "ray").values())
+    assert essence(tmp_path / "ray") == essence(tmp_path / "local")
 
 
 def test_a_node_lost_in_the_middle_changes_nothing(cluster: Any, here: Path, tmp_path: Path) -> None:

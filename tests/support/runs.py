@@ -113,12 +113,14 @@ def trainings(where: Path) -> dict[Path, int]:
 
 def essence(where: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """The board without clock times."""
-    board = {}
-    for key, row in rows(where).items():
-        kept = {k: v for k, v in row.items() if k not in ("graded", "seconds")}
-        kept["seeds"] = [{k: v for k, v in seed.items() if k != "seconds"} for seed in row["seeds"]]
-        board[key] = kept
-    return board
+    timed = ("graded", "seconds")
+
+    def untimed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: untimed(one) for name, one in value.items() if name not in timed}
+        return [untimed(one) for one in value] if isinstance(value, list) else value
+
+    return {key: untimed(row) for key, row in rows(where).items()}
 
 
 def slow_class(folder: Path, count: int) -> Path:
