@@ -27,6 +27,13 @@ def half_width(standard_error: float, n: int, level: float = CONFIDENCE) -> floa
     return student(level, n - 1) * standard_error
 
 
+def shared_ranks(values: Sequence[float]) -> list[float]:
+    """The rank of each value, the highest first; equal values share the mean of the ranks that they take."""
+    from scipy.stats import rankdata
+
+    return [float(rank) for rank in rankdata([-value for value in values], method="average")]
+
+
 class Difference(Frozen):
     """A mean paired difference with its confidence interval; no interval where there is one pair only."""
 

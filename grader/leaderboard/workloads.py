@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from grader.core.kind import Kind
+from grader.core.statistics import shared_ranks
 from grader.core.task import RankBy
 from grader.leaderboard.models import BoardTask, GradedRow, Grading
 
@@ -82,15 +83,13 @@ def _gap_closed(rows: Sequence[GradedRow], task: BoardTask) -> RuleScores:
 
 
 def _mean_rank(rows: Sequence[GradedRow], task: BoardTask) -> RuleScores:
-    from scipy.stats import rankdata
-
     by_seed: dict[RowKey, dict[int, float]] = {(row.kind, row.id): {} for row in rows}
     found = [(key, _accuracies(row)) for key, row in zip(by_seed, rows, strict=True)]
     for seed in task.seeds:
         for name, weight in weights(task).items():
-            ranks = rankdata([-accuracies[name][seed] for _, accuracies in found], method="average")
+            ranks = shared_ranks([accuracies[name][seed] for _, accuracies in found])
             for (key, _), rank in zip(found, ranks, strict=True):
-                by_seed[key][seed] = by_seed[key].get(seed, 0.0) + weight * float(rank)
+                by_seed[key][seed] = by_seed[key].get(seed, 0.0) + weight * rank
     mean = {key: math.fsum(values.values()) / len(values) for key, values in by_seed.items()}
     return RuleScores(by_seed, mean)
 
