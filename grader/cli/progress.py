@@ -184,7 +184,7 @@ def _columns(board: Leaderboard, room: int) -> tuple[list[_Column], bool]:
         _Column("beats default", lambda row: row.beats_default or "", 13, right=False),
     ]
     seconds = [_Column("seconds", lambda row: f"{row.seconds:.1f}", 7)]
-    chosen = [*score, accuracy]
+    chosen = [*score, accuracy] if not score or room >= score[0].width + accuracy.width + 2 * _GAP else score
     room -= sum(column.width + _GAP for column in chosen)
     left_out = 0
     for group in (workloads, derived, seconds) if workloads else (seconds, derived):

@@ -163,13 +163,12 @@ def _frame(
 
 
 def histogram(bins: Sequence[tuple[float, float, int]], here: float | None, label: str) -> Markup:
-    """Bars of how many lie from `low` to `high`, accuracies in percent, and a mark at `here`."""
+    """Bars of how many lie from `low` to `high`, accuracies in percent, and a mark at `here`.
+
+    The bins lie side by side; all together have a width.
+    """
     width, height = _CHART
     low, high, top = bins[0][0], bins[-1][1], max(count for _, _, count in bins)
-    if here is not None:
-        low, high = min(low, here), max(high, here)
-    if high - low < 1e-6:
-        low, high = low - 0.005, high + 0.005
 
     def px(x: float) -> float:
         return round(_LEFT + (x / 100 - low) / (high - low) * (width - _LEFT - _RIGHT), 1)

@@ -12,11 +12,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from grader.core.task import Task, TaskFacts
+from grader.core.task import RankBy, Task, TaskFacts
+from grader.core.verdict import Verdict
 from grader.publish.names import Names
 from grader.publish.public import Progress, PublicBoard, public
 from grader.publish.site import Site
-from support.boards import hostile_board, large_board
+from support.boards import failed, hostile_board, large_board
+from support.several import board, references, row
 
 pytestmark = pytest.mark.browser
 STUDENTS = 300
@@ -171,6 +173,33 @@ def test_a_phone_shows_what_matters_without_sideways_scrolling(page: Page, site:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("link", name="How ranking works").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_no_page_is_wider_than_the_screen(page: Page, tmp_path: Path, width: int, scheme: str) -> None:
+    """With several workloads, the widest board; what the table shows beside names fits the screen."""
+    students = [
+        row(f"student-with-a-long-name-{n}", {"small": [0.7 + n / 100] * 2, "large": [0.6 + n / 100] * 2})
+        for n in range(12)
+    ]
+    broken = failed("broken", Verdict.CONTRACT, text="get_lr() returned one number, and it should return a list " * 3)
+    several = public(board([*students, broken, *references()], RankBy.GAP_CLOSED), Names())
+    Site(tmp_path).write(several)
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": width, "height": 900})
+    for path in [tmp_path / "index.html", tmp_path / "ranking.html", *(tmp_path / "s").iterdir()]:
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.goto((tmp_path / "index.html").as_uri())
+    box = page.locator("#board tbody tr").first.locator("td.acc").bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= width
+    controls = page.locator("#board tbody tr").first.bounding_box()
+    about = page.get_by_text("Other words", exact=True).bounding_box()
+    assert controls is not None
+    assert about is not None
+    assert (about["y"] > controls["y"]) is (width == 390)  # on a phone the table comes first
 
 
 def test_the_keyboard_alone_does_it_all(page: Page, site: str) -> None:
