@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from grader.core.errors import UsageError
 from grader.core.kind import Kind
+from grader.core.task import RankBy
 from grader.grading.config import SeedPolicy
 from grader.grading.events import Listener, Remark, only_remarks
 from grader.grading.pipeline import GradingRun
@@ -24,6 +26,8 @@ class GradedClass:
 
 def grade_class(session: Session, writer: BoardWriter, entries: Sequence[Entry], listener: Listener) -> GradedClass:
     """Grade all entries, by the seed policy of the session. Raises GraderError."""
+    if session.config.seeds is SeedPolicy.ADAPTIVE and session.task.ranking.by is RankBy.MEAN_RANK:
+        raise UsageError('--seeds adaptive has no use for by = "mean-rank", which ranks by the task\'s seeds alone')
     ungraded = GradingRun(session, writer, listener).grade(entries)
     board = writer.settle()
     tried: set[str] = set()  # recipes that another seed was tried for and did not stick

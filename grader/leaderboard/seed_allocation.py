@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count, islice, pairwise
 
 from grader.core.kind import Kind
+from grader.core.task import RankBy
 from grader.leaderboard.models import Leaderboard, RankedRow
 from grader.leaderboard.significance import Comparison
 
@@ -19,7 +20,12 @@ def seeds_of(base: Sequence[int], n: int) -> tuple[int, ...]:
 
 
 def wanting(board: Leaderboard) -> list[RankedRow]:
-    """Students (and the default scheduler) that another seed could tell from a neighbour, and that may have one."""
+    """Students (and the default scheduler) that another seed could tell from a neighbour, and that may have one.
+
+    None where mean ranks decide: they are of the task's seeds, since a rank with a seed is among all who have it.
+    """
+    if board.policy.by is RankBy.MEAN_RANK:
+        return []
     scored = [row for row in board.rows if board.compares(row) and row.recipe is not None]
     comparison = Comparison(scored, board.task, board.task.ranking.by)
     order = [row for row in scored if row.kind is not Kind.REFERENCE and comparison.knows(row)]

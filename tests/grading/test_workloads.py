@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ from grader.core.errors import TaskError
 from grader.core.task import load, load_one
 from support.runs import GRADER, board, command, make_class, rows, run, trainings
 
+pytestmark = pytest.mark.xdist_group("several")
 TASK = """
 name = "several"
 seeds = [0, 1]
@@ -179,6 +181,24 @@ def test_other_weights_are_another_board(where: Path) -> None:
     done = run(where / "class", "--sandbox", "sandlock", "--task", "weights.toml", where=where)
     assert done.returncode == 2
     assert "holds scores of another task (its workloads differ)" in done.stderr
+
+
+def test_adaptive_seeds_are_refused_where_they_could_not_count(where: Path) -> None:
+    text = (where / "several.toml").read_text()
+    (where / "ranks.toml").write_text(text.replace("gap-closed", "mean-rank"))
+    done = run(where / "class", "--sandbox", "sandlock", "--task", "ranks.toml", "--seeds", "adaptive", where=where)
+    assert done.returncode == 2
+    assert "ranks by the task's seeds alone" in done.stderr
+
+
+def test_seeds_are_added_on_all_workloads(where: Path, tmp_path: Path) -> None:
+    shutil.copytree(where / "results", tmp_path / "results")
+    task = make(tmp_path, "max_seeds = 3")
+    done = run(where / "class", "--sandbox", "sandlock", "--task", task, "--seeds", "adaptive", where=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = rows(tmp_path)["student", "student00"]
+    assert len(found["seeds"]) == 3
+    assert [len(one["seeds"]) for one in found["workloads"]] == [3, 3, 3]
 
 
 def test_a_workload_alone_is_a_task(where: Path) -> None:
