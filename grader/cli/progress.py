@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from grader.core.kind import Kind
-from grader.core.task import Task
+from grader.core.task import FailedWorkload, Task
 from grader.core.verdict import Verdict
 from grader.grading.events import (
     EpochFinished,
@@ -37,7 +37,9 @@ class Display:
     """Listens to a run. One line per graded submission; on a terminal, bars below them."""
 
     def __init__(self, console: Console, submissions: int, task: Task, *, live: bool) -> None:
-        seeds, workloads = len(task.seeds), len(task.parts)
+        self._workloads = [one.name for one in task.workload] or [""]
+        self._one_fails_all = task.ranking.failed_workload is FailedWorkload.UNRANKED
+        seeds, workloads = len(task.seeds), len(self._workloads)
         self._console, self._lock, self._seeds = console, threading.Lock(), seeds
         self._count = submissions
         self._graded = 0
@@ -65,9 +67,14 @@ class Display:
         """Show what happened."""
         match event:
             case SubmissionCompiled():
-                self._progress.update(self._compiling, advance=1, now=escape(event.entry.label))
-                if event.compiled.recipe is None:  # a rejected submission needs no training
-                    self._progress.update(self._training, advance=self._seeds)
+                refused = event.compiled.recipe is None  # a rejected submission needs no training
+                last = refused and self._one_fails_all  # nor a compilation for the workloads after this one
+                place = self._workloads.index(event.workload)
+                rest = len(self._workloads) - place if last else 1
+                self._progress.update(self._compiling, advance=rest, now=escape(event.entry.label))
+                if refused:
+                    count = len(self._workloads) if last else 1
+                    self._progress.update(self._training, advance=self._seeds * count)
             case EpochFinished():
                 on = f" on {event.workload}" if event.workload else ""
                 where = f"{escape(event.entry.label)}{on}, seed {event.seed}: epoch {event.record.epoch}/{event.epochs}"
@@ -115,7 +122,8 @@ def _rank(row: RankedRow, *, ranges: bool) -> str:
 def _reason(row: GradedRow) -> str:
     if row.violations:
         more = f" (and {len(row.violations) - 1} more)" if len(row.violations) > 1 else ""
-        return f"{row.violations[0]}{more}"
+        where = next((f"on {one.name}: " for one in row.workloads if not one.verdict.ranked), "")
+        return f"{where}{row.violations[0]}{more}"
     return row.detail.splitlines()[-1] if row.detail else ""
 
 
@@ -135,7 +143,7 @@ def print_board(console: Console, board: Leaderboard, *, wide: bool = False) -> 
             f"{len(apart)} row(s) have no rank: they were trained on {kinds}, and ranked here is what "
             f"{board.policy.only_device} gave. Grade them again there to rank them.",
         )
-    if board.policy.by.relative and not any(row.score is not None for row in board.rows):
+    if board.policy.by.relative and not any(row.score is not None or not board.compares(row) for row in board.rows):
         _say(
             console,
             f"The rule {board.policy.by} cannot be applied: the default scheduler or all references have no score. "
@@ -170,6 +178,7 @@ class _Column:
     cell: Callable[[RankedRow], str]
     width: int
     right: bool = True
+    cut: bool = False  # where the title is longer
 
 
 def _columns(board: Leaderboard, room: int) -> tuple[list[_Column], bool]:
@@ -178,7 +187,7 @@ def _columns(board: Leaderboard, room: int) -> tuple[list[_Column], bool]:
     accuracy = _Column("accuracy ± s.e.", _accuracy, 15)
     score = [_Column("score", _score, 6)] if by.relative else []
     names = [one.name for one in board.task.workloads]
-    workloads = [_Column(name, partial(_on, workload=name), max(8, min(16, len(name)))) for name in names]
+    workloads = [_Column(name, partial(_on, workload=name), max(8, min(16, len(name))), cut=True) for name in names]
     derived = [
         _Column("contribution", _contribution, 14),
         _Column("beats default", lambda row: row.beats_default or "", 13, right=False),
@@ -189,11 +198,10 @@ def _columns(board: Leaderboard, room: int) -> tuple[list[_Column], bool]:
     left_out = 0
     for group in (workloads, derived, seconds) if workloads else (seconds, derived):
         needed = sum(column.width + _GAP for column in group)
-        if needed <= room:
+        left_out += len(group) if needed > room or left_out else 0
+        if not left_out:
             chosen += group
             room -= needed
-        else:
-            left_out += len(group)
     order = {id(column): n for n, column in enumerate([*score, accuracy, *workloads, *derived, *seconds])}
     return sorted(chosen, key=lambda column: order[id(column)]), left_out == 0
 
@@ -222,7 +230,15 @@ def board_table(board: Leaderboard, console_width: int) -> Table:
     table.add_column("verdict", no_wrap=True, min_width=verdict_width)
     for column in columns:
         justify: JustifyMethod = "right" if column.right else "left"
-        table.add_column(escape(column.title), justify=justify, no_wrap=True, min_width=column.width)
+        most = column.width if column.cut and console_width < _ALL else None
+        table.add_column(
+            escape(column.title),
+            justify=justify,
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=column.width,
+            max_width=most,
+        )
     if team >= _TEAM:
         table.add_column("team", no_wrap=True, overflow="ellipsis", max_width=team)
     for row, name, verdict in zip(board.rows, names, verdicts, strict=True):

@@ -78,7 +78,7 @@ class RayTrainers:
             raise SetupError(f"--gpus-per-training {gpus_per_training:g}: use a share such as 0.25, or a whole number")
         self._task, self._device, self._share, self._say = task, device, gpus_per_training, say
         self._jobs = jobs
-        self._files = _files_of(task)
+        self._files = files_of(task)
         self._data: dict[str, Any] = {}  # of each node: a reference to what `_load` gave
         self._idle: queue.Queue[_Slot] = queue.Queue()
         self._lock = threading.Lock()
@@ -245,13 +245,17 @@ class RayTrainers:
             ray.kill(slot.actor)
 
 
-def _files_of(task: Task) -> dict[str, bytes]:
+def files_of(task: Task) -> dict[str, bytes]:
     """The files of models that the task has of its own: they go to the nodes with it. Raises TaskError."""
     found = {}
     for part in task.parts:
         name, _, kind = part.model.partition(":")
-        if not kind:
+        if not kind or Path(name).is_absolute():  # a path that every node has
             continue
+        if ".." in Path(name).parts:
+            raise TaskError(
+                f"task {task.name}: {name} lies outside the task's folder, from which files go to the nodes"
+            )
         try:
             found[name] = (task.folder / name).read_bytes()
         except OSError as error:

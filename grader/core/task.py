@@ -122,6 +122,11 @@ class Ranking(Frozen):
     def _measured(self) -> Self:
         if self.by is RankBy.CONTRIBUTION and not self.contribution:
             raise ValueError('by = "contribution" needs contribution = true')
+        if self.by is RankBy.CONTRIBUTION and self.failed_workload is FailedWorkload.GUESSING:
+            raise ValueError(
+                'failed_workload = "guessing" and by = "contribution" do not go together: whoever contributes less '
+                "than nothing on a workload would gain by failing on it"
+            )
         return self
 
 

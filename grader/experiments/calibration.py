@@ -173,7 +173,7 @@ def _rows(
     rows = []
     for entry in entries:
         one = entry.submission.id
-        result = Result(entry, [WorkloadResult("", task, classes, compiled[one], runs[one], {})])
+        result = Result(entry, task.seeds, [WorkloadResult("", task, classes, compiled[one], runs[one], {})])
         row = row_of(result, task, environment)
         if not row.scored:
             raise TaskError(f"task {task.name}: the reference {row.id} has no score: {row.verdict} {row.detail}")

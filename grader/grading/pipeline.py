@@ -77,9 +77,8 @@ class _Progress:
     waiting: int = 0
 
     def result(self) -> Result:
-        """What came of it. Workloads that were not begun, since another had failed, are missing."""
-        begun = [one for one in self.workloads if one.compiled.recipe is None or one.runs]
-        return Result(self.entry, [one.result(self.seeds) for one in begun])
+        """What came of it."""
+        return Result(self.entry, self.seeds, [one.result(self.seeds) for one in self.workloads])
 
 
 class GradingRun:

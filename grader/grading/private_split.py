@@ -30,6 +30,9 @@ def final_board(board: Leaderboard, results: Path) -> Leaderboard:
     shown = board.task.n_shown
     if shown == board.task.n_test:
         raise UsageError("this task withholds nothing: set public_share below 1 in [ranking] and grade again")
+    whole = [one.name for one in board.task.workloads if one.n_shown(board.task.ranking.public_share) == one.n_test]
+    if whole:
+        raise UsageError(f"workload {whole[0]} has too few held-out images to withhold some: lower public_share")
     missing: list[str] = []
     rows = [_row(row, board.task, results / board.task.name, missing) for row in board.rows]
     if missing:
@@ -56,8 +59,8 @@ def _withheld(task: BoardTask) -> BoardTask:
 
 
 def _row(row: GradedRow, task: BoardTask, results: Path, missing: list[str]) -> GradedRow:
-    if not row.scored:
-        return row
+    if not row.scored:  # what it reached on single workloads is of the images that the board showed
+        return row.rescored(row.seeds, accuracy=None, standard_error=None, baseline=None) if row.workloads else row
     known = read_private_scores(results, row.kind, row.id)
     gradings = known.gradings.get(row.submission, ()) if known else ()
     finals = {(score.workload, score.seed): score for score in gradings}

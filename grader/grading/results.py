@@ -48,6 +48,11 @@ class WorkloadResult:
         return Outcome(Verdict.DIVERGED, detail, worst.violations)
 
     @property
+    def begun(self) -> bool:
+        """Whether anything is known of it: trainings are not begun, or cut off, where another workload has failed."""
+        return self.compiled.recipe is None or bool(self.runs)
+
+    @property
     def seconds(self) -> float:
         """Sandbox plus all trainings."""
         return round(self.compiled.seconds + sum(r.seconds for r in self.runs), 3)
@@ -62,7 +67,7 @@ class Outcome(NamedTuple):
 
     def on(self, workload: str) -> "Outcome":
         """The same, said of one of several workloads."""
-        what = f"workload {workload}: {self.detail or self.verdict}"
+        what = f"workload {workload}: {self.detail[-1800:] or self.verdict}"
         return Outcome(self.verdict, what, self.violations)
 
 
@@ -71,7 +76,8 @@ class Result:
     """Everything that is known of a graded submission."""
 
     entry: Entry
-    workloads: Sequence[WorkloadResult]  # one that was not begun, since another had failed, is missing
+    seeds: Sequence[int]
+    workloads: Sequence[WorkloadResult]  # those that were compiled: none after one that was refused
 
 
 def row_of(result: Result, task: Task, environment: Environment) -> GradedRow:
@@ -81,13 +87,16 @@ def row_of(result: Result, task: Task, environment: Environment) -> GradedRow:
     """
     entry, first = result.entry, result.workloads[0]
     outcome, failed = _outcome(result, task)
-    seeds = [seed.seed for seed in _longest(result)]
-    parts = [(one, _seed_scores(one, seeds, guess=one in failed)) for one in result.workloads]
-    scores: tuple[SeedScore, ...] = parts[0][1]
+    scores: tuple[SeedScore, ...]
     workloads: tuple[WorkloadScore, ...] = ()
     if task.workload:
-        workloads = tuple(_workload_score(one, found, task, guess=one in failed) for one, found in parts)
-        scores = combined(workloads, {one.name: one.weight for one in task.workload})
+        begun = [one for one in result.workloads if one.begun]
+        workloads = tuple(_workload_score(one, result.seeds, task, guess=one in failed) for one in begun)
+        weights = {one.name: one.weight for one in task.workload}
+        # Which trainings were cut off when one failed is chance, and no part of the grading.
+        scores = combined(workloads, weights) if outcome.verdict.ranked else ()
+    else:
+        scores = _seed_scores(first, result.seeds, guess=False)
     mean, error = None, None
     if outcome.verdict.ranked:
         mean, error = score(s.accuracy for s in scores if s.accuracy is not None)
@@ -104,7 +113,7 @@ def row_of(result: Result, task: Task, environment: Environment) -> GradedRow:
         seeds=scores,
         workloads=workloads,
         seconds=round(sum(one.seconds for one in result.workloads), 3),
-        recipe=_recipe_key(result, task),
+        recipe=_recipe_key(result, failed),
         optimizer=recipe.optimizer.value if recipe else None,
         batch_size=recipe.batch_size if recipe else None,
         epochs=recipe.epochs if recipe else None,
@@ -120,16 +129,13 @@ def row_of(result: Result, task: Task, environment: Environment) -> GradedRow:
     )
 
 
-def _longest(result: Result) -> Sequence[SeedRun]:
-    return max((one.runs for one in result.workloads), key=len)
-
-
 def _outcome(result: Result, task: Task) -> tuple[Outcome, list[WorkloadResult]]:
     """How the whole came out, and the workloads that count as guessing."""
     if not task.workload:
         return result.workloads[0].outcome, []
-    failed = [one for one in result.workloads if not one.outcome.verdict.ranked]
-    rest = [one for one in result.workloads if one.outcome.verdict.ranked]
+    begun = [one for one in result.workloads if one.begun]
+    failed = [one for one in begun if not one.outcome.verdict.ranked]
+    rest = [one for one in begun if one.outcome.verdict.ranked]
     ours = next((one for one in failed if one.outcome.verdict is Verdict.INTERNAL), None)
     if failed and (ours or not rest or task.ranking.failed_workload is FailedWorkload.UNRANKED):
         worst = ours or failed[0]
@@ -174,10 +180,12 @@ def _seed_scores(one: WorkloadResult, seeds: Sequence[int], *, guess: bool) -> t
     )
 
 
-def _workload_score(one: WorkloadResult, seeds: tuple[SeedScore, ...], task: Task, *, guess: bool) -> WorkloadScore:
+def _workload_score(one: WorkloadResult, wanted: Sequence[int], task: Task, *, guess: bool) -> WorkloadScore:
     verdict, recipe = one.outcome.verdict, one.compiled.recipe
+    seeds = _seed_scores(one, wanted, guess=guess)
+    whole = (verdict.ranked or guess) and len(seeds) == len(wanted)
     mean, error = None, None
-    if verdict.ranked or guess:
+    if whole:
         mean, error = score(s.accuracy for s in seeds if s.accuracy is not None)
     return WorkloadScore(
         name=one.name,
@@ -190,7 +198,7 @@ def _workload_score(one: WorkloadResult, seeds: tuple[SeedScore, ...], task: Tas
         seconds=one.seconds,
         recipe=recipe.key if recipe else None,
         learning_rate=summarize(recipe) if recipe and task.leaderboard.learning_rates else None,
-        curves=curves_of(one.runs) if verdict.ranked else None,
+        curves=curves_of(one.runs) if whole and not guess else None,
     )
 
 
@@ -222,12 +230,13 @@ def _combined(scores: Sequence[SeedScore], shares: Sequence[float]) -> SeedScore
     )
 
 
-def _recipe_key(result: Result, task: Task) -> str | None:
-    """The recipe's; with several workloads, one hash of all, where each has a recipe or failed without."""
-    keys = [one.compiled.recipe.key if one.compiled.recipe else "" for one in result.workloads]
+def _recipe_key(result: Result, failed: Sequence[WorkloadResult]) -> str | None:
+    """The recipe's; with several workloads one hash of all, in which one that counts as guessing has no recipe."""
+    recipes = [one.compiled.recipe if one not in failed else None for one in result.workloads]
+    keys = [recipe.key if recipe else "" for recipe in recipes]
     if len(keys) == 1 or not any(keys):
         return keys[0] or None
-    return hashlib.sha256(" ".join(keys).encode()).hexdigest() if len(keys) == len(task.workload) else None
+    return hashlib.sha256(" ".join(keys).encode()).hexdigest()
 
 
 def _sample(run: SeedRun | None, task: Task) -> ImageBits | None:

@@ -160,7 +160,8 @@ def _contribution(row: RankedRow) -> list[str]:
     if row.contribution is None or row.baseline is None:
         return []
     if row.contribution.low == row.contribution.high == 0.0:
-        constant = row.learning_rate is not None and row.learning_rate.distinct == 1
+        rates = [row.learning_rate, *(one.learning_rate for one in row.workloads)]
+        constant = {rate.distinct for rate in rates if rate is not None} == {1}
         why = "since its rate is constant" if constant else "it does as well as its constant rate, seed by seed"
         return [f"Contribution of the scheduler: 0, {why}."]
     return [

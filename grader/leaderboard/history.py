@@ -26,6 +26,8 @@ def merged(former: GradedRow | None, new: GradedRow, policy: RankingPolicy) -> G
         return former
     gradings = all_of(former)
     last = gradings[-1]
+    if len(new.seeds) > len(last.seeds) and last.submission == new.submission and _guessed(new) - _guessed(last):
+        return former  # one seed more, which failed on a workload
     if _same(last, new):
         if len(new.seeds) < len(last.seeds) or (last.verdict.ranked and not new.verdict.ranked):
             return former  # fewer seeds of what is known better; or one seed more, which failed
@@ -54,6 +56,11 @@ def all_of(row: GradedRow) -> list[PastGrading]:
     """Every grading of a row, the counting one too, in the order in which they were made."""
     counting = PastGrading.of(row, number=row.number, graded=row.graded)
     return sorted((*row.history, counting), key=lambda grading: grading.number)
+
+
+def _guessed(grading: Grading) -> set[str]:
+    """The workloads that count as guessing."""
+    return {one.name for one in grading.workloads if one.guessing}
 
 
 def _void(grading: PastGrading) -> PastGrading:

@@ -141,7 +141,7 @@ class GradedRow(Grading):
         self,
         seeds: tuple[SeedScore, ...],
         *,
-        accuracy: float,
+        accuracy: float | None,
         standard_error: float | None,
         baseline: float | None,
         workloads: tuple[WorkloadScore, ...] = (),

@@ -166,6 +166,8 @@ def other_in(there: BoardTask, here: BoardTask) -> list[str]:
     changed = [n.removesuffix("_hash") for n in _IDENTITY if getattr(there, n) != getattr(here, n)]
     if there.workloads != here.workloads and not changed:
         changed.append("workloads")
+    if here.workloads and there.ranking.failed_workload != here.ranking.failed_workload:
+        changed.append("failed_workload")
     if there.ranking.public_share != here.ranking.public_share:
         changed.append("public_share")
     return changed
@@ -176,4 +178,5 @@ def identity(task: BoardTask) -> str:
     parts = {name: getattr(task, name) for name in _IDENTITY} | {"public_share": task.ranking.public_share}
     if task.workloads:
         parts["workloads"] = [one.model_dump(mode="json") for one in task.workloads]
+        parts["failed_workload"] = task.ranking.failed_workload
     return hashlib.sha256(canonical(parts).encode()).hexdigest()

@@ -49,7 +49,8 @@ class Comparison:
             scores = _scores(row, by, rule)
             if len(scores) > len(self._scores.get(_key(row), ())):
                 self._scores[_key(row)] = scores
-                _note_images(shares_of, _key(row), row, task, baseline=False)
+                if by is not RankBy.MEAN_RANK:
+                    _note_images(shares_of, _key(row), row, task, baseline=False)
             constant = _baselines(row)
             if by is RankBy.ACCURACY and constant:
                 key = _baseline_key(row, task.seeds)
@@ -61,8 +62,10 @@ class Comparison:
         further = {key: scores for key, scores in baselines.items() if key not in self._aliases}
         if by is RankBy.CONTRIBUTION:
             shares_of = _contributed(rows, task)
+        sets = _image_sets(task, rule)
+        _add_guesses(shares_of, rows)
         base, cap = task.seeds, task.ranking.max_seeds
-        self._images = Images(shares_of, _image_sets(task, rule))
+        self._images = Images(shares_of, sets)
         flips = {key: found for key in (*self._scores, *further) if (found := self._images.flips(key)) is not None}
         # Constant rates scatter more, and have a common variance of their own.
         self._noise, self._rest = Noise.of_both(self._scores, further, base, flips)
@@ -273,10 +276,21 @@ def _note_images(table: SharesOf, key: str, row: GradedRow, task: BoardTask, *, 
         views = {one.name: one.views for one in task.workloads}
         parts = [(one.name, one.seeds, views[one.name]) for one in row.workloads]
     for name, seeds, shown in parts:
+        if key in table.get(name, {}):
+            continue
         by_seed = {s.seed: s.baseline_right if baseline else s.right for s in seeds}
         bits = [found for seed in task.seeds if (found := by_seed.get(seed)) is not None]
         if len(bits) == len(task.seeds) and len({b.count for b in bits}) == 1:
-            table.setdefault(name, {}).setdefault(key, shares(bits, shown))
+            table.setdefault(name, {})[key] = shares(bits, shown)
+
+
+def _add_guesses(table: SharesOf, rows: Iterable[GradedRow]) -> None:
+    """A workload that counts as guessing has no images of its own, and no chance: no image flips on it."""
+    for row in rows:
+        for one in row.workloads:
+            known = table.get(one.name, {})
+            if one.guessing and known:
+                known[_key(row)] = np.zeros_like(next(iter(known.values())))
 
 
 def _contributed(rows: Iterable[GradedRow], task: BoardTask) -> SharesOf:

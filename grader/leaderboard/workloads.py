@@ -101,11 +101,11 @@ def profiles(rows: Sequence[GradedRow], task: BoardTask) -> dict[RowKey, Profile
     """Performance profiles: for each row, the share of workloads whose error is at most `ratio` times the best row's.
 
     Corners (ratio, share) of a step function, by ascending ratio; the first is at ratio 1. Workloads count by weight.
-    The error is 1 - accuracy, and at least one image, so that there is a ratio to a row without errors. Dolan and More,
-    Benchmarking Optimization Software with Performance Profiles, Mathematical Programming 91 (2002).
+    The error is 1 - accuracy, and at least one of all held-out images, so that there is a ratio to a row without
+    errors. Dolan and More, Benchmarking Optimization Software with Performance Profiles, Mathematical Programming 91 (2002).
     """
     share = weights(task)
-    least = {one.name: 1 / max(1, one.n_shown(task.ranking.public_share)) for one in task.workloads}
+    least = {one.name: 1 / max(1, one.n_test) for one in task.workloads}
     errors = {
         (row.kind, row.id): {one.name: max(least[one.name], 1 - (one.accuracy or 0.0)) for one in row.workloads}
         for row in rows

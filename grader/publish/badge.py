@@ -31,8 +31,9 @@ def shields(best: str) -> str:
 
 def best_of(board: PublicBoard) -> str:
     """What a badge says of the board."""
-    first = next((r for r in board.rows if r.kind is Kind.STUDENT and r.rank is not None), None)
-    return message(first) if first is not None else NONE_YET
+    ranked = [r for r in board.rows if r.kind is Kind.STUDENT and r.rank is not None]
+    best = max(ranked, key=lambda r: r.counting.accuracy or 0.0, default=None)
+    return message(best) if best is not None else NONE_YET
 
 
 def message(row: PublicRow) -> str:

@@ -12,6 +12,7 @@ from grader.core.errors import GraderError
 from grader.core.kind import Kind
 from grader.leaderboard.history import all_of
 from grader.leaderboard.models import Leaderboard, RankedRow
+from grader.leaderboard.ranking import settled
 from grader.leaderboard.rows import Key, StoredRow
 from grader.leaderboard.storage import BoardWriter
 from grader.publish.listing import BoardLine
@@ -75,7 +76,7 @@ class LiveSite:
             if running:
                 self._bring(left)
             else:
-                board = self._settled or self._writer.board()
+                board = self._settled or settled(self._writer.board())
                 last = {(row.kind, row.id): all_of(row)[-1].submission for row in board.rows}
                 waiting = {key for key, files in left.items() if last.get(key, files) != files}
                 self._site.write(public(board, self._names, None, waiting))

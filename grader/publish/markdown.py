@@ -36,7 +36,7 @@ def markdown(board: PublicBoard, max_bytes: int | None = None) -> str:
         f"| rank | name | verdict | accuracy ± s.e. |{extra} seconds | date |",
         f"| ---: | --- | --- | ---: |{' ---: |' * extra.count('|')} ---: | --- |",
     ]
-    rows = [_row(row, scored="score" in columns[:1]) for row in board.rows]
+    rows = [_row(row, scored=board.ranking.by.relative) for row in board.rows]
     if max_bytes is not None:
         left = max_bytes - sum(len(line.encode()) + 1 for line in lines) - 100
         for i, row in enumerate(rows):

@@ -70,7 +70,9 @@ def board_files(board: PublicBoard, listing: Listing) -> Iterator[tuple[str, str
     templates = _environment()
     yield "ranking.html", templates.get_template("ranking.html").render(board=board, meanings=MEANINGS.items())
     yield "leaderboard.csv", csv_of(((rank, line.csv) for rank, line in listing), [one.name for one in board.workloads])
-    best = next((line.message for rank, line in listing if line.student and rank is not None), NONE_YET)
+    ranked = [line for rank, line in listing if line.student and rank is not None]
+    first = max(ranked, key=lambda line: line.interval[0] if line.interval else 0.0, default=None)
+    best = first.message if first is not None else NONE_YET
     yield "badge.svg", board_badge(best)
     yield "badge.json", shields(best)
     yield ".nojekyll", ""  # GitHub Pages serves the files as they are
@@ -110,7 +112,7 @@ def _charts(row: PublicRow, board: PublicBoard, default: PublicRow | None) -> It
     own = board.profiles.get(row.slug)
     if own:
         yield _profile(own, board.profiles.get(beside.slug) if beside else None)
-    if row.kind is Kind.STUDENT and row.counting.accuracy is not None:
+    if row.kind is Kind.STUDENT and row.counting.accuracy is not None and not row.apart:
         yield _class_chart(board, row.counting.accuracy) or {"picture": "", "caption": ""}
 
 

@@ -18,7 +18,7 @@ from grader.core.task import Counting, Ranking
 from grader.core.text import clean
 from grader.core.verdict import RULES, Verdict
 from grader.leaderboard.history import all_of
-from grader.leaderboard.models import Beats, BoardWorkload, Curves, Grading, Leaderboard, RankedRow
+from grader.leaderboard.models import Beats, BoardTask, BoardWorkload, Curves, Grading, Leaderboard, RankedRow
 from grader.leaderboard.ranking import Place, place_of
 from grader.leaderboard.workloads import PROFILED, Profile, profiles
 from grader.publish.names import NameMode, Names, Shown, shown
@@ -193,7 +193,8 @@ def public(
     )
     if names.mode is NameMode.PSEUDONYMS:
         rows = tuple(sorted(rows, key=lambda row: row.place))
-    records = _records(board, shown_as, names) if progress is None else ()
+    # The former gradings of a final board were of other images.
+    records = _records(board, shown_as, names) if progress is None and not final else ()
     every = _Rows(rows, len(board.rows) - len(rows), records, _profiles(board, shown_as))
     return _published(board, names, every, progress, final=final)
 
@@ -215,13 +216,12 @@ class _Rows(NamedTuple):
 def _published(
     board: Leaderboard, names: Names, rows: _Rows, progress: Progress | None, *, final: bool = False
 ) -> PublicBoard:
-    shown_images = board.task.n_shown
     return PublicBoard(
         task=board.task.name,
         description=clean(board.task.description),
         seeds=board.task.seeds,
         n_train=board.task.n_train,
-        n_test=(board.task.n_test if final else shown_images) // max(1, board.task.views),
+        n_test=_images(board.task, final=final),
         views=board.task.views,
         final=final,
         ranking=board.task.ranking,
@@ -230,7 +230,12 @@ def _published(
         device=board.environment.device,
         environment=board.environment,
         workloads=board.task.workloads,
-        rule_applies=not board.policy.by.relative or any(row.score is not None for row in rows.shown) or not rows.shown,
+        rule_applies=(
+            not board.policy.by.relative
+            or progress is not None
+            or any(row.score is not None for row in rows.shown)
+            or not any(board.compares(row) for row in board.rows)
+        ),
         histogram=_histogram([row for row in rows.shown if row.kind is Kind.STUDENT]),
         records=rows.records,
         profiles=rows.profiles,
@@ -241,6 +246,14 @@ def _published(
         left_out=rows.left_out,
         progress=progress,
     )
+
+
+def _images(task: BoardTask, *, final: bool) -> int:
+    """Held-out images that the scores are of; views of one image are one."""
+    if not task.workloads:
+        return (task.n_test if final else task.n_shown) // max(1, task.views)
+    share = 1.0 if final else task.ranking.public_share
+    return sum(one.n_shown(share) // max(1, one.views) for one in task.workloads)
 
 
 def _histogram(students: Sequence[PublicRow]) -> Histogram | None:
@@ -274,23 +287,20 @@ def _records(board: Leaderboard, shown_as: Mapping[tuple[Kind, str], Shown], nam
 
     Under pseudonyms the best of a day alone: a class is graded in the order of its names, which nobody may learn.
     """
+    hidden = names.mode is NameMode.PSEUDONYMS
     gradings = sorted(
-        (past.graded, row.id, past)
+        (past.graded[:10] if hidden else past.graded, -past.accuracy, shown_as[row.kind, row.id].name)
         for row in board.rows
         if row.kind is Kind.STUDENT and (row.kind, row.id) in shown_as
         for past in all_of(row)
-        if not past.regraded and board.compares(past)
+        if not past.regraded and board.compares(past) and past.accuracy is not None
     )
     best = -1.0
     found: list[Record] = []
-    hidden = names.mode is NameMode.PSEUDONYMS
-    for when, identity, past in gradings:
-        if past.accuracy is not None and past.accuracy > best:
-            best = past.accuracy
-            name = shown_as[Kind.STUDENT, identity].name
-            if hidden and found and found[-1].when == _moment(when, hidden):
-                found.pop()
-            found.append(Record(when=_moment(when, hidden), name=name, accuracy=best))
+    for graded, negative, name in gradings:
+        if -negative > best:
+            best = -negative
+            found.append(Record(when=_moment(graded, hidden), name=name, accuracy=best))
     return tuple(found)
 
 

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from grader.cluster.nodes import Node, of_one_kind
-from grader.core.errors import SetupError
+from grader.cluster.trainers import files_of
+from grader.core.errors import SetupError, TaskError
+from grader.core.task import load
 from grader.training.pool import DeviceChoice
 from support.runs import (
     MODEL,
@@ -90,6 +92,17 @@ def test_several_workloads_are_trained_on_a_cluster_too(cluster: Any, tmp_path: 
         assert done.returncode == 0, done.stdout + done.stderr
     assert all(row["verdict"] == "ok" for row in rows(tmp_path / "ray").values())
     assert essence(tmp_path / "ray") == essence(tmp_path / "local")
+
+
+def test_a_model_outside_the_task_s_folder_is_not_written_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("from grader.training.models import LeNet as Net\n")
+    (tmp_path / "task").mkdir()
+    text = 'name = "t"\nmodel = "{}:Net"\n[data]\nsource = "digits"\n'
+    (tmp_path / "task/t.toml").write_text(text.format("../mine.py"))
+    with pytest.raises(TaskError, match="outside the task's folder"):
+        files_of(load(str(tmp_path / "task/t.toml")))
+    (tmp_path / "task/t.toml").write_text(text.format(tmp_path / "mine.py"))
+    assert files_of(load(str(tmp_path / "task/t.toml"))) == {}  # each node reads its own
 
 
 def test_a_node_lost_in_the_middle_changes_nothing(cluster: Any, here: Path, tmp_path: Path) -> None:

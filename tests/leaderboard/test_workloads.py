@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
+from grader.core.image_bits import ImageBits
 from grader.core.kind import Kind
-from grader.core.task import RankBy
+from grader.core.task import FailedWorkload, RankBy, Ranking
 from grader.leaderboard import workloads
+from grader.leaderboard.history import merged
+from grader.leaderboard.models import GradedRow, SeedScore, WorkloadScore
 from grader.leaderboard.ranking import identity, other_in
-from support.several import WEIGHTS, board, board_task, references, row
+from grader.leaderboard.significance import Comparison
+from support.several import WEIGHTS, board, board_task, guessing, references, row
 
 
 def test_accuracy_is_the_weighted_mean_seed_by_seed() -> None:
@@ -113,3 +118,50 @@ def test_boards_of_other_workloads_or_weights_are_not_mixed() -> None:
     assert other_in(there, here) == ["workloads"]
     assert identity(there) != identity(here)
     assert other_in(here, here) == []
+
+
+def test_a_further_seed_that_fails_on_a_workload_takes_no_score_away() -> None:
+    before = row("ada", {"small": [0.8, 0.8], "large": [0.7, 0.7]})
+    longer = row("ada", {"small": [0.8, 0.8, 0.8], "large": [0.7, 0.7, 0.7]})
+    after = guessing(longer, "large", seeds=3)
+    after = GradedRow.model_validate({**dict(after), "recipe": "another, since nothing was trained on it"})
+    policy = board([before, *references()], RankBy.ACCURACY).policy
+    assert merged(before, after, policy) == before
+    assert merged(before, longer, policy).number == 1
+
+
+def test_a_row_that_guesses_widens_nobody_s_intervals() -> None:
+    """Flipped images are known of all others; the one that guesses has none on that workload, and no chance."""
+    rng = np.random.default_rng(5)
+    rows = [
+        row(f"s{n}", {"small": list(rng.normal(0.8, 0.01, 2)), "large": list(rng.normal(0.6, 0.01, 2))})
+        for n in range(8)
+    ]
+    rows = [with_bits(one, rng) for one in [*rows, references()[0]]]
+    task = board_task(WEIGHTS, RankBy.ACCURACY)
+    alone = Comparison(rows, task)
+    together = Comparison([*rows, guessing(row("lazy", {"small": [0.8, 0.81], "large": [0.6, 0.6]}), "large")], task)
+    assert alone.flip_noise(rows[0]) == together.flip_noise(rows[0]) > 0
+    with_lazy = Comparison([*rows, with_bits(guessing(rows[0], "large"), rng, only="small")], task)
+    assert with_lazy.flip_noise(rows[0]) > 0
+
+
+def test_failing_on_purpose_cannot_gain_a_contribution() -> None:
+    with pytest.raises(ValidationError, match="would gain by failing"):
+        Ranking(by=RankBy.CONTRIBUTION, failed_workload=FailedWorkload.GUESSING)
+
+
+def with_bits(made: GradedRow, rng: np.random.Generator, only: str = "") -> GradedRow:
+    """The row with random images that are right."""
+    scores = tuple(
+        one
+        if only not in ("", one.name)
+        else WorkloadScore.model_validate(
+            {**dict(one), "seeds": tuple(
+                SeedScore.model_validate({**dict(s), "right": ImageBits.of(rng.random(1000) < (s.accuracy or 0))})
+                for s in one.seeds
+            )}
+        )
+        for one in made.workloads
+    )  # fmt: skip
+    return GradedRow.model_validate({**dict(made), "workloads": scores})

@@ -128,6 +128,30 @@ def test_records_are_the_gradings_that_were_better_than_all_before(
     ]
 
 
+def test_a_final_board_has_no_records(task: Task, facts: TaskFacts) -> None:
+    """Former gradings are of the images that were shown, and the one that counts is of others."""
+    assert public(graded_twice(task, facts, before=0.91, after=0.95), Names(), final=True).records == ()
+
+
+def test_a_seed_without_its_baseline_is_no_reason_to_publish_nothing(
+    tmp_path: Path, task: Task, facts: TaskFacts
+) -> None:
+    ada = scored("ada", 0.95)
+    first, *others = ada.seeds
+    seeds = (first, *(seed.model_copy(update={"baseline": 0.9}) for seed in others))
+    made = board_of([ada.model_copy(update={"seeds": seeds, "baseline": None}), *references()], task, facts)
+    made = settled(made)
+    assert next(r for r in made.rows if r.id == "ada").contribution is not None
+    written(made, tmp_path)
+    assert "<dt>Contribution</dt>" in page_of(tmp_path, "ada")
+
+
+def test_two_gradings_in_one_second_are_in_the_records(tmp_path: Path, task: Task, facts: TaskFacts) -> None:
+    made = board_of([], task, facts)
+    rows = [merged(scored("ada", 0.91, 1), scored("ada", 0.92, 1, submission="other"), made.policy), *references()]
+    written(settled(made.with_rows(RankedRow.placed(r, Standing()) for r in rows)), tmp_path)
+
+
 def test_under_pseudonyms_records_do_not_tell_the_order_within_a_day(
     tmp_path: Path, task: Task, facts: TaskFacts
 ) -> None:

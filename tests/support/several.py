@@ -71,3 +71,19 @@ def references() -> list[GradedRow]:
         row("cosine", {"small": [0.90, 0.90], "large": [0.62, 0.62]}, Kind.REFERENCE),
         row("step", {"small": [0.85, 0.85], "large": [0.64, 0.64]}, Kind.REFERENCE),
     ]
+
+
+def guessing(made: GradedRow, workload: str, seeds: int = 2) -> GradedRow:
+    """The same row where a workload failed and counts as guessing."""
+    scores = tuple(
+        WorkloadScore(
+            name=one.name, verdict=Verdict.TIMEOUT, accuracy=0.1, guessing=True,
+            seeds=tuple(SeedScore(seed=n, verdict=Verdict.TIMEOUT, accuracy=0.1, seconds=1.0) for n in range(seeds)),
+        )
+        if one.name == workload
+        else one
+        for one in made.workloads
+    )  # fmt: skip
+    found = combined(scores, WEIGHTS)
+    mean = float(np.mean([s.accuracy for s in found if s.accuracy is not None]))
+    return GradedRow.model_validate({**dict(made), "workloads": scores, "seeds": found, "accuracy": mean})
