@@ -43,6 +43,7 @@ class SeedRun(Frozen):
     limit_s: float | None = None  # the time that it was given, as `grader.training.deadline` counts it
     certain: bool = True  # False: a timeout that may have been the machine's doing, which no later run takes over
     final: float | None = None  # accuracy on the part of the held-out images that the board does not show
+    balanced: float | None = None  # mean over the classes of the accuracy on their images, of those that are shown
     right: ImageBits | None = None  # which of the held-out images that the board's score is of
 
     @property

@@ -163,6 +163,7 @@ def _seed_scores(one: WorkloadResult, seeds: Sequence[int], *, guess: bool) -> t
                 accuracy=accuracy,
                 seconds=runs[seed].seconds if seed in runs else 0.0,
                 baseline=accuracy if one.task.ranking.contribution else None,
+                balanced=accuracy,
             )
             for seed in seeds
         )
@@ -173,6 +174,7 @@ def _seed_scores(one: WorkloadResult, seeds: Sequence[int], *, guess: bool) -> t
             accuracy=r.accuracy,
             seconds=r.seconds,
             baseline=baselines.get(r.seed),
+            balanced=r.balanced,
             right=_sample(r, one.task),
             baseline_right=_sample(one.baselines.get(r.seed), one.task),
         )
@@ -227,6 +229,7 @@ def _combined(scores: Sequence[SeedScore], shares: Sequence[float]) -> SeedScore
         accuracy=mean([s.accuracy for s in scores]),
         seconds=round(sum(s.seconds for s in scores), 3),
         baseline=mean([s.baseline for s in scores]),
+        balanced=mean([s.balanced for s in scores]),
     )
 
 

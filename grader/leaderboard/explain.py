@@ -1,7 +1,7 @@
 """`grader explain`: why a row stands where it stands, in sentences."""
 
-from collections.abc import Callable, Sequence
-from statistics import median
+from collections.abc import Callable, Iterator, Sequence
+from statistics import fmean, median
 
 from grader.core.kind import Kind
 from grader.core.statistics import CONFIDENCE, Difference
@@ -130,10 +130,7 @@ def _rank(row: RankedRow, board: Leaderboard) -> list[str]:
     elif len(row.seeds) > 1 and len(students) > 1 and comparison.steady(row) and comparison.noise(row) is not None:
         lines.append("Every other student is surely above or below it.")
     if by is RankBy.ACCURACY and len(row.seeds) > 1:
-        lines.append(
-            f"Under other rules: rank {_rank_by(median, row, students)} by the median of the seeds, "
-            f"{_rank_by(min, row, students)} by the worst seed."
-        )
+        lines.append(f"Under other rules: {', '.join(_under_other_rules(row, students))}.")
     if row.to_next is not None:
         lines.append(f"To the next student: {_gap(row.to_next, by)}.")
     if not by.relative:
@@ -141,13 +138,21 @@ def _rank(row: RankedRow, board: Leaderboard) -> list[str]:
     return lines
 
 
-def _rank_by(rule: Callable[[list[float]], float], row: RankedRow, students: Sequence[RankedRow]) -> int:
-    """The rank of `row` if students were ranked by `rule` of their accuracies."""
+def _under_other_rules(row: RankedRow, students: Sequence[RankedRow]) -> Iterator[str]:
+    """The rank of `row` by other sensible rules."""
 
-    def score(student: RankedRow) -> float:
-        return rule([s.accuracy for s in student.seeds if s.accuracy is not None])
+    def accuracies(student: RankedRow) -> list[float]:
+        return [s.accuracy for s in student.seeds if s.accuracy is not None]
 
-    return 1 + sum(score(student) > score(row) for student in students)
+    def rank(score: Callable[[RankedRow], float]) -> int:
+        return 1 + sum(score(student) > score(row) for student in students)
+
+    yield f"rank {rank(lambda student: median(accuracies(student)))} by the median of the seeds"
+    yield f"{rank(lambda student: min(accuracies(student)))} by the worst seed"
+    balanced = {r.id: [s.balanced for s in r.seeds if s.balanced is not None] for r in students}
+    if all(balanced.values()):
+        found = {name: fmean(values) for name, values in balanced.items()}
+        yield f"{rank(lambda student: found[student.id])} by balanced accuracy (each class counts the same)"
 
 
 def _default(row: RankedRow, board: Leaderboard) -> list[str]:
@@ -180,5 +185,5 @@ def _history(row: RankedRow, board: Leaderboard) -> list[str]:
         standing = (
             "counts" if past.number == row.number else "graded again since" if past.regraded else "does not count"
         )
-        lines.append(f"  {past.number}. {past.graded[:16].replace('T', ' ')}: {past.verdict}{accuracy}: {standing}")
+        lines.append(f"  {past.number}. {past.graded[:16].replace('T', ' ')} UTC: {past.verdict}{accuracy}: {standing}")
     return lines

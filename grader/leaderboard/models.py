@@ -35,6 +35,7 @@ class SeedScore(Frozen):
     accuracy: float | None
     seconds: float
     baseline: float | None = None  # accuracy of the same configuration at its constant learning rate
+    balanced: float | None = None  # mean over the classes of the accuracy on their images
     right: ImageBits | None = None  # held-out images classified rightly, of those the score is of, or a sample of them
     baseline_right: ImageBits | None = None  # the same at the constant learning rate
 

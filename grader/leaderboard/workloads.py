@@ -102,7 +102,8 @@ def profiles(rows: Sequence[GradedRow], task: BoardTask) -> dict[RowKey, Profile
 
     Corners (ratio, share) of a step function, by ascending ratio; the first is at ratio 1. Workloads count by weight.
     The error is 1 - accuracy, and at least one of all held-out images, so that there is a ratio to a row without
-    errors. Dolan and More, Benchmarking Optimization Software with Performance Profiles, Mathematical Programming 91 (2002).
+    errors. Dolan and More, Benchmarking Optimization Software with Performance Profiles, Mathematical Programming 91
+    (2002).
     """
     share = weights(task)
     least = {one.name: 1 / max(1, one.n_test) for one in task.workloads}

@@ -109,6 +109,7 @@ class _Training:
         self._records: list[EpochRecord] = []
         self._final: float | None = None
         self._right: Tensor | None = None
+        self._balanced: float | None = None
 
     def run(self, on_epoch: OnEpoch) -> SeedRun:
         """All epochs."""
@@ -165,6 +166,7 @@ class _Training:
             right.append(logits.argmax(1) == expected)
         hits, shown = torch.cat(right).cpu(), shown_part(len(test), self._task)
         self._right = hits[shown]
+        self._balanced = _balanced(self._right, test.on(torch.device("cpu")).labels[shown])
         count = int(shown.sum())
         final = int(hits[~shown].sum()) / (len(hits) - count) if count < len(hits) else None
         return int(hits[shown].sum()) / count, final
@@ -181,10 +183,22 @@ class _Training:
             device=kind_of(self._context.device),
             transforms=self._pipeline.mode,
             final=self._final if finished else None,
+            balanced=self._balanced if finished else None,
             right=ImageBits.of(self._right.numpy()) if finished and self._right is not None else None,
             limit_s=self._budget_s,
             certain=finished or self._deadline.certain,
         )
+
+
+def _balanced(right: Tensor, labels: Tensor) -> float:
+    """The mean over the classes that occur of the accuracy on their images (balanced accuracy; Brodersen et al., 2010).
+
+    `right` and `labels` are of the same images, [N].
+    """
+    images = torch.bincount(labels)
+    hits = torch.bincount(labels, weights=right.double())
+    there = images > 0
+    return float((hits[there] / images[there]).mean())
 
 
 def _mean(losses: Tensor, images: int) -> float | None:

@@ -168,7 +168,8 @@ def test_a_row_is_explained(where: Path) -> None:
     for words in (
         "student00 (Ada)", f"Recipe {row['recipe'][:16]}: SGD, batch size 64, 1 epoch;", "Seeds 0: ", "Rank ",
         "Beats the default scheduler: ", "Contribution of the scheduler: ", "1 grading(s); the latest counts.",
-        "To reproduce: grader run", "sandbox sandlock",
+        "To reproduce: grader run", "sandbox sandlock", "by the median of the seeds, ", " by the worst seed, ",
+        " by balanced accuracy (each class counts the same)",
     ):  # fmt: skip
         assert words in text
     missing = call(where, "explain", "student0")

@@ -288,4 +288,8 @@ def test_a_last_batch_of_one_image_trains(sandlock: SandlockSandbox) -> None:
     run = loop.train(compiled.recipe, task, few, 0, CPU, 60)
     assert run.verdict is Verdict.OK
     assert run.right is not None
-    assert run.right.array().mean() == pytest.approx(run.accuracy)
+    right, labels = run.right.array(), images.test.labels
+    assert right.mean() == pytest.approx(run.accuracy)
+    classes = [right[labels == n].mean() for n in range(10)]
+    assert run.balanced == pytest.approx(sum(classes) / 10)  # each class counts the same
+    assert run.balanced != pytest.approx(run.accuracy, abs=1e-6)
