@@ -1,6 +1,7 @@
 """Curves over the steps of a training: sampled, compared, summarized."""
 
 from collections.abc import Sequence
+from operator import sub
 from statistics import fmean
 
 from grader.core.recipe import Frozen, Recipe
@@ -37,6 +38,8 @@ def shape(curve: Sequence[float]) -> tuple[float, ...]:
 
 def distance(a: Sequence[float], b: Sequence[float]) -> float:
     """Mean distance at as many places as the longer curve has points; the shorter one is read in between."""
+    if len(a) == len(b):  # as nearly always, and there are thousands of them
+        return fmean(map(abs, map(sub, a, b)))
     n = max(len(a), len(b))
     shares = [i / max(1, n - 1) for i in range(n)]
     return fmean(abs(value_at(a, s * (len(a) - 1)) - value_at(b, s * (len(b) - 1))) for s in shares)

@@ -162,11 +162,27 @@ def _frame(
     return parts
 
 
-def histogram(bins: Sequence[tuple[float, float, int]], here: float | None, label: str) -> Markup:
+def histogram(bins: tuple[tuple[float, float, int], ...], here: float | None, label: str) -> Markup:
     """Bars of how many lie from `low` to `high`, accuracies in percent, and a mark at `here`.
 
     The bins lie side by side; all together have a width.
     """
+    low, high = bins[0][0], bins[-1][1]
+    picture = _bars(bins, label)
+    if here is None:
+        return Markup(f"{picture}</svg>")
+    width, height = _CHART
+    x = round(_LEFT + (max(low, here) - low) / (high - low) * (width - _LEFT - _RIGHT), 1)
+    side, anchor = (-5, "end") if x > width / 2 else (5, "start")
+    words = "you are here" if here >= low else "← you are further down"
+    line = f'<path class="own" d="M{x} {_TOP}V{height - _BOTTOM}"/>' if here >= low else ""
+    mark = f'<text x="{x + side}" y="{_TOP + 10}" text-anchor="{anchor}">{words}</text>'
+    return Markup(f"{picture}{line}{mark}</svg>")
+
+
+@lru_cache(maxsize=8)  # the same on every page of a board
+def _bars(bins: tuple[tuple[float, float, int], ...], label: str) -> str:
+    """A histogram without its mark and its end."""
     width, height = _CHART
     low, high, top = bins[0][0], bins[-1][1], max(count for _, _, count in bins)
 
@@ -182,15 +198,7 @@ def histogram(bins: Sequence[tuple[float, float, int]], here: float | None, labe
         if count:
             box = f'x="{left}" y="{py(count)}" width="{max(1.0, right - left - 1):.1f}"'
             parts.append(f'<rect class="bar" {box} height="{height - _BOTTOM - py(count):.1f}"/>')
-    if here is not None:
-        x = px(100 * max(low, here))
-        side, anchor = (-5, "end") if x > width / 2 else (5, "start")
-        words = "you are here" if here >= low else "← you are further down"
-        if here >= low:
-            parts.append(f'<path class="own" d="M{x} {_TOP}V{height - _BOTTOM}"/>')
-        parts.append(f'<text x="{x + side}" y="{_TOP + 10}" text-anchor="{anchor}">{words}</text>')
-    parts.append("</svg>")
-    return Markup("".join(parts))
+    return "".join(parts)
 
 
 def steps(corners: Sequence[tuple[float, float]], end: float) -> list[tuple[float, float | None]]:

@@ -170,7 +170,7 @@ def _class_chart(board: PublicBoard, here: float | None) -> Figure | None:
     """How the accuracies of the class lie; not while results come in, since every page would change with each."""
     if board.histogram is None or board.progress is not None:
         return None
-    bins = [(one.low, one.high, one.count) for one in board.histogram.bins]
+    bins = tuple((one.low, one.high, one.count) for one in board.histogram.bins)
     below, total = board.histogram.below, sum(count for _, _, count in bins)
     text = f"The accuracies of {total} students, from {bins[0][0]:.1%} to {bins[-1][1]:.1%}"
     text += f"; {below} more lie{'s' if below == 1 else ''} below" if below else ""
