@@ -90,7 +90,7 @@ class Display:
         with self._lock:
             self._graded += 1
             style = _STYLES.get(row.verdict, "red")
-            what = f"accuracy {_accuracy(row)}" if row.accuracy is not None else _reason(row)
+            what = f"accuracy {_accuracy(row)}{_guessing(row)}" if row.accuracy is not None else _reason(row)
             line = f"[{self._graded}/{self._count}] {escape(entry.label)}: [{style}]{row.verdict}[/] {escape(what)}"
             self._console.print(line, highlight=False, soft_wrap=True)
 
@@ -100,6 +100,12 @@ def _accuracy(row: GradedRow) -> str:
         return ""
     error = f" ± {100 * row.standard_error:.2f}" if row.standard_error is not None else ""
     return f"{100 * row.accuracy:.2f}{error} %"
+
+
+def _guessing(row: GradedRow) -> str:
+    """The workloads that failed and count as guessing."""
+    failed = [f"{one.name} ({one.verdict})" for one in row.workloads if one.guessing]
+    return f", guessing on {', '.join(failed)}" if failed else ""
 
 
 def _contribution(row: RankedRow) -> str:
@@ -143,6 +149,9 @@ def print_board(console: Console, board: Leaderboard, *, wide: bool = False) -> 
             f"{len(apart)} row(s) have no rank: they were trained on {kinds}, and ranked here is what "
             f"{board.policy.only_device} gave. Grade them again there to rank them.",
         )
+    if board.task.n_shown < board.task.n_test:
+        share = f"{100 * board.task.ranking.public_share:g} %"
+        _say(console, f"Accuracies are of {share} of the held-out images; the others decide in the end (--final).")
     if board.policy.by.relative and not any(row.score is not None or not board.compares(row) for row in board.rows):
         _say(
             console,
@@ -167,7 +176,8 @@ def _on(row: GradedRow, workload: str) -> str:
     found = next((one for one in row.workloads if one.name == workload), None)
     if found is None:
         return ""
-    return f"{100 * found.accuracy:.2f}" if found.accuracy is not None else found.verdict
+    failed = f" ({found.verdict})" if found.guessing else ""
+    return f"{100 * found.accuracy:.2f}{failed}" if found.accuracy is not None else found.verdict
 
 
 @dataclass(frozen=True)
@@ -185,7 +195,7 @@ def _columns(board: Leaderboard, room: int) -> tuple[list[_Column], bool]:
     """The columns between verdict and team that there is room for, by their importance; whether all fitted."""
     by = board.policy.by
     accuracy = _Column("accuracy ± s.e.", _accuracy, 15)
-    score = [_Column("score", _score, 6)] if by.relative else []
+    score = [_Column(by.heading, _score, 10)] if by.relative else []
     names = [one.name for one in board.task.workloads]
     workloads = [_Column(name, partial(_on, workload=name), max(8, min(16, len(name))), cut=True) for name in names]
     derived = [
@@ -215,19 +225,22 @@ def board_table(board: Leaderboard, console_width: int) -> Table:
     names = [row.id if row.kind is Kind.STUDENT else f"{row.id} ({row.kind})" for row in board.rows]
     width = max(map(len, names), default=10)
     width = width if console_width >= _ALL else min(32, width)
-    for short in (False, True):  # without the rules where they would take the place of a column
+    ranks = [_rank(row, ranges=True) for row in board.rows]
+    for short, ranges in ((False, True), (True, True), (True, False)):  # broken rules give way to columns, then ranges
+        if not ranges:
+            ranks = [_rank(row, ranges=False) for row in board.rows]
         verdicts = [_verdict(row, short=short) for row in board.rows]
-        verdict_width = max(map(len, verdicts), default=8)
-        fixed = _MARGIN + width + _GAP + verdict_width + _GAP
-        columns, wide = _columns(board, console_width - fixed - _TEAM - 4 - _GAP)
-        taken = fixed + sum(column.width + _GAP for column in columns)
-        wide = wide and console_width - taken >= 8 + _GAP + _TEAM
-        if wide:
+        rank_width = max(4, max(map(len, ranks), default=4))
+        fixed = _MARGIN + rank_width + _GAP + width + _GAP + max(map(len, verdicts), default=8) + _GAP
+        columns, whole = _columns(board, console_width - fixed - _TEAM)
+        team = console_width - fixed - sum(column.width + _GAP for column in columns)
+        if whole or (short and team >= _TEAM):
             break
-    team = console_width - taken - (8 if wide else 4) - _GAP
-    table.add_column("rank", justify="right", no_wrap=True, min_width=8 if wide else 4)
+    if not whole:
+        table.caption = "There is no room for all columns: grader show --wide has them."
+    table.add_column("rank", justify="right", no_wrap=True, min_width=rank_width)
     table.add_column("submission", no_wrap=True, overflow="ellipsis", min_width=width, max_width=width)
-    table.add_column("verdict", no_wrap=True, min_width=verdict_width)
+    table.add_column("verdict", no_wrap=True, min_width=max(map(len, verdicts), default=8))
     for column in columns:
         justify: JustifyMethod = "right" if column.right else "left"
         most = column.width if column.cut and console_width < _ALL else None
@@ -241,11 +254,11 @@ def board_table(board: Leaderboard, console_width: int) -> Table:
         )
     if team >= _TEAM:
         table.add_column("team", no_wrap=True, overflow="ellipsis", max_width=team)
-    for row, name, verdict in zip(board.rows, names, verdicts, strict=True):
+    for row, rank, name, verdict in zip(board.rows, ranks, names, verdicts, strict=True):
         own = row.kind is Kind.STUDENT
         style = _STYLES.get(row.verdict, "red")
         table.add_row(
-            _rank(row, ranges=wide),
+            rank,
             escape(name),
             f"[{style}]{verdict}[/]",
             *(escape(column.cell(row)) for column in columns),

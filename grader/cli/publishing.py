@@ -86,6 +86,7 @@ def export(
         roster=roster,
         assignment=assignment,
         submissions=submissions,
+        final=final,
         printed=lambda row: _printed(results / board.task.name, row),
     )
     text = FORMATS[form](request)

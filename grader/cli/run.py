@@ -147,6 +147,6 @@ def run_gradescope(config: RunConfig, submission: Submission, out: Path) -> None
     row = next(row for row in graded.board.rows if row.kind is Kind.STUDENT)
     log = read_log(config.folder, row.kind, row.id)
     assert log is not None
-    text = gradescope.results(row, awards(row, graded.board), log.violations, log.output)
+    text = gradescope.results(row, awards(row, graded.board), log.violations, log.output, graded.board.policy.by)
     write_atomically(out, text)
     _say(console, f"wrote {out}")

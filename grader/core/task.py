@@ -99,6 +99,11 @@ class RankBy(StrEnum):
         """Whether the score depends on other rows of the board, and is of several workloads."""
         return self in (RankBy.MEAN_RANK, RankBy.GAP_CLOSED)
 
+    @property
+    def heading(self) -> str:
+        """What a column of it is called."""
+        return self.value.replace("-", " ")
+
 
 class FailedWorkload(StrEnum):
     """How a workload without a score counts for a submission that has one on another."""

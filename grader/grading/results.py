@@ -100,7 +100,7 @@ def row_of(result: Result, task: Task, environment: Environment) -> GradedRow:
     mean, error = None, None
     if outcome.verdict.ranked:
         mean, error = score(s.accuracy for s in scores if s.accuracy is not None)
-    recipe, reveal = first.compiled.recipe, task.leaderboard
+    recipe, reveal = next((r for one in result.workloads if (r := one.compiled.recipe)), None), task.leaderboard
     alone = not task.workload
     return GradedRow(
         id=entry.submission.id,
@@ -140,14 +140,13 @@ def _outcome(result: Result, task: Task) -> tuple[Outcome, list[WorkloadResult]]
     if failed and (ours or not rest or task.ranking.failed_workload is FailedWorkload.UNRANKED):
         worst = ours or failed[0]
         return worst.outcome.on(worst.name), []
-    worst = failed[0] if failed else next((o for o in rest if o.outcome.verdict is Verdict.DIVERGED), rest[0])
-    found = worst.outcome
-    detail = found.on(worst.name).detail if found.verdict is not Verdict.OK else found.detail
+    diverged = [one for one in rest if one.outcome.verdict is Verdict.DIVERGED]
+    said = [one.outcome.on(one.name).detail for one in (*failed, *diverged)]
     if failed:
         names = ", ".join(f"{one.name} ({one.outcome.verdict})" for one in failed)
-        detail = f"counts as guessing on {names}; {detail}"
-    diverged = any(one.outcome.verdict is Verdict.DIVERGED for one in rest)
-    return Outcome(Verdict.DIVERGED if diverged else Verdict.OK, detail, found.violations), failed
+        said.insert(0, f"counts as guessing on {names}")
+    violations = tuple(dict.fromkeys(v for one in failed for v in one.outcome.violations))
+    return Outcome(Verdict.DIVERGED if diverged else Verdict.OK, "; ".join(said), violations), failed
 
 
 def _seed_scores(one: WorkloadResult, seeds: Sequence[int], *, guess: bool) -> tuple[SeedScore, ...]:
@@ -216,7 +215,11 @@ def combined(workloads: Sequence[WorkloadScore], weights: Mapping[str, float]) -
 
 
 def _combined(scores: Sequence[SeedScore], shares: Sequence[float]) -> SeedScore:
-    verdict = next((s.verdict for s in scores if s.verdict is not Verdict.OK), Verdict.OK)
+    verdicts = [s.verdict for s in scores]
+    if all(s.accuracy is not None for s in scores):  # a failed workload counts as guessing, and is no verdict
+        verdict = Verdict.DIVERGED if Verdict.DIVERGED in verdicts else Verdict.OK
+    else:
+        verdict = next(v for v in verdicts if not v.ranked)
 
     def mean(values: Sequence[float | None]) -> float | None:
         known = [v for v in values if v is not None]

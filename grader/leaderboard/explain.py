@@ -5,7 +5,7 @@ from statistics import fmean, median
 
 from grader.core.kind import Kind
 from grader.core.statistics import CONFIDENCE, Difference
-from grader.core.task import Counting, RankBy
+from grader.core.task import Counting, RankBy, shipped
 from grader.core.verdict import MEANINGS
 from grader.leaderboard.history import all_of
 from grader.leaderboard.models import Beats, Leaderboard, RankedRow
@@ -32,11 +32,16 @@ def explain(row: RankedRow, board: Leaderboard, board_path: str) -> list[str]:
         f"compiled in sandbox {row.sandbox or 'unknown'}; graded {row.graded}."
     )
     lines.append(
-        f"To reproduce: grader run SUBMISSIONS --task {board.task.name} --force --results /tmp/again --leaderboard "
+        f"To reproduce: grader run SUBMISSIONS --task {_task_of(board)} --force --results /tmp/again --leaderboard "
         f"/tmp/again.json, with a folder that holds the files of SHA-256 {row.submission[:16]} as {row.id}; the same "
         f"recipe, seed and kind of device give the same accuracy to the bit. This is read from {board_path}."
     )
     return lines
+
+
+def _task_of(board: Leaderboard) -> str:
+    """What `--task` takes."""
+    return board.task.name if board.task.name in shipped() else f"FILE.toml (the file of task {board.task.name})"
 
 
 def _recipe(row: RankedRow) -> list[str]:
@@ -75,7 +80,7 @@ def _ranked_by(row: RankedRow, by: RankBy) -> str:
         return "mean accuracy, since the rule cannot be applied" if by.relative else by.value
     if by is RankBy.MEAN_RANK:
         return f"mean rank over workloads and seeds, references included: {row.score:.2f}"
-    return f"share of the gap between the default scheduler and the best reference: {row.score:.1%}"
+    return f"share of the gap between the default scheduler and the best reference of each workload: {row.score:.2f}"
 
 
 def _score(row: RankedRow, board: Leaderboard) -> list[str]:

@@ -41,11 +41,12 @@ class Request:
     submissions: str = "submissions"
     printed: Callable[[GradedRow], Printed | None] = lambda _: None
     remarks: list[str] = field(default_factory=list)
+    final: bool = False  # the board is that of the withheld images
 
     @property
     def public(self) -> PublicBoard:
         """The board as it may be seen."""
-        return public(self.board, self.names)
+        return public(self.board, self.names, final=self.final)
 
     def row(self) -> RankedRow:
         """The one submission. Raises UsageError."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from grader.core.errors import UsageError
+from grader.core.task import RankBy
 from grader.core.text import clean, no_command_in_json
 from grader.core.verdict import MEANINGS, Verdict, Violation
 from grader.leaderboard.models import RankedRow
@@ -18,8 +19,13 @@ _MAX_OUTPUT = 20_000
 _HIDDEN = {"right", "baseline_right"}  # which held-out images were right: no student's business
 
 
-def results(row: RankedRow, awards: Sequence[Award], violations: Sequence[Violation], printed: str) -> str:
-    """The file for one submission. Raises UsageError for a fault of ours, which is no result."""
+def results(
+    row: RankedRow, awards: Sequence[Award], violations: Sequence[Violation], printed: str, by: RankBy = RankBy.ACCURACY
+) -> str:
+    """The file for one submission of a board that is ranked `by`.
+
+    Raises UsageError for a fault of ours, which is no result.
+    """
     if row.verdict is Verdict.INTERNAL:
         raise UsageError(f"{clean(row.id)} was not graded, by a fault of the grader: there is no result to hand on")
     lines = [f"{row.verdict}: {MEANINGS[row.verdict]}", *(_lines(row.detail)), *(clean(str(v)) for v in violations)]
@@ -46,7 +52,10 @@ def results(row: RankedRow, awards: Sequence[Award], violations: Sequence[Violat
         "extra_data": {"recipe": row.recipe, "seeds": [s.model_dump(mode="json", exclude=_HIDDEN) for s in row.seeds]},
     }
     if row.scored:
+        order = {"order": "asc"} if by is RankBy.MEAN_RANK else {}
+        score = [{"name": by.heading, "value": row.score, **order}] if row.score is not None else []
         document["leaderboard"] = [
+            *score,
             {"name": "Accuracy", "value": row.accuracy},
             {"name": "Time", "value": row.seconds, "order": "asc"},
         ]

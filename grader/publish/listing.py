@@ -89,7 +89,7 @@ def yardsticks(listing: Listing) -> set[str]:
     """The pages of the default scheduler and of the best reference."""
     default = [line.slug for _, line in listing if line.kind is Kind.DEFAULT]
     references = [line for _, line in listing if line.kind is Kind.REFERENCE and line.interval]
-    best = max(references, key=lambda line: line.interval[0] if line.interval else 0.0, default=None)
+    best = min(references, key=lambda line: line.place.points, default=None)  # by what is ranked by
     return {*default, *((best.slug,) if best else ())}
 
 

@@ -24,12 +24,12 @@ def inert(text: str) -> str:
 def markdown(board: PublicBoard, max_bytes: int | None = None) -> str:
     """The table, cut off after whole rows where it would be longer than `max_bytes` in UTF-8."""
     columns = (
-        *(("score",) if board.workloads and board.ranking.by.relative else ()),
+        *((board.ranking.by.heading,) if board.workloads and board.ranking.by.relative else ()),
         *(w.name for w in board.workloads),
     )
     extra = "".join(f" {inert(name)} |" for name in columns)
     lines = [
-        f"### Leaderboard: {inert(board.task)}",
+        f"### {'Final leaderboard' if board.final else 'Leaderboard'}: {inert(board.task)}",
         "",
         inert(board.description),
         "",
@@ -61,6 +61,7 @@ def _row(row: PublicRow, *, scored: bool) -> str:
     rank = "" if row.rank is None else str(row.rank)
     extra = (f" {row.score:.2f} |" if row.score is not None else "  |") if scored else ""
     for one in row.workloads:
-        extra += f" {100 * one.accuracy:.2f} |" if one.accuracy is not None else f" {one.verdict or ''} |"
+        failed = f" ({one.verdict})" if one.guessing else ""
+        extra += f" {100 * one.accuracy:.2f}{failed} |" if one.accuracy is not None else f" {one.verdict or ''} |"
     start = f"| {rank} | {name} | {row.counting.verdict} | {accuracy} |{extra}"
     return f"{start} {row.seconds:.1f} | {row.counting.when[:10]} |"

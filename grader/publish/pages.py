@@ -69,7 +69,7 @@ def board_files(board: PublicBoard, listing: Listing) -> Iterator[tuple[str, str
     """Every other file by its name, the board's first page last. The rows are those of `listing`."""
     templates = _environment()
     yield "ranking.html", templates.get_template("ranking.html").render(board=board, meanings=MEANINGS.items())
-    yield "leaderboard.csv", csv_of(((rank, line.csv) for rank, line in listing), [one.name for one in board.workloads])
+    yield "leaderboard.csv", csv_of(((rank, line.csv) for rank, line in listing), board)
     ranked = [line for rank, line in listing if line.student and rank is not None]
     first = max(ranked, key=lambda line: line.interval[0] if line.interval else 0.0, default=None)
     best = first.message if first is not None else NONE_YET

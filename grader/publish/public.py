@@ -112,6 +112,12 @@ class PublicRow(Frozen):
     place: Place  # among the rows where ids and times of grading must not show through
 
     @property
+    def constant(self) -> bool:
+        """Whether its learning rate is constant (on every workload)."""
+        rates = [self.learning_rate, *(one.learning_rate for one in self.workloads)]
+        return {rate.distinct for rate in rates if rate is not None} == {1}
+
+    @property
     def schedule(self) -> LrSummary | None:
         """Its learning rate; with several workloads, that on the first."""
         return self.learning_rate or next((one.learning_rate for one in self.workloads if one.learning_rate), None)

@@ -34,12 +34,13 @@ def written(rows: Iterable[Sequence[str | float | int | None]]) -> str:
     return text.getvalue()
 
 
-def csv_header(workloads: Sequence[str]) -> str:
-    """The names of the columns; each of several workloads has one."""
+def csv_header(board: PublicBoard) -> str:
+    """The names of the columns; each of several workloads has two: a failed one may count as guessing."""
     header = ["rank", "name", "team", "kind", "verdict", "accuracy", "standard_error", "low", "high", "seconds"]
     header += ["date_utc", "rank_from", "rank_to", "to_default", "beats_default", "contribution"]
-    if workloads:
-        header += ["score", *(f"accuracy_{name}" for name in workloads)]
+    if board.workloads:
+        header.append(board.ranking.by.value.replace("-", "_") if board.ranking.by.relative else "score")
+        header += [f"{what}_{one.name}" for one in board.workloads for what in ("verdict", "accuracy")]
     return written([header])
 
 
@@ -54,16 +55,17 @@ def without_rank(row: PublicRow) -> str:
             row.to_default.mean if row.to_default else None,
             row.beats_default.value if row.beats_default else None,
             row.contribution.mean if row.contribution else None,
-            *((row.score, *(one.accuracy for one in row.workloads)) if row.workloads else ()),
+            *((row.score,) if row.workloads else ()),
+            *(cell for one in row.workloads for cell in (one.verdict.value if one.verdict else None, one.accuracy)),
         ]]
     )  # fmt: skip
 
 
 def board_csv(board: PublicBoard) -> str:
     """The board as it may be seen, in its order."""
-    return csv_of(((row.rank, without_rank(row)) for row in board.rows), [one.name for one in board.workloads])
+    return csv_of(((row.rank, without_rank(row)) for row in board.rows), board)
 
 
-def csv_of(rows: Iterable[tuple[int | None, str]], workloads: Sequence[str]) -> str:
-    """The table of ranks and what `without_rank` gave."""
-    return csv_header(workloads) + "".join(f"{'' if rank is None else rank},{text}" for rank, text in rows)
+def csv_of(rows: Iterable[tuple[int | None, str]], board: PublicBoard) -> str:
+    """The table of ranks and what `without_rank` gave; of `board`, its head is looked at and no row."""
+    return csv_header(board) + "".join(f"{'' if rank is None else rank},{text}" for rank, text in rows)

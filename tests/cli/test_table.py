@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -11,6 +12,7 @@ from grader.cli.progress import board_table, print_board
 from grader.core.task import RankBy, Task, TaskFacts
 from grader.core.verdict import Verdict
 from grader.leaderboard.models import Leaderboard
+from grader.leaderboard.ranking import settled
 from support.boards import board_of, failed, references, scored
 from support.several import board, row
 from support.several import references as references_of_several
@@ -47,13 +49,30 @@ def test_the_table_fits_and_breaks_no_word(kind: str, width: int, task: Task, fa
 
 def test_more_room_shows_more() -> None:
     made = several()
-    assert "small" not in "\n".join(printed(made, 80))
+    narrow = "\n".join(printed(made, 80))
+    assert "small" not in narrow
+    assert "grader show --wide has them" in narrow
     middle = "\n".join(printed(made, 130))
     assert "small" in middle
     assert "contribution" not in middle
     whole = "\n".join(printed(made, 200))
+    assert "--wide" not in whole
+    assert "gap closed" in whole
     assert "contribution" in whole
     assert "contract: learning rate" in whole
+
+
+def test_ranges_of_ranks_are_shown_where_they_fit(task: Task, facts: TaskFacts) -> None:
+    """A rank without one would read as certain."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for n in range(12):
+        one = scored(f"student{n:02}", 0.9, n)
+        seeds = [s.model_copy(update={"accuracy": float(rng.normal(0.9, 0.01))}) for s in one.seeds]
+        rows.append(one.model_copy(update={"seeds": tuple(seeds)}))
+    made = settled(board_of([*rows, *references()], task, facts))
+    assert {r.rank_interval for r in made.rows if r.rank} != {None}
+    assert "1 (1–" in "\n".join(printed(made, 80))
 
 
 def test_wide_shows_everything_whatever_the_terminal_is(task: Task, facts: TaskFacts) -> None:

@@ -116,6 +116,10 @@ def test_a_task_may_count_it_as_guessing(tmp_path: Path) -> None:
     assert by_name["plain"]["accuracy"] == pytest.approx(0.1)
     assert by_name["plain"]["guessing"]
     assert by_name["own"]["accuracy"] > 0.3
+    assert {seed["verdict"] for seed in found["seeds"]} == {"ok"}
+    assert "guessing on plain (crash)" in done.stdout
+    assert "10.00 (crash)" in call(tmp_path, "show", "--wide").stdout
+    assert "SGD, batch size 64, 1 epoch" in call(tmp_path, "explain", "student00").stdout
     assert "crash, 10.00 ± 0.00 % (that of guessing)" in call(tmp_path, "explain", "student00").stdout
 
 
@@ -124,14 +128,15 @@ def test_the_board_is_published_and_exported_with_a_column_for_each(where: Path,
     text = (tmp_path / "site/index.html").read_text()
     for name in ("noisy", "plain", "own"):
         assert f'<button type="button">{name}</button>' in text
-    assert "share of the gap between the default scheduler (0) and the best reference (1)" in text
+    assert "share of the gap between the default scheduler (0) and the best reference of each workload (1)" in text
     page = next((tmp_path / "site/s").glob("student00-*.html")).read_text()
     assert "Performance profile: the best row on" in page
     assert page.count("Learning rate over the") >= 3
     table = list(csv.DictReader(call(where, "export", "csv").stdout.splitlines()))
     first = next(line for line in table if line["name"] == "student00")
     assert float(first["accuracy_plain"]) == rows(where)["student", "student00"]["workloads"][1]["accuracy"]
-    assert float(first["score"]) == rows(where)["student", "student00"]["score"]
+    assert float(first["gap_closed"]) == rows(where)["student", "student00"]["score"]
+    assert (first["verdict_plain"], first["verdict"]) == ("ok", "ok")
     assert "| noisy | plain | own |" in call(where, "export", "markdown").stdout
     for form in ("gradescope", "codabench", "classroom"):
         assert call(where, "export", form, "--id", "student00").returncode == 0
