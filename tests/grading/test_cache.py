@@ -18,7 +18,7 @@ from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
 from grader.grading import cache as module
 from grader.grading.cache import Cache
-from grader.grading.logs import Log, read_private_scores, write_log
+from grader.grading.logs import Log, WorkloadLog, read_private_scores, write_log
 from grader.sandbox.base import SandboxChoice
 from grader.sandbox.compiled import Compiled
 from grader.sandbox.factory import choose
@@ -96,7 +96,7 @@ def _withhold(folder: str, writer: int) -> None:
         row = graded(f"files {writer} {n}", 0.5, 1)
         compiled = Compiled(verdict=Verdict.OK, sandbox="none", seconds=0.0)
         run = SeedRun(seed=0, verdict=Verdict.OK, accuracy=0.5, seconds=1.0, final=writer + n / 100)
-        write_log(Path(folder), Log(row=row, compiled=compiled, runs=(run,)))
+        write_log(Path(folder), Log(row=row, workloads=(WorkloadLog(compiled=compiled, runs=(run,)),)))
 
 
 def test_two_graders_lose_no_withheld_score(tmp_path: Path) -> None:
