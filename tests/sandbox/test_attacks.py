@@ -161,7 +161,7 @@ def test_messages_say_what_and_where(graded: Graded) -> None:
             assert f"skipped {clean(attack.name)!r}: " in graded.output, attack.name
             continue
         log = graded.log(attack.name)
-        violations = log["compiled"]["violations"]
+        violations = log["workloads"][0]["compiled"]["violations"]
         assert bool(violations) == (attack.expected != "ok"), attack.name
         text = "\n".join(f"{v['file']}:{v['line']}: {v['what']} {v['fix']}" for v in violations)
         assert len(text) < 20_000
@@ -190,7 +190,7 @@ def test_nothing_was_learned_or_sent(graded: Graded) -> None:
                 data = path.read_bytes()
                 assert TOKEN.encode() not in data
                 assert SECRET.encode() not in data
-    environment = graded.log("prints-the-environment")["compiled"]["output"]
+    environment = graded.log("prints-the-environment")["workloads"][0]["compiled"]["output"]
     assert "OMP_NUM_THREADS" in environment
     assert "TOKEN" not in environment
     stop = re.match(r"::stop-commands::(\w+)\n", graded.output)
