@@ -160,10 +160,8 @@ class GradingRun:
                 baseline = baseline_of(compiled.recipe, compiled.base_rates)
             progress.workloads.append(_OnWorkload(number, part, compiled, baseline))
             if compiled.recipe is None and self._one_fails_all:
-                break
-        if self._one_fails_all and any(one.compiled.recipe is None for one in progress.workloads):
-            self._finish(progress)
-            return
+                self._finish(progress)
+                return
         trained = [one for one in progress.workloads if one.compiled.recipe is not None]
         progress.waiting = sum(len(progress.seeds) * (2 if one.apart else 1) for one in trained)
         if not trained:

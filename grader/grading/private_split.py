@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import TypeAlias
 
 from grader.core.errors import UsageError
 from grader.core.kind import Kind
-from grader.core.statistics import score
 from grader.grading.logs import PrivateScore, read_private_scores
-from grader.grading.results import combined
 from grader.leaderboard.models import (
     BoardTask,
     BoardWorkload,
@@ -21,6 +18,7 @@ from grader.leaderboard.models import (
     WorkloadScore,
 )
 from grader.leaderboard.ranking import settled
+from grader.leaderboard.workloads import combined, means_of, weights
 
 Finals: TypeAlias = Mapping[tuple[str, int], PrivateScore]  # by workload and seed
 
@@ -65,24 +63,18 @@ def _row(row: GradedRow, task: BoardTask, results: Path, missing: list[str]) -> 
     gradings = known.gradings.get(row.submission, ()) if known else ()
     finals = {(score.workload, score.seed): score for score in gradings}
     workloads = tuple(one if one.guessing else _workload(one, finals) for one in row.workloads)
-    if row.workloads:
-        seeds = combined(workloads, {one.name: one.weight for one in task.workloads})
-    else:
-        seeds = _seeds("", row.seeds, finals)
+    seeds = combined(workloads, weights(task)) if row.workloads else _seeds("", row.seeds, finals)
     if len(seeds) < len(row.seeds):
         missing.append(row.id)
         return row
-    mean, error = score(seed.accuracy for seed in seeds if seed.accuracy is not None)
-    return row.rescored(seeds, accuracy=mean, standard_error=error, baseline=_baseline(seeds), workloads=workloads)
+    return row.rescored(seeds, **means_of(seeds)._asdict(), workloads=workloads)
 
 
 def _workload(one: WorkloadScore, finals: Finals) -> WorkloadScore:
     seeds = _seeds(one.name, one.seeds, finals)
     if len(seeds) < len(one.seeds):
         return WorkloadScore(**{**dict(one), "seeds": ()})
-    mean, error = score(seed.accuracy for seed in seeds if seed.accuracy is not None)
-    scores = {"seeds": seeds, "accuracy": mean, "standard_error": error, "baseline": _baseline(seeds)}
-    return WorkloadScore(**{**dict(one), **scores})
+    return WorkloadScore(**{**dict(one), "seeds": seeds, **means_of(seeds)._asdict()})
 
 
 def _seeds(workload: str, seeds: Sequence[SeedScore], finals: Finals) -> tuple[SeedScore, ...]:
@@ -98,8 +90,3 @@ def _seeds(workload: str, seeds: Sequence[SeedScore], finals: Finals) -> tuple[S
         for seed in seeds
         if (found := finals.get((workload, seed.seed))) is not None
     )
-
-
-def _baseline(seeds: Sequence[SeedScore]) -> float | None:
-    found = [seed.baseline for seed in seeds if seed.baseline is not None]
-    return fmean(found) if found and len(found) == len(seeds) else None

@@ -1,8 +1,7 @@
 """From what a submission's compilation and trainings gave to its row on the board."""
 
 import hashlib
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import NamedTuple
@@ -11,10 +10,10 @@ from grader.core.curves import short, spread, summarize
 from grader.core.environment import Environment
 from grader.core.image_bits import ImageBits
 from grader.core.runs import SeedRun
-from grader.core.statistics import score
 from grader.core.task import FailedWorkload, Task
 from grader.core.verdict import Verdict, Violation
 from grader.leaderboard.models import Curves, GradedRow, SeedScore, WorkloadScore, now
+from grader.leaderboard.workloads import Means, combined, means_of
 from grader.sandbox.compiled import Compiled
 from grader.submissions.entry import Entry
 
@@ -97,9 +96,7 @@ def row_of(result: Result, task: Task, environment: Environment) -> GradedRow:
         scores = combined(workloads, weights) if outcome.verdict.ranked else ()
     else:
         scores = _seed_scores(first, result.seeds, guess=False)
-    mean, error = None, None
-    if outcome.verdict.ranked:
-        mean, error = score(s.accuracy for s in scores if s.accuracy is not None)
+    means = means_of(scores) if outcome.verdict.ranked else Means()
     recipe, reveal = next((r for one in result.workloads if (r := one.compiled.recipe)), None), task.leaderboard
     alone = not task.workload
     return GradedRow(
@@ -107,9 +104,9 @@ def row_of(result: Result, task: Task, environment: Environment) -> GradedRow:
         kind=entry.kind,
         team=first.compiled.manifest.contributors if first.compiled.manifest else (),
         verdict=outcome.verdict,
-        accuracy=mean,
-        standard_error=error,
-        baseline=_mean(s.baseline for s in scores) if mean is not None else None,
+        accuracy=means.accuracy,
+        standard_error=means.standard_error,
+        baseline=means.baseline,
         seeds=scores,
         workloads=workloads,
         seconds=round(sum(one.seconds for one in result.workloads), 3),
@@ -185,54 +182,19 @@ def _workload_score(one: WorkloadResult, wanted: Sequence[int], task: Task, *, g
     verdict, recipe = one.outcome.verdict, one.compiled.recipe
     seeds = _seed_scores(one, wanted, guess=guess)
     whole = (verdict.ranked or guess) and len(seeds) == len(wanted)
-    mean, error = None, None
-    if whole:
-        mean, error = score(s.accuracy for s in seeds if s.accuracy is not None)
+    means = means_of(seeds) if whole else Means()
     return WorkloadScore(
         name=one.name,
         verdict=verdict,
-        accuracy=mean,
-        standard_error=error,
-        baseline=_mean(s.baseline for s in seeds) if mean is not None else None,
+        accuracy=means.accuracy,
+        standard_error=means.standard_error,
+        baseline=means.baseline,
         guessing=guess,
         seeds=seeds,
         seconds=one.seconds,
         recipe=recipe.key if recipe else None,
         learning_rate=summarize(recipe) if recipe and task.leaderboard.learning_rates else None,
         curves=curves_of(one.runs) if whole and not guess else None,
-    )
-
-
-def combined(workloads: Sequence[WorkloadScore], weights: Mapping[str, float]) -> tuple[SeedScore, ...]:
-    """Weighted means over the workloads, seed by seed; no accuracy where one of them has none."""
-    if len(workloads) < len(weights):
-        return ()
-    total = math.fsum(weights.values())
-    by_seed = [{s.seed: s for s in one.seeds} for one in workloads]
-    shares = [weights[one.name] / total for one in workloads]
-    common = [s.seed for s in workloads[0].seeds if all(s.seed in found for found in by_seed)]
-    return tuple(_combined([found[seed] for found in by_seed], shares) for seed in common)
-
-
-def _combined(scores: Sequence[SeedScore], shares: Sequence[float]) -> SeedScore:
-    verdicts = [s.verdict for s in scores]
-    if all(s.accuracy is not None for s in scores):  # a failed workload counts as guessing, and is no verdict
-        verdict = Verdict.DIVERGED if Verdict.DIVERGED in verdicts else Verdict.OK
-    else:
-        verdict = next(v for v in verdicts if not v.ranked)
-
-    def mean(values: Sequence[float | None]) -> float | None:
-        known = [v for v in values if v is not None]
-        pairs = zip(known, shares, strict=False)
-        return math.fsum(v * share for v, share in pairs) if len(known) == len(values) else None
-
-    return SeedScore(
-        seed=scores[0].seed,
-        verdict=verdict,
-        accuracy=mean([s.accuracy for s in scores]),
-        seconds=round(sum(s.seconds for s in scores), 3),
-        baseline=mean([s.baseline for s in scores]),
-        balanced=mean([s.balanced for s in scores]),
     )
 
 
@@ -263,9 +225,3 @@ def curves_of(runs: Sequence[SeedRun]) -> Curves | None:
         ),
         accuracy=tuple(short(fmean(record.accuracy for record in records)) for records in picked),
     )
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    """The mean where every value is there."""
-    known = list(values)
-    return fmean(v for v in known if v is not None) if known and None not in known else None

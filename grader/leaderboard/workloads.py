@@ -1,6 +1,7 @@
-"""Scores over several workloads, for rules that compare a row with the others, and the performance profile.
+"""Scores over seeds and over several workloads, rules that compare a row with the others, and the performance profile.
 
-The mean of accuracies, which is the usual rule, is formed when a submission is graded. Two rules need the whole board:
+The mean of accuracies, which is the usual rule, is formed when a submission is graded (`combined`). Two rules need the
+whole board:
 
 - Share of the gap closed: on each workload (accuracy - default's) / (best reference's - default's), so that a workload
   on which all differences are small counts as much as one on which they are large. Both ends are means over the seeds,
@@ -16,18 +17,66 @@ Means over workloads are weighted with the task's weights.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from statistics import fmean
+from typing import NamedTuple, TypeAlias
 
 from grader.core.kind import Kind
-from grader.core.statistics import shared_ranks
+from grader.core.statistics import score, shared_ranks
 from grader.core.task import RankBy
-from grader.leaderboard.models import BoardTask, GradedRow, Grading
+from grader.core.verdict import Verdict
+from grader.leaderboard.models import BoardTask, GradedRow, Grading, SeedScore, WorkloadScore
 
 RowKey: TypeAlias = tuple[Kind, str]
 #: The least gap between the default scheduler and the best reference that a share is taken of, in accuracy.
 LEAST_GAP = 0.01
 #: Fewest workloads for which a performance profile is more than the table of accuracies.
 PROFILED = 3
+
+
+class Means(NamedTuple):
+    """Means over the seeds; None where there is no score."""
+
+    accuracy: float | None = None
+    standard_error: float | None = None  # None for fewer than two seeds, too
+    baseline: float | None = None  # None unless every seed has one
+
+
+def means_of(seeds: Sequence[SeedScore]) -> Means:
+    """The means over trainings of which one at least has an accuracy."""
+    accuracy, error = score(s.accuracy for s in seeds if s.accuracy is not None)
+    baselines = [s.baseline for s in seeds if s.baseline is not None]
+    return Means(accuracy, error, fmean(baselines) if len(baselines) == len(seeds) else None)
+
+
+def combined(workloads: Sequence[WorkloadScore], weights: Mapping[str, float]) -> tuple[SeedScore, ...]:
+    """Weighted means over workloads that all have a score, seed by seed; of the seeds that every one of them has.
+
+    `weights` are those of all workloads of the task; nothing comes of fewer.
+    """
+    if len(workloads) < len(weights):
+        return ()
+    total = math.fsum(weights.values())
+    by_seed = [{s.seed: s for s in one.seeds} for one in workloads]
+    shares = [weights[one.name] / total for one in workloads]
+    common = [s.seed for s in workloads[0].seeds if all(s.seed in found for found in by_seed)]
+    return tuple(_combined([found[seed] for found in by_seed], shares) for seed in common)
+
+
+def _combined(scores: Sequence[SeedScore], shares: Sequence[float]) -> SeedScore:
+    def mean(values: Sequence[float | None]) -> float | None:
+        known = [v for v in values if v is not None]
+        pairs = zip(known, shares, strict=False)
+        return math.fsum(v * share for v, share in pairs) if len(known) == len(values) else None
+
+    return SeedScore(
+        seed=scores[0].seed,
+        # A failed workload counts as guessing, and is no verdict.
+        verdict=Verdict.DIVERGED if any(s.verdict is Verdict.DIVERGED for s in scores) else Verdict.OK,
+        accuracy=mean([s.accuracy for s in scores]),
+        seconds=round(sum(s.seconds for s in scores), 3),
+        baseline=mean([s.baseline for s in scores]),
+        balanced=mean([s.balanced for s in scores]),
+    )
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,6 @@ class _Training:
         self._records: list[EpochRecord] = []
         self._final: float | None = None
         self._right: Tensor | None = None
-        self._balanced: float | None = None
 
     def run(self, on_epoch: OnEpoch) -> SeedRun:
         """All epochs."""
@@ -166,13 +165,13 @@ class _Training:
             right.append(logits.argmax(1) == expected)
         hits, shown = torch.cat(right).cpu(), shown_part(len(test), self._task)
         self._right = hits[shown]
-        self._balanced = _balanced(self._right, test.on(torch.device("cpu")).labels[shown])
         count = int(shown.sum())
         final = int(hits[~shown].sum()) / (len(hits) - count) if count < len(hits) else None
         return int(hits[shown].sum()) / count, final
 
     def _result(self, verdict: Verdict, detail: str = "") -> SeedRun:
         finished = verdict is not Verdict.TIMEOUT
+        right = self._right if finished else None
         return SeedRun(
             seed=self._seed,
             verdict=verdict,
@@ -183,11 +182,16 @@ class _Training:
             device=kind_of(self._context.device),
             transforms=self._pipeline.mode,
             final=self._final if finished else None,
-            balanced=self._balanced if finished else None,
-            right=ImageBits.of(self._right.numpy()) if finished and self._right is not None else None,
+            balanced=_balanced(right, self._shown_labels()) if right is not None else None,
+            right=ImageBits.of(right.numpy()) if right is not None else None,
             limit_s=self._budget_s,
             certain=finished or self._deadline.certain,
         )
+
+    def _shown_labels(self) -> Tensor:
+        """The labels of the held-out images that the board's accuracy is of."""
+        test = self._data.test
+        return test.on(torch.device("cpu")).labels[shown_part(len(test), self._task)]
 
 
 def _balanced(right: Tensor, labels: Tensor) -> float:

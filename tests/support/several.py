@@ -9,7 +9,6 @@ import numpy as np
 from grader.core.kind import Kind
 from grader.core.task import RankBy, Ranking
 from grader.core.verdict import Verdict
-from grader.grading.results import combined
 from grader.leaderboard.models import (
     BoardTask,
     BoardWorkload,
@@ -21,6 +20,7 @@ from grader.leaderboard.models import (
     WorkloadScore,
 )
 from grader.leaderboard.ranking import settled
+from grader.leaderboard.workloads import combined
 from support.gradings import TRAINER
 
 WEIGHTS = {"small": 0.25, "large": 0.75}
