@@ -144,36 +144,35 @@ def print_board(console: Console, board: Leaderboard, *, wide: bool = False) -> 
     apart = [row for row in board.rows if row.scored and not board.compares(row)]
     if apart:
         kinds = ", ".join(sorted({row.device or "unknown" for row in apart}))
-        _say(
+        say(
             console,
             f"{len(apart)} row(s) have no rank: they were trained on {kinds}, and ranked here is what "
             f"{board.policy.only_device} gave. Grade them again there to rank them.",
         )
     if board.task.n_shown < board.task.n_test:
         share = f"{100 * board.task.ranking.public_share:g} %"
-        _say(console, f"Accuracies are of {share} of the held-out images; the others decide in the end (--final).")
-    if board.policy.by.relative and not any(row.score is not None or not board.compares(row) for row in board.rows):
-        _say(
+        say(console, f"Accuracies are of {share} of the held-out images; the others decide in the end (--final).")
+    if not board.rule_applies:
+        say(
             console,
             f"The rule {board.policy.by} cannot be applied: the default scheduler or all references have no score. "
             "Rows stand by their mean accuracy.",
         )
 
 
-def _say(console: Console, text: str) -> None:
+def say(console: Console, text: str) -> None:
+    """Print plain text, unwrapped and without markup."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _score(row: RankedRow) -> str:
     """What the row is ranked by, where that is neither accuracy nor contribution."""
-    if row.score is None:
-        return ""
-    return f"{row.score:.2f}"
+    return "" if row.score is None else f"{row.score:.2f}"
 
 
 def _on(row: GradedRow, workload: str) -> str:
     """What the row reached on one of several workloads."""
-    found = next((one for one in row.workloads if one.name == workload), None)
+    found = row.on(workload)
     if found is None:
         return ""
     failed = f" ({found.verdict})" if found.guessing else ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from markupsafe import Markup, escape
 from rich.console import Console
 
+from grader.cli.progress import say
 from grader.core.files import write_atomically
 from grader.core.templating import environment
 from grader.core.text import clean
@@ -26,7 +27,7 @@ def run_similarity(config: RunConfig, submissions: Path, former: Sequence[Path],
     found = [(submission, Origin.CLASS, "") for submission in discover(submissions)[0]]
     for folder in dict.fromkeys(path.resolve() for path in former):
         found += [(submission, Origin.FORMER, str(folder)) for submission in discover(folder)[0]]
-    with open_compiler(config, lambda text: _say(console, text)) as session:
+    with open_compiler(config, lambda text: say(console, text)) as session:
         found += [(entry.submission, Origin.REFERENCE, "") for entry in references_for(None, session.parts[0].facts)]
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             candidates = list(pool.map(lambda one: _candidate(one[0], one[1], one[2], session), found))
@@ -36,13 +37,9 @@ def run_similarity(config: RunConfig, submissions: Path, former: Sequence[Path],
     write_atomically(out / "report.json", findings.model_dump_json(indent=1) + "\n")
     for pair in findings.pairs:
         text = f"{pair.a.id} and {pair.b.id}: {', '.join(pair.reasons)}"
-        _say(console, text)
+        say(console, text)
     count = len(findings.pairs)
-    _say(console, f"{count} pair(s) worth a look among {len(compared)} submissions: {out / 'report.html'}")
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    say(console, f"{count} pair(s) worth a look among {len(compared)} submissions: {out / 'report.html'}")
 
 
 def _candidate(submission: Submission, origin: Origin, folder: str, session: Session) -> Candidate:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from grader.cli.progress import Display, print_board
+from grader.cli.progress import Display, print_board, say
 from grader.core.errors import InternalError, SetupError, UsageError
 from grader.core.files import check_writable, write_atomically
 from grader.core.kind import Kind
@@ -38,16 +38,12 @@ class Publication:
     names: Names
 
 
-def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
 def run_class(config: RunConfig, submissions: Path, board_path: Path, publication: Publication | None = None) -> None:
     """Grade a folder of submissions. Raises GraderError; InternalError where a submission stayed ungraded."""
     console = Console()
     students = _students(console, submissions)
     check_writable(board_path.parent)
-    with open_session(config, lambda text: _say(console, text)) as session:
+    with open_session(config, lambda text: say(console, text)) as session:
         if publication is not None and publication.names.mode is NameMode.PSEUDONYMS:
             random.shuffle(students)  # the order in which rows appear would be that of the names
         entries = [*references_for(config.references, session.parts[0].facts), *students]
@@ -62,15 +58,15 @@ def run_class(config: RunConfig, submissions: Path, board_path: Path, publicatio
             if publication is not None:
                 page = LiveSite(publication.site, publication.names, writer, entries)
                 listeners.append(_shown_on(stack.enter_context(page)))
-                _say(console, f"site: {publication.site.folder / 'index.html'}")
+                say(console, f"site: {publication.site.folder / 'index.html'}")
             graded = grade_class(session, writer, entries, to_all(listeners))
             if page is not None:
                 page.settle(graded.board)
     print_board(console, graded.board)
     _name_others(console, graded.board, students, submissions)
-    _say(console, f"leaderboard: {board_path}   logs: {config.folder / 'submissions'}")
+    say(console, f"leaderboard: {board_path}   logs: {config.folder / 'submissions'}")
     if page is not None and page.problem is not None:
-        _say(console, f"the site is not up to date: {page.problem}")
+        say(console, f"the site is not up to date: {page.problem}")
     _raise_for(graded.ungraded)
 
 
@@ -80,15 +76,15 @@ def _students(console: Console, submissions: Path) -> list[Entry]:
     if not found:
         raise UsageError(f"{submissions} holds no submission: each is a folder with scheduler.py, or an archive")
     if len(found) == 1 and (submissions / "scheduler.py").is_file():
-        _say(console, f"{submissions} is one submission: give the folder above it to grade a class")
+        say(console, f"{submissions} is one submission: give the folder above it to grade a class")
     for one in skipped:
-        _say(console, f"skipped {one.name!r}: {one.reason}")
+        say(console, f"skipped {one.name!r}: {one.reason}")
     return [Entry(submission, Kind.STUDENT) for submission in found]
 
 
 def _announce(console: Console, session: Session, students: Sequence[Entry], entries: Sequence[Entry]) -> None:
     task = session.task
-    _say(
+    say(
         console,
         f"grading {len(students)} submission(s) and {len(entries) - len(students)} references on {task.name} "
         f"({session.environment.device}, {session.workers} at a time, sandbox {session.sandbox.name}, "
@@ -102,7 +98,7 @@ def _name_others(console: Console, board: Leaderboard, students: Sequence[Entry]
     others = [row.id for row in board.rows if row.kind is Kind.STUDENT and row.id not in mine]
     if others:
         named = ", ".join(others[:10]) + (" …" if len(others) > 10 else "")
-        _say(console, f"on the board, but not in {submissions}: {named} (grader remove ID takes a row off)")
+        say(console, f"on the board, but not in {submissions}: {named} (grader remove ID takes a row off)")
 
 
 def _shown_on(page: LiveSite) -> Listener:
@@ -135,7 +131,7 @@ def run_gradescope(config: RunConfig, submission: Submission, out: Path) -> None
     console = Console(stderr=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        open_session(config, lambda text: _say(console, text)) as session,
+        open_session(config, lambda text: say(console, text)) as session,
     ):
         default = [e for e in references_for(None, session.parts[0].facts) if e.submission.id == DEFAULT]
         entries = [*default, Entry(submission, Kind.STUDENT)]
@@ -149,4 +145,4 @@ def run_gradescope(config: RunConfig, submission: Submission, out: Path) -> None
     assert log is not None
     text = gradescope.results(row, awards(row, graded.board), log.violations, log.output, graded.board.policy.by)
     write_atomically(out, text)
-    _say(console, f"wrote {out}")
+    say(console, f"wrote {out}")

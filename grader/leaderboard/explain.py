@@ -64,7 +64,7 @@ def _recipe(row: RankedRow) -> list[str]:
 def _workloads(row: RankedRow, board: Leaderboard) -> list[str]:
     lines = []
     for one in board.task.workloads:
-        found = next((score for score in row.workloads if score.name == one.name), None)
+        found = row.on(one.name)
         what = "not begun, since another workload had failed"
         if found is not None:
             error = f" ± {100 * found.standard_error:.2f}" if found.standard_error is not None else ""
@@ -170,9 +170,7 @@ def _contribution(row: RankedRow) -> list[str]:
     if row.contribution is None or row.baseline is None:
         return []
     if row.contribution.low == row.contribution.high == 0.0:
-        rates = [row.learning_rate, *(one.learning_rate for one in row.workloads)]
-        constant = {rate.distinct for rate in rates if rate is not None} == {1}
-        why = "since its rate is constant" if constant else "it does as well as its constant rate, seed by seed"
+        why = "since its rate is constant" if row.is_constant else "it does as well as its constant rate, seed by seed"
         return [f"Contribution of the scheduler: 0, {why}."]
     return [
         f"Contribution of the scheduler: {points(row.contribution)}, against {100 * row.baseline:.2f} % of the same "

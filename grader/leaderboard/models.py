@@ -3,7 +3,7 @@
 import datetime
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,7 @@ from grader.core.task import Counting, Identifier, Points, RankBy, Ranking, publ
 from grader.core.verdict import Verdict, Violation
 
 SCHEMA_VERSION: Literal[3] = 3
+RowKey: TypeAlias = tuple[Kind, str]  # whose row it is, and its id
 
 
 class Beats(StrEnum):
@@ -103,6 +104,21 @@ class Grading(Frozen):
     def scored(self) -> bool:
         """Whether there is a score that counts in a ranking."""
         return self.accuracy is not None and self.verdict.ranked
+
+    def on(self, workload: str) -> WorkloadScore | None:
+        """What was reached on one of several workloads; None where that was not begun."""
+        return next((one for one in self.workloads if one.name == workload), None)
+
+    @property
+    def schedules(self) -> tuple[LrSummary, ...]:
+        """The learning rates that may be shown: one, or that of each workload."""
+        found = (self.learning_rate, *(one.learning_rate for one in self.workloads))
+        return tuple(rate for rate in found if rate is not None)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the learning rate is known to be constant (on every workload)."""
+        return {rate.distinct for rate in self.schedules} == {1}
 
 
 def _facts(grading: Grading, kind: type[Grading]) -> dict[str, Any]:
@@ -275,6 +291,13 @@ class Leaderboard(Frozen):
     def compares(self, row: Grading) -> bool:
         """Whether the row has a score, and one that may be compared with the others that are ranked."""
         return self.policy.compares(row)
+
+    @property
+    def rule_applies(self) -> bool:
+        """Whether a rule that takes all rows could be applied (on a settled board); any other rule always is."""
+        if not self.policy.by.relative or any(row.score is not None for row in self.rows):
+            return True
+        return not any(self.compares(row) for row in self.rows)
 
     def with_rows(self, rows: Iterable[RankedRow]) -> "Leaderboard":
         """The same board with other rows, and without environments that none of them needs."""

@@ -153,12 +153,13 @@ def former_ranks(rows: Sequence[RankedRow], policy: RankingPolicy) -> dict[str, 
 def settled(board: Leaderboard) -> Leaderboard:
     """The board with what only all rows together can tell: scores, ranks, differences, ranges of ranks."""
     scored: Iterable[GradedRow] = board.rows
+    rule = None
     if board.policy.by.relative:
-        scores = workloads.scores([row for row in board.rows if board.compares(row)], board.task, board.policy.by)
-        scored = [RankedRow.placed(row, Standing(score=scores.mean.get((row.kind, row.id)))) for row in board.rows]
+        rule = workloads.scores([row for row in board.rows if board.compares(row)], board.task, board.policy.by)
+        scored = [RankedRow.placed(row, Standing(score=rule.mean.get((row.kind, row.id)))) for row in board.rows]
     rows = ranked(scored, board.policy)
     former = former_ranks(rows, board.policy)
-    return board.with_rows(significance.settled(rows, board.task, board.policy, former))
+    return board.with_rows(significance.settled(rows, board.task, board.policy, former, rule))
 
 
 def other_in(there: BoardTask, here: BoardTask) -> list[str]:

@@ -2,21 +2,18 @@
 
 import json
 from collections.abc import Iterable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from grader.core.kind import Kind
 from grader.leaderboard import history
-from grader.leaderboard.models import GradedRow, RankedRow, RankingPolicy, Standing
+from grader.leaderboard.models import GradedRow, RankedRow, RankingPolicy, RowKey, Standing
 from grader.leaderboard.ranking import Place, place_of, ranks
-
-Key: TypeAlias = tuple[Kind, str]
 
 
 class StoredRow(NamedTuple):
     """A row's text and its place on the board."""
 
     place: Place
-    key: Key
+    key: RowKey
     text: bytes  # JSON
 
     @property
@@ -38,7 +35,7 @@ class RowTable:
 
     def __init__(self, policy: RankingPolicy) -> None:
         self._policy = policy
-        self._rows: dict[Key, StoredRow] = {}
+        self._rows: dict[RowKey, StoredRow] = {}
 
     def _keep(self, row: GradedRow) -> None:
         key = (row.kind, row.id)

@@ -39,9 +39,17 @@ _GRID = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0, math.inf)
 class Comparison:
     """Compares rows of one board, all of which have a score."""
 
-    def __init__(self, rows: Iterable[GradedRow], task: BoardTask, by: RankBy = RankBy.ACCURACY) -> None:
+    def __init__(
+        self,
+        rows: Iterable[GradedRow],
+        task: BoardTask,
+        by: RankBy = RankBy.ACCURACY,
+        rule: RuleScores | None = None,
+    ) -> None:
+        """`rule` are the scores of these rows where `by` takes all of them, if they are known already."""
         rows = list(rows)
-        rule = workloads.scores(rows, task, by) if by.relative else None
+        if by.relative and rule is None:
+            rule = workloads.scores(rows, task, by)
         self._scores: dict[str, Scores] = {}
         shares_of: SharesOf = {}
         baselines: dict[str, Scores] = {}
@@ -323,18 +331,23 @@ def _scores(row: GradedRow, by: RankBy, rule: RuleScores | None = None) -> dict[
 
 
 def settled(
-    rows: Sequence[RankedRow], task: BoardTask, policy: RankingPolicy, former: Mapping[str, int] | None = None
+    rows: Sequence[RankedRow],
+    task: BoardTask,
+    policy: RankingPolicy,
+    former: Mapping[str, int] | None = None,
+    rule: RuleScores | None = None,
 ) -> tuple[RankedRow, ...]:
     """Rows in their order, with differences, ranges of ranks and whether they beat the default. Ranks are not touched.
 
-    `former` are the ranks of students' gradings before, by id.
+    `former` are the ranks of students' gradings before, by id; `rule` the scores where the policy's
+    rule takes all rows.
 
     Rows of another kind of device than the policy's are compared with nothing but themselves.
     """
     scored = [row for row in rows if policy.compares(row)]
     compared = {(row.kind, row.id) for row in scored}
     comparison = Comparison(scored, task)
-    order = comparison if policy.by is RankBy.ACCURACY else Comparison(scored, task, policy.by)
+    order = comparison if policy.by is RankBy.ACCURACY else Comparison(scored, task, policy.by, rule)
     default = next((row for row in scored if row.kind is Kind.DEFAULT), None)
     students = [row for row in scored if row.kind is Kind.STUDENT and order.knows(row)]
     following = {row.id: after for row, after in pairwise(students)}

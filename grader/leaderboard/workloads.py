@@ -24,9 +24,8 @@ from grader.core.kind import Kind
 from grader.core.statistics import score, shared_ranks
 from grader.core.task import RankBy
 from grader.core.verdict import Verdict
-from grader.leaderboard.models import BoardTask, GradedRow, Grading, SeedScore, WorkloadScore
+from grader.leaderboard.models import BoardTask, GradedRow, Grading, RowKey, SeedScore, WorkloadScore
 
-RowKey: TypeAlias = tuple[Kind, str]
 #: The least gap between the default scheduler and the best reference that a share is taken of, in accuracy.
 LEAST_GAP = 0.01
 #: Fewest workloads for which a performance profile is more than the table of accuracies.

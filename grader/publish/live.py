@@ -11,9 +11,9 @@ from typing import NamedTuple, Self
 from grader.core.errors import GraderError
 from grader.core.kind import Kind
 from grader.leaderboard.history import all_of
-from grader.leaderboard.models import Leaderboard, RankedRow
+from grader.leaderboard.models import Leaderboard, RankedRow, RowKey
 from grader.leaderboard.ranking import settled
-from grader.leaderboard.rows import Key, StoredRow
+from grader.leaderboard.rows import StoredRow
 from grader.leaderboard.storage import BoardWriter
 from grader.publish.listing import BoardLine
 from grader.publish.names import NameMode, Names, appears, pseudonyms, shown_as
@@ -43,7 +43,7 @@ class LiveSite:
         self._site, self._names, self._writer = site, names, writer
         self._left = {(entry.kind, entry.submission.id): entry.submission.content_key for entry in entries}
         self._total = len(self._left)
-        self._shown: dict[Key, _Shown] = {}
+        self._shown: dict[RowKey, _Shown] = {}
         self._settled: Leaderboard | None = None
         self._lock = threading.Lock()
         self._news, self._end = threading.Event(), threading.Event()
@@ -86,7 +86,7 @@ class LiveSite:
         except Exception as error:  # a page that cannot be drawn must not end the grading
             self.problem = f"{type(error).__name__}: {error}"
 
-    def _bring(self, left: Mapping[Key, str]) -> None:
+    def _bring(self, left: Mapping[RowKey, str]) -> None:
         """The version of this moment."""
         kept, head = self._writer.entries(), self._writer.head()
         guests = [entry.ranked(None) for _, entry in kept if entry.place.guest]
@@ -98,7 +98,7 @@ class LiveSite:
 
         changed: list[PublicRow] = []
         listing: list[tuple[int | None, BoardLine]] = []
-        now: dict[Key, _Shown] = {}
+        now: dict[RowKey, _Shown] = {}
         for rank, entry in kept:
             if not appears(entry.key[0], rank, self._names):
                 continue
@@ -131,7 +131,7 @@ class LiveSite:
         self._settled = board
 
 
-def _is_shown(known: _Shown, entry: StoredRow, hidden: Mapping[str, str], left: Mapping[Key, str]) -> bool:
+def _is_shown(known: _Shown, entry: StoredRow, hidden: Mapping[str, str], left: Mapping[RowKey, str]) -> bool:
     return (
         known.text == entry.text
         and known.pseudonym == hidden.get(entry.key[1])

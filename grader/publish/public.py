@@ -95,6 +95,8 @@ class PublicRow(Frozen):
     batch_size: int | None
     epochs: int | None
     learning_rate: LrSummary | None
+    schedule: LrSummary | None  # the same; with several workloads, that on the first
+    constant: bool  # whether it is constant, on every workload
     curves: Curves | None
     complaints: tuple[Complaint, ...]
     detail: str
@@ -110,17 +112,6 @@ class PublicRow(Frozen):
     contribution: Difference | None
     waiting: bool  # other files are about to be graded
     place: Place  # among the rows where ids and times of grading must not show through
-
-    @property
-    def constant(self) -> bool:
-        """Whether its learning rate is constant (on every workload)."""
-        rates = [self.learning_rate, *(one.learning_rate for one in self.workloads)]
-        return {rate.distinct for rate in rates if rate is not None} == {1}
-
-    @property
-    def schedule(self) -> LrSummary | None:
-        """Its learning rate; with several workloads, that on the first."""
-        return self.learning_rate or next((one.learning_rate for one in self.workloads if one.learning_rate), None)
 
 
 class Record(Frozen):
@@ -236,12 +227,7 @@ def _published(
         device=board.environment.device,
         environment=board.environment,
         workloads=board.task.workloads,
-        rule_applies=(
-            not board.policy.by.relative
-            or progress is not None
-            or any(row.score is not None for row in rows.shown)
-            or not any(board.compares(row) for row in board.rows)
-        ),
+        rule_applies=progress is not None or board.rule_applies,
         histogram=_histogram([row for row in rows.shown if row.kind is Kind.STUDENT]),
         records=rows.records,
         profiles=rows.profiles,
@@ -324,16 +310,10 @@ def _moment(graded: str, hidden: bool) -> str:
 
 def references_of(rows: Iterable[RankedRow]) -> dict[str, LrSummary]:
     """The schedules that a student's may be nearest to."""
-    return {row.id: found for row in rows if row.kind is not Kind.STUDENT and (found := _schedule(row))}
-
-
-def _schedule(row: Grading) -> LrSummary | None:
-    """Its learning rate; with several workloads, that on the first."""
-    return row.learning_rate or next((one.learning_rate for one in row.workloads if one.learning_rate), None)
+    return {row.id: row.schedules[0] for row in rows if row.kind is not Kind.STUDENT and row.schedules}
 
 
 def _workloads(row: RankedRow, board: Leaderboard) -> tuple[PublicWorkload, ...]:
-    known = {one.name: one for one in row.workloads}
     return tuple(
         PublicWorkload(
             name=one.name,
@@ -344,7 +324,7 @@ def _workloads(row: RankedRow, board: Leaderboard) -> tuple[PublicWorkload, ...]
             learning_rate=found.learning_rate,
             curves=found.curves,
         )
-        if (found := known.get(one.name))
+        if (found := row.on(one.name))
         else PublicWorkload(name=one.name, verdict=None)
         for one in board.task.workloads
     )
@@ -377,6 +357,8 @@ def public_row(
         batch_size=row.batch_size,
         epochs=row.epochs,
         learning_rate=row.learning_rate,
+        schedule=next(iter(row.schedules), None),
+        constant=row.is_constant,
         curves=row.curves,
         complaints=_complaints(row, quoting),
         detail="\n".join(map(clean, row.detail.splitlines())) if quoting else "",
@@ -434,10 +416,9 @@ def _place(file: str, line: int | None) -> str:
 
 
 def _nearest(row: RankedRow, references: Mapping[str, LrSummary]) -> Nearest | None:
-    schedule = _schedule(row)
-    if row.kind is not Kind.STUDENT or schedule is None or row.accuracy is None:
+    if row.kind is not Kind.STUDENT or not row.schedules or row.accuracy is None:
         return None
-    own = shape(schedule.curve)
+    own = shape(row.schedules[0].curve)
     near = [
         Nearest(name=clean(name), distance=distance(own, shape(found.curve)))
         for name, found in references.items()

@@ -86,5 +86,6 @@ def test_wide_shows_everything_whatever_the_terminal_is(task: Task, facts: TaskF
 def test_a_rule_that_cannot_be_applied_is_said() -> None:
     out = io.StringIO()
     students = [row(f"student{n:02}", {"small": [0.7] * 2, "large": [0.6] * 2}) for n in range(2)]
-    print_board(Console(file=out, width=200), board(students, RankBy.GAP_CLOSED))
+    made = board([*students, failed("bob", Verdict.CONTRACT)], RankBy.GAP_CLOSED)
+    print_board(Console(file=out, width=200), made)
     assert "The rule gap-closed cannot be applied" in out.getvalue()
