@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from grader.core import task as tasks
+from grader.core import task_file as tasks
 from grader.core.task import TaskFacts
 from grader.leaderboard.storage import BoardWriter, board_at
 from support.boards import large_board, scored

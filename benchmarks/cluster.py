@@ -21,7 +21,7 @@ from typing import Any
 
 from grader.cluster.nodes import census, connected
 from grader.cluster.trainers import RayTrainers
-from grader.core import task as tasks
+from grader.core import task_file as tasks
 from grader.core.kind import Kind
 from grader.core.recipe import Recipe
 from grader.core.task import Task

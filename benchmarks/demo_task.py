@@ -21,7 +21,8 @@ from sample_class import MOMENTUM, NORMALIZED, SHARE, series
 from scipy.stats import t as student
 
 from grader.core.recipe import Optimizer, ParameterGroup, Recipe, Series, steps_per_epoch
-from grader.core.task import Task, TaskFacts, load
+from grader.core.task import Task, TaskFacts
+from grader.core.task_file import load
 from grader.training import data, loop, models
 
 CPU = torch.device("cpu")

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from grader.core import task as tasks
+from grader.core import task_file as tasks
 
 SCHEDULER = """
 from torch.optim.lr_scheduler import _LRScheduler

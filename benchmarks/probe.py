@@ -10,7 +10,8 @@ import statistics
 import sys
 import time
 
-from grader.core import task as tasks
+from grader.core import task_file as tasks
+from grader.core.task import SandboxLimits
 from grader.sandbox.base import SandboxChoice, job_of, limits_of
 from grader.sandbox.factory import choose
 from grader.submissions.loader import Submission
@@ -39,7 +40,7 @@ class CONFIG:
 
 
 def main() -> None:
-    task = tasks.load("digits").with_limits(tasks.SandboxLimits(seconds=60))
+    task = tasks.load("digits").with_limits(SandboxLimits(seconds=60))
     facts = models.facts_of(task, data.load(task))
     for name in sys.argv[1:] or ["sandlock", "none"]:
         sandbox = choose(SandboxChoice(name))

@@ -15,7 +15,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from grader.core import task as tasks
+from grader.core import task_file as tasks
 from grader.core.task import TaskFacts
 from grader.leaderboard.storage import BoardWriter
 from grader.publish.live import LiveSite

@@ -22,7 +22,7 @@ import sample_class
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from grader.core import task as tasks
+from grader.core import task_file as tasks
 from grader.core.recipe import Recipe
 from grader.core.task import Task
 from grader.training import data, loop, models

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from grader.core import task as tasks
+from grader.core import task_file as tasks
 from grader.core.recipe import Recipe
 from grader.core.task import Task, TaskFacts
 from grader.sandbox.base import Sandbox

@@ -37,7 +37,7 @@ def run(
 ) -> None:
     """Grade every submission in a folder and rank it on the leaderboard beside the references."""
     from grader.cli.run import Publication, run_class
-    from grader.core.task import load
+    from grader.core.task_file import load
     from grader.grading.config import Engine, EngineName, RunConfig, SeedPolicy
     from grader.publish.github import only_text
     from grader.publish.names import parse
@@ -108,7 +108,7 @@ def calibrate(
 ) -> None:
     """Train the references and report how large a difference the task can detect, with how many seeds and hours."""
     from grader.cli.render_calibrate import run_calibration
-    from grader.core.task import load
+    from grader.core.task_file import load
     from grader.experiments import plots
     from grader.experiments.compare import public_task
     from grader.grading.config import RunConfig
@@ -183,7 +183,7 @@ def similarity(
 ) -> None:
     """Report who may have copied from whom, by behaviour and by code: for the instructor, not for the board."""
     from grader.cli.render_similarity import run_similarity
-    from grader.core.task import load
+    from grader.core.task_file import load
     from grader.grading.config import RunConfig
     from grader.sandbox.base import SandboxChoice
 
@@ -217,7 +217,7 @@ def gradescope(
 ) -> None:
     """Grade one submission inside a Gradescope autograder and write its results.json."""
     from grader.cli.run import discard, run_gradescope
-    from grader.core.task import load
+    from grader.core.task_file import load
     from grader.grading.config import RunConfig
     from grader.sandbox.base import SandboxChoice
     from grader.submissions.loader import handed_in

@@ -13,7 +13,8 @@ from grader.core.environment import Environment
 from grader.core.errors import InternalError, SetupError, TaskError
 from grader.core.recipe import Recipe
 from grader.core.runs import SeedRun
-from grader.core.task import WALL_FACTOR, Task, TaskFacts, from_json
+from grader.core.task import WALL_FACTOR, Task, TaskFacts
+from grader.core.task_file import from_json
 from grader.sandbox.base import Say
 from grader.training.pool import DeviceChoice, OnEpoch, late_run, read_facts, run_of
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from grader.core import task as tasks
+from grader.core import task_file as tasks
 from grader.core.errors import TaskError, UsageError
 from grader.core.recipe import Recipe
 from grader.core.runs import SeedRun

@@ -13,7 +13,8 @@ from pathlib import Path
 from grader.core.environment import Environment
 from grader.core.errors import GraderError, SetupError
 from grader.core.files import check_writable
-from grader.core.task import SandboxLimits, Task, TaskFacts, load
+from grader.core.task import SandboxLimits, Task, TaskFacts
+from grader.core.task_file import load
 from grader.grading.calibration import kept
 from grader.leaderboard.storage import read
 from grader.sandbox import docker, sandlock

@@ -5,7 +5,8 @@ from statistics import fmean, median
 
 from grader.core.kind import Kind
 from grader.core.statistics import CONFIDENCE, Difference
-from grader.core.task import Counting, RankBy, shipped
+from grader.core.task import Counting, RankBy
+from grader.core.task_file import shipped
 from grader.core.verdict import MEANINGS
 from grader.leaderboard.history import all_of
 from grader.leaderboard.models import Beats, Leaderboard, RankedRow

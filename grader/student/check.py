@@ -7,7 +7,7 @@ check needs neither the data set nor torch in this process.
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.core import task as tasks
+from grader.core import task_file as tasks
 from grader.core.errors import TaskError
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict

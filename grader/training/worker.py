@@ -16,7 +16,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.core.task import Task, from_json
+from grader.core.task import Task
+from grader.core.task_file import from_json
 
 if TYPE_CHECKING:
     from grader.training.data import ImageData

@@ -18,7 +18,7 @@ import pytest
 from grader.cluster.nodes import Node, of_one_kind
 from grader.cluster.trainers import files_of
 from grader.core.errors import SetupError, TaskError
-from grader.core.task import load
+from grader.core.task_file import load
 from grader.training.pool import DeviceChoice
 from support.runs import (
     MODEL,

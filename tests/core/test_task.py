@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from grader.core.errors import TaskError
-from grader.core.task import Task, from_json, load, shipped
+from grader.core.task import Task
+from grader.core.task_file import from_json, load, shipped
 
 
 def written(folder: Path, lines: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from grader.core.errors import TaskError
-from grader.core.task import load, load_one
+from grader.core.task_file import load, load_one
 from support.runs import GRADER, board, command, make_class, rows, run, trainings
 
 pytestmark = pytest.mark.xdist_group("several")

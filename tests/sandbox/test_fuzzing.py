@@ -96,7 +96,7 @@ def test_documents_are_read_in_bounded_memory_and_time(compiled: Compile, task: 
 import resource, sys
 resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
 sys.path.insert(0, {str(ROOT / "tests")!r})
-from grader.core import task as tasks
+from grader.core import task_file as tasks
 from grader.sandbox.document import BrokenDocument, read_document
 from grader.core.task import TaskFacts
 task = tasks.load("digits")

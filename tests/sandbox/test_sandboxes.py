@@ -334,12 +334,13 @@ def test_a_dead_helper_is_replaced(task: Task, facts: TaskFacts) -> None:
 
 GRADER = """
 import sys
-from grader.core import task as tasks
+from grader.core import task_file as tasks
+from grader.core.task import SandboxLimits
 from grader.training import data, models
 from grader.sandbox.base import SandboxChoice, job_of, limits_of
 from grader.sandbox.factory import choose
 from grader.submissions.loader import Submission
-task = tasks.load("digits").with_limits(tasks.SandboxLimits(seconds=100))
+task = tasks.load("digits").with_limits(SandboxLimits(seconds=100))
 facts = models.facts_of(task, data.load(task))
 box = choose(SandboxChoice(sys.argv[1])); box.open(lambda text: None)
 files = {"scheduler.py": b"import sys\\nwhile True: pass", "config.py": b""}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from grader.cli.render_check import picture
-from grader.core import task as tasks
+from grader.core import task_file as tasks
 from grader.core.errors import UsageError
 from grader.core.verdict import Verdict
 from grader.sandbox.compile import compile_submission

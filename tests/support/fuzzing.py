@@ -17,7 +17,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["grader", "json", "tarfile", "zipfile", "gzip"]):
-    from grader.core import task as tasks
+    from grader.core import task_file as tasks
     from grader.core.recipe import Recipe
     from grader.core.task import ParameterFact, TaskFacts
     from grader.sandbox.docker import _Stdout

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from grader.core.recipe import Optimizer, ParameterGroup, Recipe, Series, TransformCall
-from grader.core.task import load
+from grader.core.task_file import load
 from grader.training import data, loop
 from grader.training.device import kind_of
 

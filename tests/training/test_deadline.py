@@ -10,7 +10,8 @@ import torch
 
 from grader.core.errors import InternalError
 from grader.core.recipe import Recipe
-from grader.core.task import Task, load
+from grader.core.task import Task
+from grader.core.task_file import load
 from grader.core.verdict import Verdict
 from grader.training import data, loop
 from grader.training import pool as pool_module

@@ -11,7 +11,8 @@ from torch import nn
 
 from grader.core.errors import TaskError
 from grader.core.recipe import Recipe
-from grader.core.task import Task, load
+from grader.core.task import Task
+from grader.core.task_file import load
 from grader.core.verdict import Verdict
 from grader.sandbox.sandlock import SandlockSandbox
 from grader.training import loop, models, optimizers

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from grader.core.errors import TaskError
-from grader.core.task import load
+from grader.core.task_file import load
 from grader.training import data
 from grader.training.data import ImageData
 
