@@ -8,13 +8,15 @@ image are not independent, so they count as one image, by their mean.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grader.core.image_bits import ImageBits
+from grader.leaderboard.models import BoardTask, GradedRow
+from grader.leaderboard.workloads import RuleScores, weights
 
 Floats = NDArray[np.float64]
 Shares = NDArray[np.float32]
@@ -112,6 +114,65 @@ class Images:
         for square, part in self._parts:
             total = total + square * part.among(keys)
         return total
+
+
+def image_sets(task: BoardTask, rule: RuleScores | None) -> dict[str, ImageSet]:
+    """The held-out images by workload, with what an accuracy on them counts for in the score.
+
+    None where the score is no sum of accuracies.
+    """
+    if not task.workloads:
+        return {"": ImageSet(task.n_shown // max(1, task.views), 1.0)}
+    factors = weights(task) if rule is None else rule.factors or {}
+    return {
+        one.name: ImageSet(one.n_shown(task.ranking.public_share) // max(1, one.views), factors[one.name])
+        for one in task.workloads
+        if one.name in factors
+    }
+
+
+def note_images(table: SharesOf, key: str, row: GradedRow, task: BoardTask, *, baseline: bool) -> None:
+    """Keep the images of a row's trainings, or of those at its constant rate, by workload.
+
+    Only where they are known for all of the task's seeds.
+    """
+    parts = [("", row.seeds, task.views)]
+    if task.workloads:
+        views = {one.name: one.views for one in task.workloads}
+        parts = [(one.name, one.seeds, views[one.name]) for one in row.workloads]
+    for name, seeds, shown in parts:
+        if key in table.get(name, {}):
+            continue
+        by_seed = {s.seed: s.baseline_right if baseline else s.right for s in seeds}
+        bits = [found for seed in task.seeds if (found := by_seed.get(seed)) is not None]
+        if len(bits) == len(task.seeds) and len({b.count for b in bits}) == 1:
+            table.setdefault(name, {})[key] = shares(bits, shown)
+
+
+def add_guesses(table: SharesOf, rows: Iterable[GradedRow]) -> None:
+    """A workload that counts as guessing has no images of its own, and no chance: no image flips on it."""
+    for row in rows:
+        for one in row.workloads:
+            known = table.get(one.name, {})
+            if one.guessing and known:
+                known[row.training] = np.zeros_like(next(iter(known.values())))
+
+
+def contributed(rows: Iterable[GradedRow], task: BoardTask) -> SharesOf:
+    """What the scheduler adds on each image, by workload and row."""
+    own: SharesOf = {}
+    base: SharesOf = {}
+    for row in rows:
+        note_images(own, row.training, row, task, baseline=False)
+        note_images(base, row.training, row, task, baseline=True)
+    return {
+        name: {
+            key: found - base[name][key]
+            for key, found in table.items()
+            if key in base.get(name, {}) and found.shape == base[name][key].shape
+        }
+        for name, table in own.items()
+    }
 
 
 def _distances(rows: NDArray[np.float32]) -> Floats:

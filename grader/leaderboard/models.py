@@ -154,6 +154,11 @@ class GradedRow(Grading):
         """The row of a submission whose grading `counting` counts."""
         return cls.model_construct(**_facts(counting, Grading), id=identity, kind=kind, history=history)
 
+    @property
+    def training(self) -> str:
+        """The key of what was trained: rows of equal recipes are one training."""
+        return self.recipe or f"{self.kind} {self.id}"
+
     def rescored(
         self,
         seeds: tuple[SeedScore, ...],

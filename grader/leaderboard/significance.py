@@ -26,7 +26,7 @@ from grader.core.kind import Kind
 from grader.core.statistics import CONFIDENCE, Difference, paired_difference, student, studentized_range
 from grader.core.task import RankBy
 from grader.leaderboard import workloads
-from grader.leaderboard.images import Images, ImageSet, SharesOf, shares
+from grader.leaderboard.images import Images, SharesOf, add_guesses, contributed, image_sets, note_images
 from grader.leaderboard.models import Beats, BoardTask, GradedRow, RankedRow, RankingPolicy, Standing
 from grader.leaderboard.noise import Noise, RowNoise, Scores
 from grader.leaderboard.workloads import RuleScores
@@ -55,23 +55,23 @@ class Comparison:
         baselines: dict[str, Scores] = {}
         for row in rows:
             scores = _scores(row, by, rule)
-            if len(scores) > len(self._scores.get(_key(row), ())):
-                self._scores[_key(row)] = scores
-                if by is not RankBy.MEAN_RANK:
-                    _note_images(shares_of, _key(row), row, task, baseline=False)
+            if len(scores) > len(self._scores.get(row.training, ())):
+                self._scores[row.training] = scores
+                if by not in (RankBy.MEAN_RANK, RankBy.CONTRIBUTION):
+                    note_images(shares_of, row.training, row, task, baseline=False)
             constant = _baselines(row)
             if by is RankBy.ACCURACY and constant:
                 key = _baseline_key(row, task.seeds)
                 if len(constant) > len(baselines.get(key, ())):
                     baselines[key] = constant
-                _note_images(shares_of, key, row, task, baseline=True)
+                note_images(shares_of, key, row, task, baseline=True)
         self._base = task.seeds
         self._aliases = self._trained_already(baselines)
         further = {key: scores for key, scores in baselines.items() if key not in self._aliases}
         if by is RankBy.CONTRIBUTION:
-            shares_of = _contributed(rows, task)
-        sets = _image_sets(task, rule)
-        _add_guesses(shares_of, rows)
+            shares_of = contributed(rows, task)
+        sets = image_sets(task, rule)
+        add_guesses(shares_of, rows)
         base, cap = task.seeds, task.ranking.max_seeds
         self._images = Images(shares_of, sets)
         flips = {key: found for key in (*self._scores, *further) if (found := self._images.flips(key)) is not None}
@@ -111,26 +111,26 @@ class Comparison:
 
     def noise(self, row: GradedRow) -> float | None:
         """Standard deviation of the accuracy of one of the row's trainings; None where it is not known."""
-        found = self._noise_of(_key(row))
+        found = self._noise_of(row.training)
         return None if found is None else math.sqrt(found.variance)
 
     def flip_noise(self, row: GradedRow) -> float:
         """What that would be if each image flipped by itself; 0 where the images are not known."""
-        return math.sqrt(self._images.flips(_key(row)) or 0.0)
+        return math.sqrt(self._images.flips(row.training) or 0.0)
 
     def image_error(self, a: GradedRow, b: GradedRow) -> float:
         """Standard error that the choice of held-out images gives to the difference of two rows."""
-        return math.sqrt(self._images.of(_key(a), _key(b)))
+        return math.sqrt(self._images.of(a.training, b.training))
 
     def knows(self, row: GradedRow) -> bool:
         """Whether the row has what is compared."""
-        return _key(row) in self._scores
+        return row.training in self._scores
 
     def about(self, row: GradedRow) -> str:
         """How the row is compared, in a sentence."""
         if not self.knows(row):
             return "Its contribution is not known: a training at the constant rate has no score."
-        noise = self._noise.rows.get(_key(row))
+        noise = self._noise.rows.get(row.training)
         if noise is None:
             return "Too few rows or seeds tell how much trainings scatter: only its own seeds are used."
         looks = f"; seeds were added, so the 5 % are divided by {self._looks} looks" if self._looks > 1 else ""
@@ -144,7 +144,7 @@ class Comparison:
 
     def difference(self, a: GradedRow, b: GradedRow) -> Difference:
         """Mean of a - b over the seeds that both have, with its 95 % interval."""
-        return self._compare(_key(a), _key(b), self._scores[_key(a)], self._scores[_key(b)])
+        return self._compare(a.training, b.training, self._scores[a.training], self._scores[b.training])
 
     def contribution(self, row: GradedRow) -> Difference | None:
         """Mean of the row less the same configuration at its constant rate; None where that was not trained."""
@@ -155,14 +155,14 @@ class Comparison:
             return Difference(mean=0.0, low=0.0, high=0.0, pairs=len(pairs))
         own = {s.seed: s.accuracy for s in row.seeds if s.accuracy is not None}
         baseline = _baseline_key(row, self._base)
-        return self._compare(_key(row), self._aliases.get(baseline, baseline), own, _baselines(row))
+        return self._compare(row.training, self._aliases.get(baseline, baseline), own, _baselines(row))
 
     def told_apart(self, a: GradedRow, b: GradedRow) -> bool:
         """Whether two rows differ, judged together with all other pairs of the board.
 
         Where no noise is known (one seed) or seen, different means are different: a tie would be no more than a guess.
         """
-        first, second = _key(a), _key(b)
+        first, second = a.training, b.training
         if first == second:
             return False
         x, y = self._scores[first], self._scores[second]
@@ -176,18 +176,18 @@ class Comparison:
 
     def steady(self, row: GradedRow) -> bool:
         """Whether the row scatters as the others do, so that its noise is known."""
-        return _key(row) not in self._noise.outliers
+        return row.training not in self._noise.outliers
 
     def rank_intervals(self, rows: Sequence[GradedRow]) -> dict[str, tuple[int, int]]:
         """The first and last rank that each of these ranked rows may have, by id."""
-        holders = Counter(map(_key, rows))
+        holders = Counter(row.training for row in rows)
         keys, holding = list(holders), np.array(list(holders.values()))
         better, worse = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
         for n, below in enumerate(self._surely_below(keys)):
             worse[n] = holding[below].sum()
             better[below] += holding[n]
         found = {key: (int(1 + better[n]), int(1 + len(rows) - holding[n] - worse[n])) for n, key in enumerate(keys)}
-        return {row.id: _with(found[_key(row)], row.rank if isinstance(row, RankedRow) else None) for row in rows}
+        return {row.id: _with(found[row.training], row.rank if isinstance(row, RankedRow) else None) for row in rows}
 
     def _surely_below(self, keys: Sequence[str]) -> Iterator[NDArray[np.bool_]]:
         """For each row, which rows are surely worse: as `told_apart` judges them, a row against all others at once."""
@@ -243,11 +243,6 @@ class Comparison:
         return math.sqrt(square), min(found.df for found in noise)
 
 
-def _key(row: GradedRow) -> str:
-    """Rows of equal recipes are one training."""
-    return row.recipe or f"{row.kind} {row.id}"
-
-
 def _baseline_key(row: GradedRow, seeds: Sequence[int]) -> str:
     """Equal trainings at a constant rate are one, whoever's they are, and with however many further seeds."""
     found = _baselines(row)
@@ -261,61 +256,6 @@ def _baselines(row: GradedRow) -> dict[int, float]:
 def _with(span: tuple[int, int], rank: int | None) -> tuple[int, int]:
     """The range, widened to the rank: a row with fewer seeds is compared by the seeds that both have."""
     return span if rank is None else (min(span[0], rank), max(span[1], rank))
-
-
-def _image_sets(task: BoardTask, rule: RuleScores | None) -> dict[str, ImageSet]:
-    """The held-out images by workload, with what an accuracy on them counts for in the score; none where that is no
-    sum of accuracies."""
-    if not task.workloads:
-        return {"": ImageSet(task.n_shown // max(1, task.views), 1.0)}
-    factors = workloads.weights(task) if rule is None else rule.factors or {}
-    return {
-        one.name: ImageSet(one.n_shown(task.ranking.public_share) // max(1, one.views), factors[one.name])
-        for one in task.workloads
-        if one.name in factors
-    }
-
-
-def _note_images(table: SharesOf, key: str, row: GradedRow, task: BoardTask, *, baseline: bool) -> None:
-    """Keep the images of a row's trainings (or of those at its constant rate), by workload, if they are known for all
-    of the task's seeds."""
-    parts = [("", row.seeds, task.views)]
-    if task.workloads:
-        views = {one.name: one.views for one in task.workloads}
-        parts = [(one.name, one.seeds, views[one.name]) for one in row.workloads]
-    for name, seeds, shown in parts:
-        if key in table.get(name, {}):
-            continue
-        by_seed = {s.seed: s.baseline_right if baseline else s.right for s in seeds}
-        bits = [found for seed in task.seeds if (found := by_seed.get(seed)) is not None]
-        if len(bits) == len(task.seeds) and len({b.count for b in bits}) == 1:
-            table.setdefault(name, {})[key] = shares(bits, shown)
-
-
-def _add_guesses(table: SharesOf, rows: Iterable[GradedRow]) -> None:
-    """A workload that counts as guessing has no images of its own, and no chance: no image flips on it."""
-    for row in rows:
-        for one in row.workloads:
-            known = table.get(one.name, {})
-            if one.guessing and known:
-                known[_key(row)] = np.zeros_like(next(iter(known.values())))
-
-
-def _contributed(rows: Iterable[GradedRow], task: BoardTask) -> SharesOf:
-    """What the scheduler adds on each image, by workload and row."""
-    own: SharesOf = {}
-    base: SharesOf = {}
-    for row in rows:
-        _note_images(own, _key(row), row, task, baseline=False)
-        _note_images(base, _key(row), row, task, baseline=True)
-    return {
-        name: {
-            key: found - base[name][key]
-            for key, found in table.items()
-            if key in base.get(name, {}) and found.shape == base[name][key].shape
-        }
-        for name, table in own.items()
-    }
 
 
 def _scores(row: GradedRow, by: RankBy, rule: RuleScores | None = None) -> dict[int, float]:

@@ -12,8 +12,9 @@ from grader.core.kind import Kind
 from grader.core.verdict import Verdict
 from grader.leaderboard.ranking import Place
 from grader.publish.badge import message
+from grader.publish.class_summary import lowest
 from grader.publish.drawing import Scale, small_curve, small_interval
-from grader.publish.public import PublicRow, lowest
+from grader.publish.public import PublicRow
 from grader.publish.tables import without_rank
 
 PAGE = 1000  # rows on one page of the board

@@ -4,7 +4,7 @@ Under pseudonyms, everything that a submission could have written itself is left
 and the words of violations and errors, which quote its code. What stays is ours or a number.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
@@ -18,14 +18,14 @@ from grader.core.task import Counting, Ranking
 from grader.core.text import clean
 from grader.core.verdict import RULES, Verdict
 from grader.leaderboard.history import all_of
-from grader.leaderboard.models import Beats, BoardTask, BoardWorkload, Curves, Grading, Leaderboard, RankedRow
+from grader.leaderboard.models import Beats, BoardTask, BoardWorkload, Curves, Grading, Leaderboard, RankedRow, RowKey
 from grader.leaderboard.ranking import Place, place_of
 from grader.leaderboard.workloads import PROFILED, Profile, profiles
+from grader.publish.class_summary import Histogram, Record, histogram_of, moment, records_of
 from grader.publish.names import NameMode, Names, Shown, shown
 from grader.submissions.loader import FILES
 
 _LONG = 2000
-_FEWEST, _BINS = 5, 10  # students for a histogram, and its bins
 
 
 class GradingStatus(StrEnum):
@@ -114,29 +114,6 @@ class PublicRow(Frozen):
     place: Place  # among the rows where ids and times of grading must not show through
 
 
-class Record(Frozen):
-    """A grading that was better than all before it."""
-
-    when: str
-    name: str
-    accuracy: float
-
-
-class Bin(Frozen):
-    """Students with an accuracy of at least `low` and below `high` (the last bin: at most)."""
-
-    low: float
-    high: float
-    count: int
-
-
-class Histogram(Frozen):
-    """The accuracies of the students shown who are ranked."""
-
-    bins: tuple[Bin, ...]
-    below: int  # students below the first bin
-
-
 class Progress(Frozen):
     """How far a run has come."""
 
@@ -176,7 +153,7 @@ def public(
     board: Leaderboard,
     names: Names,
     progress: Progress | None = None,
-    waiting: Set[tuple[Kind, str]] = frozenset(),
+    waiting: Set[RowKey] = frozenset(),
     *,
     final: bool = False,
 ) -> PublicBoard:
@@ -191,7 +168,7 @@ def public(
     if names.mode is NameMode.PSEUDONYMS:
         rows = tuple(sorted(rows, key=lambda row: row.place))
     # The former gradings of a final board were of other images.
-    records = _records(board, shown_as, names) if progress is None and not final else ()
+    records = records_of(board, shown_as, names) if progress is None and not final else ()
     every = _Rows(rows, len(board.rows) - len(rows), records, _profiles(board, shown_as))
     return _published(board, names, every, progress, final=final)
 
@@ -228,7 +205,11 @@ def _published(
         environment=board.environment,
         workloads=board.task.workloads,
         rule_applies=progress is not None or board.rule_applies,
-        histogram=_histogram([row for row in rows.shown if row.kind is Kind.STUDENT]),
+        histogram=histogram_of(
+            row.counting.accuracy
+            for row in rows.shown
+            if row.kind is Kind.STUDENT and row.counting.accuracy is not None and not row.apart
+        ),
         records=rows.records,
         profiles=rows.profiles,
         updated=board.updated,
@@ -248,64 +229,11 @@ def _images(task: BoardTask, *, final: bool) -> int:
     return sum(one.n_shown(share) // max(1, one.views) for one in task.workloads)
 
 
-def _histogram(students: Sequence[PublicRow]) -> Histogram | None:
-    """Ten bins of equal width, above what lies far below the rest (`lowest`)."""
-    values = sorted(row.counting.accuracy for row in students if row.counting.accuracy is not None and not row.apart)
-    if len(values) < _FEWEST or values[0] == values[-1]:
-        return None
-    low, high = lowest(values), values[-1]
-    width = (high - low) / _BINS
-    if width <= 0:
-        return None
-    counts = [0] * _BINS
-    for value in values:
-        if value >= low:
-            counts[min(_BINS - 1, int((value - low) / width))] += 1
-    bins = tuple(Bin(low=low + n * width, high=low + (n + 1) * width, count=count) for n, count in enumerate(counts))
-    return Histogram(bins=bins, below=len(values) - sum(counts))
-
-
-def lowest(values: Sequence[float]) -> float:
-    """The lowest of the ascending `values` that does not lie far below the rest.
-
-    Far: by more than one and a half interquartile ranges (Tukey, Exploratory Data Analysis, 1977).
-    """
-    lower, upper = values[len(values) // 4], values[3 * len(values) // 4]
-    return next(value for value in values if value >= lower - 1.5 * (upper - lower))
-
-
-def _records(board: Leaderboard, shown_as: Mapping[tuple[Kind, str], Shown], names: Names) -> tuple[Record, ...]:
-    """Every valid grading of the students shown that was better than all before it, on the device that is ranked.
-
-    Under pseudonyms the best of a day alone: a class is graded in the order of its names, which nobody may learn.
-    """
-    hidden = names.mode is NameMode.PSEUDONYMS
-    gradings = sorted(
-        (past.graded[:10] if hidden else past.graded, -past.accuracy, shown_as[row.kind, row.id].name)
-        for row in board.rows
-        if row.kind is Kind.STUDENT and (row.kind, row.id) in shown_as
-        for past in all_of(row)
-        if not past.regraded and board.compares(past) and past.accuracy is not None
-    )
-    best = -1.0
-    found: list[Record] = []
-    for graded, negative, name in gradings:
-        if -negative > best:
-            best = -negative
-            found.append(Record(when=_moment(graded, hidden), name=name, accuracy=best))
-    return tuple(found)
-
-
-def _profiles(board: Leaderboard, shown_as: Mapping[tuple[Kind, str], Shown]) -> dict[str, Profile]:
+def _profiles(board: Leaderboard, shown_as: Mapping[RowKey, Shown]) -> dict[str, Profile]:
     if len(board.task.workloads) < PROFILED:
         return {}
     found = profiles([row for row in board.rows if board.compares(row)], board.task)
     return {shown_as[key].slug: profile for key, profile in found.items() if key in shown_as}
-
-
-def _moment(graded: str, hidden: bool) -> str:
-    """Day and time in UTC; under pseudonyms the day alone."""
-    return graded[:10] if hidden else graded[:16].replace("T", " ") + " UTC"
 
 
 def references_of(rows: Iterable[RankedRow]) -> dict[str, LrSummary]:
@@ -390,7 +318,7 @@ def _grading(graded: Grading, status: GradingStatus, hidden: bool) -> PublicGrad
         low, high = max(0.0, graded.accuracy - half), min(1.0, graded.accuracy + half)
     return PublicGrading(
         number=graded.number,
-        when=_moment(graded.graded, hidden),
+        when=moment(graded.graded, hidden),
         verdict=graded.verdict,
         accuracy=graded.accuracy,
         standard_error=graded.standard_error,
