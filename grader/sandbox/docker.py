@@ -28,6 +28,7 @@ from docker.types import Ulimit
 from grader.core.errors import SetupError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say
 from grader.sandbox.docker_image import ensure_image, image_tag
+from grader.sandbox.docker_seccomp import profile
 from grader.sandbox.envelope import BrokenEnvelope, receive
 from grader.sandbox.inside.supervisor import WALL_FACTOR, Limits, request
 
@@ -155,7 +156,7 @@ class DockerSandbox:
             read_only=True,
             tmpfs={"/tmp": "rw,noexec,nosuid,nodev,size=32m,nr_inodes=1024,mode=1777"},
             cap_drop=["ALL"],
-            security_opt=["no-new-privileges"],
+            security_opt=["no-new-privileges", f"seccomp={profile()}"],
             user="65534:65534",
             ipc_mode="private",
             shm_size=_SHM,

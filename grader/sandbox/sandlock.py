@@ -20,8 +20,9 @@ from grader.sandbox.inside.supervisor import WALL_FACTOR, Limits, request
 
 _START_SECONDS = 180.0
 _GRACE_SECONDS = 5.0
-#: Landlock's ABI 6 (Linux 6.12) scopes signals and abstract sockets, which sandlock relies on.
-_MIN_ABI = 6
+#: Landlock holds what may be read from its first ABI (Linux 5.13) on. What later ones added, the list of system calls
+#: holds on every kernel (`inside/zygote.py`).
+_MIN_ABI = 1
 
 
 def unusable() -> str | None:
@@ -30,12 +31,17 @@ def unusable() -> str | None:
         return f"sandlock needs Linux, this is {sys.platform}"
     if importlib.util.find_spec("sandlock") is None:
         return "the package sandlock is not installed (pip install sandlock)"
+    abi = landlock_abi()
+    if abi < _MIN_ABI:
+        return f"the kernel's Landlock has ABI {abi}, sandlock needs {_MIN_ABI} (Linux 5.13, with Landlock switched on)"
+    return None
+
+
+def landlock_abi() -> int:
+    """The version of Landlock that this kernel has; less than 1 where it has none."""
     import sandlock
 
-    abi = sandlock.landlock_abi_version()
-    if abi < _MIN_ABI:
-        return f"the kernel's Landlock has ABI {abi}, sandlock needs {_MIN_ABI} (Linux 6.12)"
-    return None
+    return int(sandlock.landlock_abi_version())
 
 
 class SandlockSandbox:
@@ -43,7 +49,9 @@ class SandlockSandbox:
 
     name = SandboxName.SANDLOCK
 
-    def __init__(self) -> None:
+    def __init__(self, abi: int | None = None) -> None:
+        """`abi` holds Landlock to what an older kernel has; by default it is used as far as this one has it."""
+        self._abi = abi
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -73,6 +81,7 @@ class SandlockSandbox:
             "PATH": "/usr/bin:/bin",
         }
         command = [sys.executable, "-s", "-P", "-B", "-m", "grader.sandbox.inside.zygote", str(theirs.fileno())]
+        command.append(str(landlock_abi() if self._abi is None else self._abi))
         self._process = subprocess.Popen(
             [*command, *_readable()],
             stdin=subprocess.DEVNULL,

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import docker
@@ -44,11 +45,11 @@ def said(sandbox: Sandbox, task: Task, facts: TaskFacts, attack: str) -> str:
     return result.output
 
 
-def test_network_is_closed_in_every_family(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+def test_network_is_closed_in_every_family(confined: Sandbox, task: Task, facts: TaskFacts) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         output = said(
-            sandbox,
+            confined,
             task,
             facts,
             f"""
@@ -67,13 +68,13 @@ attempt("docker.sock", lambda: socket.socket(socket.AF_UNIX).connect("/var/run/d
 
 
 def test_files_and_secrets_are_out_of_reach(
-    sandbox: Sandbox, task: Task, facts: TaskFacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    confined: Sandbox, task: Task, facts: TaskFacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = tmp_path / "labels.txt"
     secret.write_text("the held-out labels")
     secret.chmod(0o644)
     output = said(
-        sandbox,
+        confined,
         task,
         facts,
         f"""
@@ -98,9 +99,9 @@ sys.stderr.write("variables: " + " ".join(sorted(os.environ)) + "\\n")
     assert variables <= ours | image, variables
 
 
-def test_no_process_is_started_traced_or_killed(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+def test_no_process_is_started_traced_or_killed(confined: Sandbox, task: Task, facts: TaskFacts) -> None:
     output = said(
-        sandbox,
+        confined,
         task,
         facts,
         """
@@ -126,13 +127,13 @@ attempt("raise a limit", lambda: __import__("resource").setrlimit(7, (1 << 20, 1
     assert output.count("Error") == 11
 
 
-def test_nothing_of_others_can_be_changed(sandbox: Sandbox, task: Task, facts: TaskFacts, tmp_path: Path) -> None:
+def test_nothing_of_others_can_be_changed(confined: Sandbox, task: Task, facts: TaskFacts, tmp_path: Path) -> None:
     """Landlock knows nothing of modes, times, attributes, limits and priorities: the filter refuses them."""
     theirs = tmp_path / "board.json"
     theirs.write_text("x")
     before = theirs.stat()
     output = said(
-        sandbox,
+        confined,
         task,
         facts,
         f"""
@@ -158,6 +159,63 @@ attempt("stack memory", lambda: __import__("mmap").mmap(-1, 4096, flags=0x02 | 0
     assert "WORKED" not in output
     assert output.count("Error") == 11
     assert theirs.stat() == before
+
+
+def test_no_object_or_lock_carries_a_message_to_others(
+    confined: Sandbox, task: Task, facts: TaskFacts, tmp_path: Path
+) -> None:
+    """System V and POSIX objects, attributes, locks and shared memory outlive a worker, or reach one beside it."""
+    output = said(
+        confined,
+        task,
+        facts,
+        """
+import ctypes, fcntl, mmap, os, torch
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*arguments):
+    if libc.syscall(*arguments) == -1 and ctypes.get_errno() not in (2, 14, 22, 43):  # it was looked at, then refused
+        raise OSError(ctypes.get_errno(), "refused")
+file = open(torch.__file__, "rb")
+mapped = mmap.mmap(file.fileno(), 4096, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+address = libc.mmap
+address.restype = ctypes.c_void_p
+page = address(None, 4096, 1, 2, file.fileno(), 0)
+NAMES = dict(shmget=29, shmat=30, shmctl=31, semget=64, semop=65, semctl=66, msgget=68, msgsnd=69, msgrcv=70,
+             msgctl=71, mq_open=240, mq_unlink=241, mq_timedsend=242, memfd_create=319, flock=73, eventfd2=290,
+             signalfd4=289, epoll_create1=291, inotify_init1=294, io_setup=206, pidfd_open=434, landlock=444,
+             cachestat=451, readahead=187, fadvise64=221, sync_file_range=277, mlock=149, msync=26, mincore=27,
+             sched_setattr=314, ioprio_set=251, setpriority=141, umask=95, personality=135, socketpair=53)
+for name, number in NAMES.items():
+    attempt(name, lambda: call(number, 0, 0, 0, 0, 0))
+attempt("inode flags", lambda: fcntl.ioctl(file, 0x40086602, b"\\0" * 8))
+attempt("flags read", lambda: fcntl.ioctl(file, 0x80086601, b"\\0" * 8))
+attempt("write hint", lambda: fcntl.fcntl(file, 1036, b"\\0" * 8))
+attempt("posix lock", lambda: fcntl.lockf(file, fcntl.LOCK_SH))
+attempt("open lock", lambda: fcntl.fcntl(file, 37, b"\\0" * 32))
+attempt("lease", lambda: fcntl.fcntl(file, 1024, 0))
+attempt("shared mapping", lambda: mmap.mmap(file.fileno(), 4096, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ))
+attempt("droppable memory", lambda: mmap.mmap(-1, 4096, flags=0x08 | 0x20))
+attempt("futex on a file", lambda: call(202, ctypes.c_void_p(page), 1, 1, 0, 0, 0))
+attempt("dumpable again", lambda: libc.prctl(4, 1, 0, 0, 0) and 1 / 0)
+attempt("another's priority", lambda: os.getpriority(os.PRIO_PROCESS, 0) and 1 / 0 or os.nice(1))
+""",
+    )
+    assert "WORKED" not in output
+    assert output.count("Error") == 35 + 11
+
+
+@pytest.mark.parametrize(
+    "flags", ["os.O_WRONLY", "os.O_RDWR", "os.O_CREAT | os.O_WRONLY", "os.O_TRUNC", "os.O_TMPFILE"]
+)
+def test_no_file_is_opened_for_writing(confined: Sandbox, task: Task, facts: TaskFacts, flags: str) -> None:
+    """Not where it could be written, either: in the container's /tmp, or the file of a grader's own user."""
+    attack = f"""
+import os
+for place in ("/tmp/x", "/tmp", os.__file__, "/dev/null"):
+    attempt(place, lambda: os.open(place, {flags}))
+"""
+    output = said(confined, task, facts, attack)
+    assert output.count("PermissionError") == 4, output
 
 
 def test_hashes_are_the_same_in_every_run(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
@@ -188,14 +246,14 @@ time.sleep(60)
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
 def test_the_supervisor_survives_the_signals_of_its_worker(
-    sandbox: Sandbox, task: Task, facts: TaskFacts, number: signal.Signals
+    confined: Sandbox, task: Task, facts: TaskFacts, number: signal.Signals
 ) -> None:
     attack = (
         f"import os\nfor victim in (os.getppid(), 1, -1):\n    attempt(victim, lambda: os.kill(victim, {number:d}))"
     )
-    result = Compile(sandbox, task, facts)(make(scheduler=TRY + attack))
+    result = Compile(confined, task, facts)(make(scheduler=TRY + attack))
     assert result.verdict in (Verdict.CONTRACT, Verdict.CRASH, Verdict.TIMEOUT), result  # kill(-1) may hit itself
-    assert Compile(sandbox, task, facts)(make()).verdict is Verdict.OK
+    assert Compile(confined, task, facts)(make()).verdict is Verdict.OK
 
 
 def test_threads_are_counted(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
@@ -330,6 +388,20 @@ def test_a_dead_helper_is_replaced(task: Task, facts: TaskFacts) -> None:
         assert Compile(sandbox, task, facts)(make()).verdict is Verdict.OK
     finally:
         sandbox.close()
+
+
+@pytest.fixture(scope="module")
+def old_kernel() -> Iterator[SandlockSandbox]:
+    """Landlock as Linux 5.13 had it: it holds what may be opened, and nothing of what came later."""
+    sandbox = SandlockSandbox(abi=1)
+    sandbox.open(print)
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture(params=["sandlock", "old_kernel", pytest.param("docker_box", marks=pytest.mark.docker)])
+def confined(request: pytest.FixtureRequest) -> Sandbox:
+    return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
 
 
 GRADER = """

@@ -1,0 +1,245 @@
+"""The system calls that a worker is left with: an allow-list, and the seccomp filter that holds it.
+
+Everything else fails: with ENOSYS where a C library then takes an older way, with EPERM otherwise. The list is what
+torch and the probe were measured to need (`python benchmarks/system_calls.py`), and what Python needs to say that
+something is refused: to compute, to read files, to run threads, and to use the pipes that the worker holds already.
+
+What it leaves out is left out for good reasons, but nobody has to know them all: no call is allowed because no harm
+of it is known. In particular nothing that is allowed creates, changes or locks a file, starts a process, opens a
+socket, reaches another process, or makes memory that others share or that limits do not count.
+
+Standard library only: the file is copied into the sandbox image.
+
+References: seccomp(2), syscall(2), linux/bpf_common.h; numbers from asm/unistd_64.h and asm-generic/unistd.h.
+"""
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+#: The audit architecture (linux/audit.h), and which of the two numbers of a call it uses.
+_ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
+
+#: name: (number on x86_64, number on aarch64); None where the architecture has no such call.
+ALLOWED: dict[str, tuple[int | None, int | None]] = {
+    # the pipes it holds, and files that it may read
+    "read": (0, 63),
+    "write": (1, 64),
+    "readv": (19, 65),
+    "writev": (20, 66),
+    "pread64": (17, 67),
+    "pwrite64": (18, 68),
+    "close": (3, 57),
+    "close_range": (436, 436),
+    "lseek": (8, 62),
+    "dup": (32, 23),
+    "dup2": (33, None),
+    "dup3": (292, 24),
+    "pipe": (22, None),
+    "pipe2": (293, 59),
+    "poll": (7, None),
+    "ppoll": (271, 73),
+    "select": (23, None),
+    "pselect6": (270, 72),
+    "stat": (4, None),
+    "fstat": (5, 80),
+    "lstat": (6, None),
+    "newfstatat": (262, 79),
+    "statx": (332, 291),
+    "statfs": (137, 43),
+    "fstatfs": (138, 44),
+    "access": (21, None),
+    "faccessat": (269, 48),
+    "faccessat2": (439, 439),
+    "readlink": (89, None),
+    "readlinkat": (267, 78),
+    "getdents64": (217, 61),
+    "getcwd": (79, 17),
+    # memory
+    "brk": (12, 214),
+    "munmap": (11, 215),
+    "mremap": (25, 216),
+    "mprotect": (10, 226),
+    "madvise": (28, 233),
+    "membarrier": (324, 283),
+    # threads, and itself
+    "exit": (60, 93),
+    "exit_group": (231, 94),
+    "set_tid_address": (218, 96),
+    "set_robust_list": (273, 99),
+    "get_robust_list": (274, 100),
+    "rseq": (334, 293),
+    "sched_yield": (24, 124),
+    "sched_getaffinity": (204, 123),
+    "getcpu": (309, 168),
+    "gettid": (186, 178),
+    "getpid": (39, 172),
+    "getppid": (110, 173),
+    "getpgrp": (111, None),
+    "getpgid": (121, 155),
+    "getsid": (124, 156),
+    "getuid": (102, 174),
+    "geteuid": (107, 175),
+    "getgid": (104, 176),
+    "getegid": (108, 177),
+    "getresuid": (118, 148),
+    "getresgid": (120, 150),
+    "getgroups": (115, 158),
+    "getpriority": (140, 141),
+    "getrlimit": (97, 163),
+    "getrusage": (98, 165),
+    "times": (100, 153),
+    "sysinfo": (99, 179),
+    "uname": (63, 160),
+    "getrandom": (318, 278),
+    # signals of its own
+    "rt_sigaction": (13, 134),
+    "rt_sigprocmask": (14, 135),
+    "rt_sigreturn": (15, 139),
+    "rt_sigpending": (127, 136),
+    "rt_sigtimedwait": (128, 137),
+    "rt_sigsuspend": (130, 133),
+    "sigaltstack": (131, 132),
+    "pause": (34, None),
+    "alarm": (37, None),
+    "getitimer": (36, 102),
+    "setitimer": (38, 103),
+    "restart_syscall": (219, 128),
+    # clocks
+    "gettimeofday": (96, 169),
+    "time": (201, None),
+    "clock_gettime": (228, 113),
+    "clock_getres": (229, 114),
+    "clock_nanosleep": (230, 115),
+    "nanosleep": (35, 101),
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What an argument must be for a call to be allowed: `argument & mask` is one of `values`."""
+
+    numbers: tuple[int | None, int | None]
+    argument: int  # from 0
+    values: tuple[int, ...]
+    mask: int = 0xFFFFFFFF
+    refused: int = field(default=errno.EPERM)
+
+
+_WRITING = 0o3 | 0o100 | 0o1000 | 0o20000000  # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, and the bit that makes O_TMPFILE
+_NAMESPACES = 0x7E020000 | 0x00000080  # CLONE_NEW*
+_PRIVATE_FUTEX = 128
+# Wakes, requeues and locks reach whoever maps the same file, unless they are private. Waiting does not, and
+# joining a thread waits on a word that the kernel wakes.
+_FUTEX_OPERATIONS = tuple(range(14))
+_FUTEX_WAITS = (0, 9)  # FUTEX_WAIT, FUTEX_WAIT_BITSET
+
+#: Calls whose harm depends on an argument.
+CONDITIONS: dict[str, Condition] = {
+    # MAP_PRIVATE; not MAP_SHARED, MAP_DROPPABLE, MAP_GROWSDOWN, MAP_LOCKED or MAP_HUGETLB, which limits do not count
+    "mmap": Condition((9, 222), 3, (0x02,), 0x0F | 0x100 | 0x2000 | 0x40000),
+    # Reading only. Whoever may write a file by its modes and Landlock still may not here.
+    "open": Condition((2, None), 1, (0,), _WRITING, errno.EACCES),
+    "openat": Condition((257, 56), 2, (0,), _WRITING, errno.EACCES),
+    # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC: no locks, leases, owners, hints or sizes of pipes
+    "fcntl": Condition((72, 25), 1, (0, 1, 2, 3, 4, 1030)),
+    # TCGETS and TIOCGWINSZ (is it a terminal?), FIONREAD, FIOCLEX, FIONCLEX
+    "ioctl": Condition((16, 29), 1, (0x5401, 0x5413, 0x541B, 0x5451, 0x5450)),
+    # PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS, PR_SET_VMA (which names memory)
+    "prctl": Condition((157, 167), 0, (15, 16, 3, 39, 0x53564D41)),
+    # A thread of this process, in its namespaces.
+    "clone": Condition((56, 220), 0, (0x00010000,), 0x00010000 | _NAMESPACES),
+    "futex": Condition(
+        (202, 98), 1, (*(n | _PRIVATE_FUTEX for n in _FUTEX_OPERATIONS), *_FUTEX_WAITS), 0x7F | _PRIVATE_FUTEX
+    ),
+    # Itself only (0).
+    "prlimit64": Condition((302, 261), 0, (0,)),
+    "sched_setaffinity": Condition((203, 122), 0, (0,)),
+    "sched_getscheduler": Condition((145, 120), 0, (0,)),
+    "sched_getparam": Condition((143, 121), 0, (0,)),
+}
+#: Signals to itself: the first argument must be its own number.
+_TO_ITSELF: dict[str, tuple[int | None, int | None]] = {"kill": (62, 129), "tgkill": (234, 131)}
+#: With ENOSYS the C library takes `clone` and `openat`, whose flags a filter can read.
+_NOT_THERE: dict[str, tuple[int | None, int | None]] = {"clone3": (435, 435), "openat2": (437, 437)}
+_NEWER = 470  # calls from here on are newer than this list
+
+_LOAD, _AND, _JUMP_EQUAL, _JUMP_AT_LEAST, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
+_ALLOW, _FAIL, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
+_X32_BIT = 0x40000000
+_ARGUMENTS = 16  # offset of the first in struct seccomp_data; 8 bytes each, the low half first
+
+Instruction = tuple[int, int, int, int]
+Entry = TypeVar("Entry")
+
+
+def architecture() -> tuple[int, int]:
+    """This machine's audit architecture, and its column in the tables. Raises OSError for one that is not listed."""
+    machine = platform.machine()
+    if machine not in _ARCHITECTURES:
+        raise OSError(errno.ENOSYS, f"no system call filter for this architecture: {machine}")
+    return _ARCHITECTURES[machine]
+
+
+def restrict(libc: ctypes.CDLL, without: frozenset[str] = frozenset()) -> None:
+    """Hold the calling thread, and all that it starts, to the list, for good. `without` names calls to refuse too.
+
+    Raises OSError where the kernel does not take the filter.
+    """
+    code = b"".join(struct.pack("HBBI", *instruction) for instruction in _program(os.getpid(), without))
+    buffer = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
+    if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"cannot confine the process (seccomp): {os.strerror(number)}")
+
+
+def _program(own_pid: int, without: frozenset[str]) -> Iterator[Instruction]:
+    audit, column = architecture()
+    yield _LOAD, 0, 0, 4  # seccomp_data.arch
+    yield _JUMP_EQUAL, 1, 0, audit
+    yield _RETURN, 0, 0, _KILL
+    yield _LOAD, 0, 0, 0  # seccomp_data.nr
+    if column == 0:
+        yield _JUMP_AT_LEAST, 0, 1, _X32_BIT
+        yield _RETURN, 0, 0, _KILL
+    for numbers in _without(ALLOWED, without).values():
+        if numbers[column] is not None:
+            yield from _answer(numbers[column], [(_RETURN, 0, 0, _ALLOW)])
+    for condition in _without(CONDITIONS, without).values():
+        if condition.numbers[column] is not None:
+            yield from _answer(condition.numbers[column], list(_conditional(condition)))
+    for numbers in _without(_TO_ITSELF, without).values():
+        yield from _answer(numbers[column], list(_conditional(Condition(numbers, 0, (own_pid,)))))
+    for numbers in _NOT_THERE.values():
+        yield from _answer(numbers[column], [(_RETURN, 0, 0, _FAIL | errno.ENOSYS)])
+    yield _JUMP_AT_LEAST, 0, 1, _NEWER
+    yield _RETURN, 0, 0, _FAIL | errno.ENOSYS
+    yield _RETURN, 0, 0, _FAIL | errno.EPERM
+
+
+def _without(table: Mapping[str, Entry], without: frozenset[str]) -> dict[str, Entry]:
+    return {name: value for name, value in table.items() if name not in without}
+
+
+def _answer(number: int | None, block: list[Instruction]) -> Iterator[Instruction]:
+    """`block`, which must return, for the call of that number; what follows is for the others."""
+    if number is not None:
+        yield _JUMP_EQUAL, 0, len(block), number
+        yield from block
+
+
+def _conditional(condition: Condition) -> Iterator[Instruction]:
+    yield _LOAD, 0, 0, _ARGUMENTS + 8 * condition.argument
+    if condition.mask != 0xFFFFFFFF:
+        yield _AND, 0, 0, condition.mask
+    for left, value in zip(range(len(condition.values) - 1, -1, -1), condition.values, strict=True):
+        yield _JUMP_EQUAL, left + 1, 0, value  # over the refusal, to the allowance
+    yield _RETURN, 0, 0, _FAIL | condition.refused
+    yield _RETURN, 0, 0, _ALLOW
