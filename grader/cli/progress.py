@@ -221,7 +221,7 @@ def board_table(board: Leaderboard, console_width: int) -> Table:
     Rows without a score show the first rule that they break, as far as there is room.
     """
     table = Table(box=box.SIMPLE_HEAD, title=f"{board.task.name}: {board.task.description}", title_justify="left")
-    names = [row.id if row.kind is Kind.STUDENT else f"{row.id} ({row.kind})" for row in board.rows]
+    names = [row.kind.named(row.id) for row in board.rows]
     width = max(map(len, names), default=10)
     width = width if console_width >= _ALL else min(32, width)
     ranks = [_rank(row, ranges=True) for row in board.rows]

@@ -26,8 +26,10 @@ from grader.publish.live import LiveSite
 from grader.publish.names import NameMode, Names
 from grader.publish.site import Site
 from grader.submissions.entry import Entry
-from grader.submissions.loader import Submission, discover
+from grader.submissions.loader import Skipped, Submission, discover
 from grader.submissions.references import DEFAULT, references_for
+
+_SKIPPED_SHOWN = 20  # of each reason: more than a class has by accident
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,20 @@ def _students(console: Console, submissions: Path) -> list[Entry]:
         raise UsageError(f"{submissions} holds no submission: each is a folder with scheduler.py, or an archive")
     if len(found) == 1 and (submissions / "scheduler.py").is_file():
         say(console, f"{submissions} is one submission: give the folder above it to grade a class")
-    for one in skipped:
-        say(console, f"skipped {one.name!r}: {one.reason}")
+    _say_skipped(console, skipped)
     return [Entry(submission, Kind.STUDENT) for submission in found]
+
+
+def _say_skipped(console: Console, skipped: Sequence[Skipped]) -> None:
+    """Each by its name; of many with the same reason the first ones, and how many more there are."""
+    by_reason: dict[str, list[str]] = {}
+    for one in skipped:
+        by_reason.setdefault(one.reason, []).append(one.name)
+    for reason, names in by_reason.items():
+        for name in names[:_SKIPPED_SHOWN]:
+            say(console, f"skipped {name!r}: {reason}")
+        if len(names) > _SKIPPED_SHOWN:
+            say(console, f"skipped {len(names) - _SKIPPED_SHOWN} more: {reason}")
 
 
 def _announce(console: Console, session: Session, students: Sequence[Entry], entries: Sequence[Entry]) -> None:

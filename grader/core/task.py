@@ -184,6 +184,7 @@ class Task(Trained):
     device_kind: str = (
         ""  # the only kind of device to train on: "cpu", a GPU's model, or a whole kind as results name it
     )
+    memory_mb: int = Field(default=4096, ge=256)  # of a training on a CPU, besides the data; on a GPU all there is
     max_steps: int = Field(default=200_000, ge=1)
     sandbox: SandboxLimits = SandboxLimits()
     leaderboard: Reveal = Reveal()

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from grader.core.errors import GraderError, InternalError
+from grader.core.errors import GraderError, InternalError, TaskError
 from grader.core.kind import Kind
 from grader.core.recipe import Recipe
 from grader.core.runs import SeedRun
-from grader.core.task import FailedWorkload
+from grader.core.task import FailedWorkload, Task
 from grader.core.verdict import Verdict
 from grader.grading.baseline import baseline_of
 from grader.grading.cache import answers
@@ -30,6 +30,7 @@ from grader.grading.events import (
 from grader.grading.logs import Log, WorkloadLog, write_log
 from grader.grading.results import Result, WorkloadResult, row_of
 from grader.grading.session import Part, Session
+from grader.leaderboard.models import GradedRow
 from grader.leaderboard.storage import BoardWriter
 from grader.sandbox.compile import compile_submission
 from grader.sandbox.compiled import Compiled
@@ -39,6 +40,17 @@ from grader.submissions.references import fitted
 
 _INTERNAL_RETRIES = 2
 _AHEAD = 4  # submissions under way per job: sandboxes do not run further ahead of the trainings
+
+
+def _unfit(task: Task, row: GradedRow, result: Result) -> str:
+    """Why a task on which the default scheduler gets no score can give nobody one."""
+    why = [str(v) for one in result.workloads for v in one.compiled.violations]
+    why += [run.detail or str(next(iter(run.violations), "")) for one in result.workloads for run in one.runs]
+    said = next(filter(None, why), "")
+    return (
+        f"task {task.name}: the default scheduler {row.id} gets no score on it ({row.verdict}{': ' if said else ''}"
+        f"{said}), so nobody is graded: correct the task's limits, image or model, or the default scheduler"
+    )
 
 
 @dataclass
@@ -317,6 +329,8 @@ class GradingRun:
             for remark in remarks:
                 self._tell(Remark(remark))
             self._tell(SubmissionGraded(progress.entry, row))
+        if progress.entry.kind is Kind.DEFAULT and not row.verdict.ranked and row.verdict is not Verdict.INTERNAL:
+            raise TaskError(_unfit(self._task, row, result))
         self._slots.release()
         with self._lock:
             self._left -= 1

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from grader.core import strict_json
+from grader.core.optimizer_settings import complaint
 from grader.core.recipe import MAX_GROUPS, Frozen, LearningRate, Recipe, steps_per_epoch
 from grader.core.task import Task, TaskFacts
 from grader.core.text import clean
@@ -180,6 +181,12 @@ def check_recipe(recipe: Recipe, task: Task, facts: TaskFacts) -> list[Violation
     def add(rule: Rule, what: str, fix: str) -> None:
         problems.append(Violation(rule=rule, file="config.py", what=what, fix=fix))
 
+    for group in recipe.groups:
+        for name, series in group.others.items():
+            wrong = next((w for v in series.values if (w := complaint(recipe.optimizer, name, v))), None)
+            if wrong is not None:
+                add(Rule.OPTIMIZER, clean(wrong), "give the setting a value of the kind that the optimizer takes")
+                return problems
     known = {p.name for p in facts.trainable}
     named = {name for group in recipe.groups for name in group.parameters}
     if not named <= known or not set(recipe.frozen) <= known:

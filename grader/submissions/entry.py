@@ -16,5 +16,4 @@ class Entry:
     @property
     def label(self) -> str:
         """For people: the id, with the kind where it is not a student's."""
-        own = self.submission.id
-        return own if self.kind is Kind.STUDENT else f"{own} ({self.kind})"
+        return self.kind.named(self.submission.id)

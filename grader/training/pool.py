@@ -22,10 +22,19 @@ from grader.core.runs import EpochRecord, SeedRun
 from grader.core.task import WALL_FACTOR, Task, TaskFacts
 from grader.core.verdict import Rule, Verdict, Violation
 from grader.training import worker
+from grader.training.memory import oom_kills
 
 _GRACE_SECONDS = 30.0
 _START_SECONDS = 3600.0  # a first start may decode or download a data set
 OnEpoch = Callable[[EpochRecord], None]
+
+
+class DiedError(InternalError):
+    """A training process ended without an answer."""
+
+
+class KilledForMemoryError(DiedError):
+    """The kernel ended a training process because memory ran out."""
 
 
 class TrainerPool:
@@ -50,6 +59,8 @@ class TrainerPool:
         process = self._idle.get()
         try:
             kind, payload = process.ask(("facts",), _START_SECONDS, lambda _: None)
+        except DiedError as error:  # nothing of a student has been trained yet
+            raise TaskError(f"the task's model or data ended the process that tries them: {error}") from None
         finally:
             self._idle.put(process)
         if kind != "facts":
@@ -70,6 +81,8 @@ class TrainerPool:
             except TimeoutError:
                 process.kill()
                 return late_run(seed, started, budget_s)
+            except KilledForMemoryError:
+                return killed_run(seed, started)
         finally:
             self._idle.put(process)
         return run_of(seed, kind, payload)
@@ -107,6 +120,18 @@ def late_run(seed: int, started: float, limit_s: float) -> SeedRun:
         limit_s=limit_s,
         certain=False,
     )
+
+
+def killed_run(seed: int, started: float) -> SeedRun:
+    """A training that the kernel ended for want of memory: its process was the largest, so its recipe is to blame."""
+    violation = Violation(
+        rule=Rule.RESOURCES,
+        file="config.py",
+        what="the training took more memory than this machine has, and was ended by the kernel",
+        fix="use smaller batches, and transforms that do not enlarge the images",
+    )
+    seconds = round(time.monotonic() - started, 3)
+    return SeedRun(seed=seed, verdict=Verdict.MEMORY, accuracy=None, seconds=seconds, violations=(violation,))
 
 
 class Trainers(Protocol):
@@ -157,6 +182,7 @@ class _Process:
         """Send a request and follow it to its answer. Raises InternalError, TaskError or TimeoutError."""
         self.start()
         assert self._connection is not None
+        killed_before = oom_kills()
         try:
             self._await_start()
             self._connection.send(request)
@@ -170,7 +196,9 @@ class _Process:
             raise
         except (EOFError, OSError) as error:
             code = self._end()
-            raise InternalError(f"a training process died (exit code {code}; {type(error).__name__})") from None
+            if code == -9 and oom_kills() > killed_before:
+                raise KilledForMemoryError("the kernel ended a training process for want of memory") from None
+            raise DiedError(f"a training process died (exit code {code}; {type(error).__name__})") from None
 
     def _await_start(self) -> None:
         """Wait, once, for the process to be ready. One that does not get there is no training's fault."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from grader.core.task import Task
 from grader.core.task_file import from_json
+from grader.training.memory import volunteer
 
 if TYPE_CHECKING:
     from grader.training.data import ImageData
@@ -30,12 +31,18 @@ def main(connection: "Connection[Any, Any]", task_json: str, folder: str, device
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's ^C is for the grader, which tells us
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic with it only
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    volunteer()
+    with contextlib.suppress(EOFError, ConnectionError):  # the grader ended: so do we
+        _serve(connection, from_json(task_json, Path(folder)), device_name)
+
+
+def _serve(connection: "Connection[Any, Any]", task: Task, device_name: str) -> None:
+    """Load the data and answer, until the pipe ends: EOFError, or ConnectionError."""
     from grader.core.errors import GraderError
 
     try:
         from grader.training import data
 
-        task = from_json(task_json, Path(folder))
         loaded = [data.load(part) for part in task.parts]
         worker = TrainingWorker(task, loaded, device_name, lambda epoch: connection.send(("epoch", epoch)))
     except GraderError as error:
@@ -44,10 +51,9 @@ def main(connection: "Connection[Any, Any]", task_json: str, folder: str, device
     except Exception:
         connection.send(("failed", traceback.format_exc()))
         return
-    with contextlib.suppress(EOFError, ConnectionError):  # the grader ended: so do we
-        connection.send(("ready",))
-        while True:
-            connection.send(worker.answer(connection.recv()))
+    connection.send(("ready",))
+    while True:
+        connection.send(worker.answer(connection.recv()))
 
 
 def _die_with_parent() -> None:
@@ -84,11 +90,16 @@ class TrainingWorker:
         """`data` is that of each workload. `report` is called with each epoch's record as JSON."""
         import torch
 
-        from grader.training import loop
+        from grader.training import loop, memory
 
         self.parts, self.report = list(zip(task.parts, data, strict=True)), report
         self.device = torch.device(device_name)
         loop.prepare_process(self.device)
+        self._memory_mb = task.memory_mb
+        if self.device.type == "cpu":
+            with contextlib.suppress(Exception):  # said where the facts are asked for
+                loop.rehearse(*self.parts[0], self.device)  # what torch takes for its first step is no training's
+            memory.limit_process(self._memory_mb)
 
     def answer(self, request: tuple[Any, ...]) -> tuple[Any, ...]:
         """The answer to a request, as in the module's list; raises nothing."""
@@ -117,6 +128,7 @@ class TrainingWorker:
 
         from grader.core.verdict import Rule, Violation
         from grader.training import loop
+        from grader.training.memory import give_back
 
         said = traceback.format_exc()
         text = "".join(c if c.isprintable() else " " for c in f"{type(error).__name__}: {error}")[:600]
@@ -124,14 +136,16 @@ class TrainingWorker:
         if not memory and (self.device.type == "cuda" or "CUDA error" in text):
             return "failed", said  # a CUDA error leaves the whole process unusable: a fresh one must say
         task, data = self.parts[part]
+        give_back()
         try:
             loop.rehearse(task, data, self.device)
         except Exception:
             return "task", f"task {task.name}: its own model and data cannot be trained on: {text}"
-        what = "the training needs more memory than there is" if memory else f"the training fails: {text}"
-        fix = (
-            "use smaller batches" if memory else "try the same optimizer settings and transforms in a loop of your own"
-        )
+        allowed = f"the {self._memory_mb} MB that the task allows" if self.device.type == "cpu" else "there is"
+        what = f"the training needs more memory than {allowed}" if memory else f"the training fails: {text}"
+        fix = "use smaller batches, and transforms that do not enlarge the images"
+        if not memory:
+            fix = "try the same optimizer settings and transforms in a loop of your own"
         rule = Rule.RESOURCES if memory else Rule.RAISED
         return "rejected", [Violation(rule=rule, file="config.py", what=what, fix=fix).model_dump_json()]
 

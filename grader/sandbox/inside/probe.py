@@ -22,6 +22,7 @@ from .compiler import Compiler
 from .report import Report
 
 PROTOCOL = 1
+_leave = os._exit  # a submission may put something of its own in its place
 
 
 def main() -> None:
@@ -51,7 +52,7 @@ def serve(job_descriptor: int, result_descriptor: int) -> None:
     with contextlib.suppress(BaseException):  # they may be anything by now
         sys.stdout.flush()
         sys.stderr.flush()
-    os._exit(0)  # student threads and exit handlers get no further word
+    _leave(0)  # student threads and exit handlers get no further word
 
 
 def _shuffle() -> None:
