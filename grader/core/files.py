@@ -1,11 +1,13 @@
 """Files that are whole or absent (written aside, flushed to the disk, then put in place), and TOML files."""
 
 import contextlib
+import errno
 import os
 import secrets
+import stat
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from grader.core.errors import GraderError, SetupError
 
@@ -50,10 +52,38 @@ def _write(path: Path, text: str | bytes, durable: bool) -> None:
             os.close(folder)
 
 
+class NotOrdinaryError(OSError):
+    """A pipe, socket, device or folder where a file was expected."""
+
+
+def open_ordinary(path: Path, *, follow: bool = True) -> BinaryIO:
+    """An ordinary file for reading; no pipe or device is waited for, and without `follow` no link is followed.
+
+    Raises OSError; NotOrdinaryError for whatever is no file.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if not follow:
+        flags |= getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, flags)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NotOrdinaryError(errno.EINVAL, "is not an ordinary file")
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_ordinary(path: Path) -> bytes:
+    """The content of an ordinary file. Raises OSError; NotOrdinaryError for whatever is no file."""
+    with open_ordinary(path) as stream:
+        return stream.read()
+
+
 def read_toml(path: Path, wrong: type[GraderError]) -> dict[str, Any]:
     """A TOML file's content. Raises `wrong` with what is the matter."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_ordinary(path).decode("utf-8"))
     except OSError as error:
         raise wrong(f"{path}: cannot be read ({error.strerror}): check the path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -3,11 +3,11 @@
 import csv
 import io
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from grader.core.errors import UsageError
+from grader.core.files import read_ordinary
 from grader.core.kind import Kind
 from grader.core.verdict import Verdict
 from grader.leaderboard.models import Leaderboard, RankedRow
@@ -60,7 +60,7 @@ def canvas(board: Leaderboard, roster: Path, assignment: str) -> tuple[str, list
 
 def _roster(path: Path) -> list[list[str]]:
     try:
-        lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+        lines = list(csv.reader(io.StringIO(read_ordinary(path).decode("utf-8-sig"), newline="")))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -102,9 +102,11 @@ def _found(
     taken: set[str] = set()
     remarks = []
 
-    def give(candidates: Callable[[Sequence[str]], list[RankedRow]]) -> None:
+    def give(by_name: Mapping[str, Sequence[RankedRow]], name_of: Callable[[str], str], names: int | None) -> None:
+        """To each student the rows under one of the student's first `names` names (None: all)."""
         for number, student in enumerate(students):
-            matches = [row for row in candidates(student) if row.id not in taken]
+            known = dict.fromkeys(map(name_of, student[:names]))
+            matches = [row for name in known for row in by_name.get(name, ()) if row.id not in taken]
             if number in found or not matches:
                 continue
             found[number] = max(matches, key=_number)
@@ -113,12 +115,25 @@ def _found(
                 others = ", ".join(row.id for row in matches)
                 remarks.append(f"several submissions of {student[0]}: {others}; {found[number].id} counts")
 
-    downloads = {row.id: match for row in rows if (match := _DOWNLOAD.match(row.id))}
-    give(lambda ids: [row for row in rows if row.id in ids])
-    folded = Counter(row.id.casefold() for row in rows)
-    give(lambda ids: [r for r in rows if folded[r.id.casefold()] == 1 and r.id.casefold() in map(str.casefold, ids)])
-    give(lambda ids: [row for row in rows if row.id in downloads and downloads[row.id][1] == ids[0]])
+    folded = _grouped(rows, lambda row: row.id.casefold())
+    downloads = [row for row in rows if _student_in(row)]
+    give(_grouped(rows, lambda row: row.id), str, None)
+    give({name: found for name, found in folded.items() if len(found) == 1}, str.casefold, None)
+    give(_grouped(downloads, _student_in), str, 1)
     return found, taken, remarks
+
+
+def _grouped(rows: Iterable[RankedRow], key: Callable[[RankedRow], str]) -> dict[str, list[RankedRow]]:
+    groups: dict[str, list[RankedRow]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
+
+
+def _student_in(row: RankedRow) -> str:
+    """The ID in the name of a download; "" where the submission is not called so."""
+    match = _DOWNLOAD.match(row.id)
+    return match[1] if match else ""
 
 
 def _number(row: RankedRow) -> int:

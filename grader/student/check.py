@@ -9,6 +9,7 @@ from pathlib import Path
 
 from grader.core import task_file as tasks
 from grader.core.errors import TaskError
+from grader.core.files import read_ordinary
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
 from grader.sandbox.compile import compile_submission
@@ -43,7 +44,7 @@ def facts_of_public(task: Task) -> TaskFacts:
     """The shipped facts of a public task. Raises TaskError for a task without."""
     path = task.folder / f"{task.name}.facts.json"
     try:
-        return TaskFacts.model_validate_json(path.read_bytes())
+        return TaskFacts.model_validate_json(read_ordinary(path))
     except OSError:
         raise TaskError(f"task {task.name} has no {path.name} beside it: check with the public task, cifar10") from None
 

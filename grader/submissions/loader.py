@@ -16,19 +16,28 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from grader.core.errors import UsageError
+from grader.core.files import NotOrdinaryError, open_ordinary
 from grader.core.verdict import Rule, Violation
 from grader.core.text import clean
 
 CODE = ("scheduler.py", "config.py")
 FILES = (*CODE, "submission.json", "ATTRIBUTION.md")
-MAX_FILE = 256 << 10
+MAX_CODE = 32 << 10  # bytes of scheduler.py and of config.py: a schedule takes a few KiB
+MAX_TEXT = 64 << 10  # bytes of the other two files
 MAX_ARCHIVE = 64 << 20  # bytes on disk, and bytes unpacked
 MAX_MEMBERS = 2000
 MAX_DIRECTORY = 1 << 20  # bytes of a zip's list of its files
+_MAX_HEADERS = 2 << 20  # bytes of a tar's further headers, which hold long names and times: a KiB per file
+_MAX_GLOBAL = 4 << 10  # bytes of one that holds for every file after it
 _ARCHIVES = (".zip", ".tar.gz", ".tgz")
+#: Headers that come before a file's own: records, and long names.
+_FURTHER = (
+    tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
+)  # fmt: skip
+_SPARSE = b"GNU.sparse."  # the keyword of a map of holes in such a record
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,11 @@ def discover(root: Path) -> tuple[list[Submission], list[Skipped]]:
         return [_from_folder(root, clean(root.resolve().name))], []
     found: dict[str, Submission] = {}
     skipped: list[Skipped] = []
-    for entry in sorted(root.iterdir(), key=lambda p: (not os.path.isdir(p), p.name)):
+    try:
+        entries = sorted(root.iterdir(), key=lambda p: (not os.path.isdir(p), p.name))
+    except OSError as error:
+        raise UsageError(f"{root} cannot be read: {error.strerror}") from None
+    for entry in entries:
         name = clean(entry.name)
         if entry.name.startswith("."):
             continue
@@ -98,6 +111,8 @@ def only(folder: Path) -> Submission:
         raise UsageError(
             f"{folder} is not a folder: give the folder with scheduler.py and config.py, or none inside it"
         )
+    if any(os.path.lexists(folder / name) for name in CODE):
+        return _from_folder(folder, clean(folder.resolve().name))
     found, _ = discover(folder)
     if len(found) != 1:
         raise UsageError(f"{folder} is not the folder of one submission: it should hold scheduler.py and config.py")
@@ -136,36 +151,28 @@ def _missing(files: dict[str, bytes], problems: list[Violation]) -> tuple[Violat
     return tuple(problems)
 
 
-def _opened(path: Path) -> BinaryIO:
-    """A file for reading: no link is followed, and no device or pipe is waited for. Raises OSError, _Unsafe."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    stream = os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb")
-    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-        stream.close()
-        raise _Unsafe("is not an ordinary file")
-    return stream
-
-
 def _from_folder(folder: Path, identity: str) -> Submission:
     files: dict[str, bytes] = {}
     problems: list[Violation] = []
     for name in FILES:
         try:
-            with _opened(folder / name) as stream:
+            with open_ordinary(folder / name, follow=False) as stream:
                 _keep(name, stream.read, files, problems)
         except FileNotFoundError:
             continue
+        except NotOrdinaryError as error:
+            problems.append(_problem(name, str(error.strerror), "hand in an ordinary file"))
         except OSError as error:
             problems.append(_problem(name, f"cannot be read ({error.strerror})", "hand in an ordinary file"))
-        except _Unsafe as error:
-            problems.append(_problem(name, str(error), "hand in an ordinary file"))
     return Submission(identity, files, _missing(files, problems))
 
 
 def _keep(name: str, read: Callable[[int], bytes], files: dict[str, bytes], problems: list[Violation]) -> None:
-    data = read(MAX_FILE + 1)
-    if len(data) > MAX_FILE:
-        problems.append(_problem(name, f"is larger than {MAX_FILE >> 10} KiB", "hand in the source text only"))
+    limit = MAX_CODE if name in CODE else MAX_TEXT
+    data = read(limit + 1)
+    if len(data) > limit:
+        fix = "hand in the source text only" if name in CODE else "shorten it"
+        problems.append(_problem(name, f"is larger than {limit >> 10} KiB", fix))
     else:
         files[name] = data
 
@@ -174,7 +181,7 @@ def _from_archive(path: Path, identity: str) -> Submission:
     problems: list[Violation] = []
     files: dict[str, bytes] = {}
     try:
-        with _opened(path) as stream:
+        with open_ordinary(path, follow=False) as stream:
             if os.fstat(stream.fileno()).st_size > MAX_ARCHIVE:
                 raise _Unsafe(f"is larger than {MAX_ARCHIVE >> 20} MiB")
             read = _read_zip if path.name.lower().endswith(".zip") else _read_tar
@@ -257,21 +264,44 @@ class _Capped(io.RawIOBase):
     """What a stream unpacks to, up to the cap: a header's payload counts like a file's."""
 
     def __init__(self, stream: gzip.GzipFile) -> None:
-        self._stream, self._left = stream, MAX_ARCHIVE
+        self._stream, self._left, self._end = stream, MAX_ARCHIVE, b""
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(min(size, self._left + 1) if size >= 0 else self._left + 1)
         self._left -= len(data)
         if self._left < 0:
             raise _Unsafe(f"unpacks to more than {MAX_ARCHIVE >> 20} MiB")
+        if _SPARSE in self._end + data:
+            raise _Unsafe("holds a sparse file")
+        self._end = data[1 - len(_SPARSE) :]
         return data
+
+
+def _headers() -> type[tarfile.TarInfo]:
+    """Headers of one archive, which refuse what takes `tarfile` long to read: records without end, maps of holes."""
+    further = 0
+
+    class Header(tarfile.TarInfo):
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+            nonlocal further
+            info = super().frombuf(buf, encoding, errors)
+            if info.type == tarfile.GNUTYPE_SPARSE:
+                raise _Unsafe("holds a sparse file")
+            if info.type in _FURTHER:
+                further += info.size
+                if further > _MAX_HEADERS or (info.type == tarfile.XGLTYPE and info.size > _MAX_GLOBAL):
+                    raise _Unsafe("has headers longer than names and times of files can be")
+            return info
+
+    return Header
 
 
 def _read_tar(packed: BinaryIO, files: dict[str, bytes], problems: list[Violation]) -> None:
     """One pass to look, one to read: a compressed tar has no directory to look things up in."""
     members: list[PurePosixPath] = []
     unpacked = 0
-    with gzip.open(packed) as raw, tarfile.open(fileobj=_Capped(raw), mode="r|") as archive:
+    with gzip.open(packed) as raw, tarfile.open(fileobj=_Capped(raw), mode="r|", tarinfo=_headers()) as archive:
         for count, info in enumerate(archive):
             unpacked += max(0, info.size)
             if count >= MAX_MEMBERS:
@@ -285,7 +315,7 @@ def _read_tar(packed: BinaryIO, files: dict[str, bytes], problems: list[Violatio
                 members.append(member)
     wanted = {_home(members) / name: name for name in FILES}
     packed.seek(0)
-    with gzip.open(packed) as raw, tarfile.open(fileobj=_Capped(raw), mode="r|") as archive:
+    with gzip.open(packed) as raw, tarfile.open(fileobj=_Capped(raw), mode="r|", tarinfo=_headers()) as archive:
         for info in archive:
             name = wanted.get(PurePosixPath(info.name))
             stream = archive.extractfile(info) if name else None

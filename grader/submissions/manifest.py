@@ -10,6 +10,7 @@ from grader.core.text import clean
 from grader.core.verdict import Rule, Violation
 
 MAX_MANIFEST = 64 << 10
+_MAX_TEXTS = 200  # contributors, or sources
 _PLACEHOLDER = re.compile(
     r"\b(todo|replace (this|me)|your name|your sources?|pennkey here|list (your|every) source)", re.I
 )
@@ -80,7 +81,7 @@ def _texts(value: Any) -> list[str] | None:
     """A list of non-empty texts from a text, a list, or objects with a `name`; None for anything else."""
     if isinstance(value, str):
         value = [value]
-    if not isinstance(value, list) or len(value) > 200:
+    if not isinstance(value, list) or len(value) > _MAX_TEXTS:
         return None
     result = []
     for item in value:

@@ -3,26 +3,25 @@
 Two tests, for two ways of copying:
 - behaviour: two schedules go alike (both divided by their highest rate, over the same length), and it is no formula
   that everybody is taught. It finds code that was rewritten.
-- code: fingerprints of the token streams, in which names count for nothing (Schleimer, Wilkerson and Aiken,
-  Winnowing: Local Algorithms for Document Fingerprinting, SIGMOD 2003, as copydetect does it). What the kit and the
-  references hold, and what many in the class wrote, says nothing and is left out. It finds renamed and reordered code.
+- code: fingerprints of the token streams, in which names count for nothing. What the kit and the references hold, and
+  what many in the class wrote, says nothing and is left out. It finds renamed and reordered code. Code that takes too
+  long to read is compared by behaviour alone.
 """
 
-import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import combinations
 from typing import Any
 
-from grader.submissions.known_schedules import name_of
-from grader.core.recipe import Frozen, Recipe
 from grader.core.curves import distance, resampled, shape
+from grader.core.recipe import Frozen, Recipe
+from grader.submissions.fingerprints import Fingerprints
+from grader.submissions.known_schedules import name_of
 
 SAME_BEHAVIOUR = 0.002  # mean distance of two shapes, of 1: rounding and a step more or less, no more
 SAME_CODE = 0.4  # share of what is a submission's own
 MIN_OVERLAP = 60  # characters of the token stream: about three lines
-_GRAM, _WINDOW = 16, 6  # characters: shorter than copydetect's usual, for files of thirty lines
 _COMMON = 0.3  # share of the class from which on a fingerprint is nobody's own
 _COMMON_AT_LEAST = 4
 
@@ -139,19 +138,14 @@ def _fingerprints(candidates: Sequence[Candidate], given: Iterable[str]) -> dict
     """Every candidate's fingerprints without those that say nothing about it."""
     import numpy as np
 
-    boilerplate = {h for code in given for h in _print(code, None).hashes}
-    raw = {id(c): _print(c.code, None) for c in candidates}
-    counts = Counter(h for found in raw.values() for h in found.hashes)
-    bound = max(_COMMON_AT_LEAST, _COMMON * len(candidates))
-    boilerplate |= {h for h, n in counts.items() if n > bound}
-    common = np.array(sorted(boilerplate))
-    return {id(c): _print(c.code, common) for c in candidates}
-
-
-def _print(code: str, boilerplate: Any) -> Any:
-    from copydetect import CodeFingerprint
-
-    return CodeFingerprint("scheduler.py", _GRAM, _WINDOW, boilerplate, language="python", fp=io.StringIO(code))
+    with Fingerprints() as fingerprints:
+        boilerplate = {h for code in given for h in fingerprints.of(code).hashes}
+        raw = {id(c): fingerprints.of(c.code) for c in candidates}
+        counts = Counter(h for found in raw.values() for h in found.hashes)
+        bound = max(_COMMON_AT_LEAST, _COMMON * len(candidates))
+        boilerplate |= {h for h, n in counts.items() if n > bound}
+        common = np.array(sorted(boilerplate))
+        return {id(c): fingerprints.of(c.code, common) if len(raw[id(c)].hashes) else raw[id(c)] for c in candidates}
 
 
 def _overlap(a: Any, b: Any) -> tuple[int, float, tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]]:

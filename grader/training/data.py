@@ -16,6 +16,7 @@ import torch
 from filelock import FileLock
 
 from grader.core.errors import TaskError
+from grader.core.files import open_ordinary
 from grader.core.task import DataSource, Task
 from grader.training.splits import Bytes, Split
 from grader.training.variation import varied
@@ -174,7 +175,10 @@ def _folder_part(root: Path, classes: list[str], task: Task) -> Split:
         raise TaskError(f"task {task.name}: no images ({', '.join(_IMAGE_FILES)}) in {root / empty[0]}")
     digest = hashlib.sha256(repr(task.image).encode())
     for path, label in listed:
-        facts = path.stat()
+        try:
+            facts = path.stat()
+        except OSError as error:
+            raise TaskError(f"task {task.name}: {path} is not a readable image: {error.strerror}") from None
         digest.update(f"{path}\0{label}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
     cached = cache_folder() / "folders" / f"{digest.hexdigest()[:32]}.npy"
     labels = np.array([label for _, label in listed], np.int64)
@@ -185,7 +189,7 @@ def _folder_part(root: Path, classes: list[str], task: Task) -> Split:
             images = np.empty((len(listed), height, width, channels), np.uint8)
             for index, (path, _) in enumerate(listed):
                 try:
-                    with Image.open(path) as picture:
+                    with open_ordinary(path) as stream, Image.open(stream) as picture:
                         pixels = np.asarray(picture.convert("RGB"))
                 except OSError as error:
                     raise TaskError(f"task {task.name}: {path} is not a readable image: {error}") from None

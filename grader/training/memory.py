@@ -1,11 +1,11 @@
-"""How much memory a training may take, so that one that wants too much fails by itself and alone.
+"""What becomes of a training that wants too much memory.
 
-Without a limit the kernel ends whatever process it holds to be the largest, which need not be the guilty one.
+It has a limit of its own (`grader.core.limits`): without one the kernel ends whatever process it holds to be the
+largest, which need not be the guilty one.
 """
 
 import contextlib
 import ctypes
-import sys
 from pathlib import Path
 
 _LIKELY = b"500"  # of -1000 to 1000 in oom_score_adj, proc(5): a trainer is ended before the grader
@@ -14,24 +14,6 @@ _COUNTERS = (
     "/sys/fs/cgroup/memory.events",  # a container's, version 2
     "/sys/fs/cgroup/memory/memory.oom_control",  # and version 1
 )
-
-
-def limit_process(megabytes: int) -> None:
-    """From now on this process may allocate so much on top of what it has; then allocations fail (MemoryError).
-
-    Linux only: elsewhere no limit of this kind is kept.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    import resource
-
-    with contextlib.suppress(OSError, ValueError):
-        status = Path("/proc/self/status").read_bytes()
-        held_kb = next(int(line.split()[1]) for line in status.splitlines() if line.startswith(b"VmData:"))
-        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        wanted = (held_kb << 10) + (megabytes << 20)
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def volunteer() -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from grader.core.errors import TaskError
+from grader.core.files import read_ordinary
 from grader.core.task import BufferFact, ModuleFact, ParameterFact, Task, TaskFacts
 from grader.training.data import ImageData
 
@@ -193,7 +194,7 @@ def build(task: Task, classes: int, seed: int) -> nn.Module:
 def source_hash(task: Task) -> str:
     """SHA-256 of the model's source: a changed model is another training."""
     if ":" in task.model:
-        source = (task.folder / task.model.partition(":")[0]).read_bytes()
+        source = read_ordinary(task.folder / task.model.partition(":")[0])
     else:
         model = factory_of(task)(*task.image, 10)
         source = f"{inspect.getsource(type(model))}\0{model}".encode()

@@ -90,7 +90,8 @@ class TrainingWorker:
         """`data` is that of each workload. `report` is called with each epoch's record as JSON."""
         import torch
 
-        from grader.training import loop, memory
+        from grader.core.limits import limit_memory
+        from grader.training import loop
 
         self.parts, self.report = list(zip(task.parts, data, strict=True)), report
         self.device = torch.device(device_name)
@@ -99,7 +100,7 @@ class TrainingWorker:
         if self.device.type == "cpu":
             with contextlib.suppress(Exception):  # said where the facts are asked for
                 loop.rehearse(*self.parts[0], self.device)  # what torch takes for its first step is no training's
-            memory.limit_process(self._memory_mb)
+            limit_memory(self._memory_mb)
 
     def answer(self, request: tuple[Any, ...]) -> tuple[Any, ...]:
         """The answer to a request, as in the module's list; raises nothing."""

@@ -55,7 +55,7 @@ SAYS = {
     "tar-bomb": ("unpacks to more than 64 MiB", "tar-bomb.tar.gz"),
     "zip-bzip2": ("not the usual one", "zip-bzip2.zip"),
     "leases": ("PermissionError", "scheduler.py"),
-    "zip-bomb": ("larger than 256 KiB", "scheduler.py"),
+    "zip-bomb": ("larger than 32 KiB", "scheduler.py"),
 }
 
 

@@ -14,7 +14,7 @@ from support.submissions import Compile, make
 
 from grader.core.errors import UsageError
 from grader.core.verdict import Verdict
-from grader.submissions.loader import MAX_FILE, discover
+from grader.submissions.loader import MAX_CODE, MAX_TEXT, discover
 
 FILES = make().files
 
@@ -116,10 +116,10 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
 def test_bombs_are_refused_without_unpacking(tmp_path: Path, kind: str) -> None:
     many = {f"f{n}": b"" for n in range(3000)} | FILES
     (pack_zip if kind == "zip" else pack_tar)(tmp_path / f"many.{kind}", many)
-    (pack_zip if kind == "zip" else pack_tar)(tmp_path / f"wide.{kind}", {**FILES, "scheduler.py": bytes(MAX_FILE + 1)})
+    (pack_zip if kind == "zip" else pack_tar)(tmp_path / f"wide.{kind}", {**FILES, "scheduler.py": bytes(MAX_CODE + 1)})
     many_, wide = discover(tmp_path)[0]
     assert "more than 2000 files" in many_.problems[0].what
-    assert "larger than 256 KiB" in wide.problems[0].what
+    assert "larger than 32 KiB" in wide.problems[0].what
 
 
 def test_a_tar_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_links_pipes_and_giants_in_a_folder_are_not_followed(tmp_path: Path) -> 
     (folder / "scheduler.py").symlink_to(secret)
     (folder / "config.py").unlink()
     os.mkfifo(folder / "config.py")
-    (folder / "ATTRIBUTION.md").write_bytes(bytes(MAX_FILE + 1))
+    (folder / "ATTRIBUTION.md").write_bytes(bytes(MAX_TEXT + 1))
     submission = next(s for s in discover(tmp_path)[0] if s.id == "s")
     assert set(submission.files) == {"submission.json"}
     assert len(submission.problems) == 3
@@ -208,4 +208,4 @@ def test_mutated_archives_never_end_a_run(tmp_path: Path) -> None:
 def test_a_header_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
     info = tarfile.TarInfo("x" * (80 << 20))
     pack_tar(tmp_path / "a.tar.gz", dict(FILES), info)
-    assert "unpacks to more than" in discover(tmp_path)[0][0].problems[0].what
+    assert "has headers longer than" in discover(tmp_path)[0][0].problems[0].what
