@@ -30,8 +30,22 @@ _NOTHING = TaskFacts(
     n_train=1, n_test=1, classes=2, image=(3, 32, 32), parameters=(), data_hash="", model_hash=""
 )  # the trial needs no task: what it tries, it tries when it is imported
 _TRIAL = """
-import ctypes, os, resource, socket, subprocess, sys
+import ctypes, fcntl, mmap, os, resource, socket, subprocess, sys
 libc = ctypes.CDLL(None, use_errno=True)
+
+def make_file():
+    path = f"/tmp/grader-doctor-{os.getpid()}"
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    os.unlink(path)
+
+def make_object():
+    number = libc.semget(0, 1, 0o1600)
+    if number == -1:
+        raise OSError(ctypes.get_errno(), "refused")
+    libc.semctl(number, 0, 0)  # IPC_RMID
+
+def memory(flags):
+    return mmap.mmap(-1, 4096, flags=flags | mmap.MAP_ANONYMOUS)
 
 def attempt(name, action):
     try:
@@ -48,7 +62,13 @@ attempt("programs", lambda: subprocess.run(["/bin/true"], check=True))
 attempt("namespaces", lambda: libc.unshare(0x10000000) and 1 / 0)
 attempt("reading", lambda: open(FILE).read())
 attempt("writing", lambda: open(FILE + ".written", "w"))
-attempt("limits", lambda: 1 / (resource.getrlimit(resource.RLIMIT_DATA)[0] > LIMIT))
+attempt("files", make_file)
+attempt("signals", lambda: os.kill(os.getppid(), 0))
+attempt("objects", make_object)
+attempt("locks", lambda: fcntl.flock(os.open(os.__file__, os.O_RDONLY), fcntl.LOCK_SH | fcntl.LOCK_NB))
+attempt("attributes", lambda: fcntl.ioctl(os.open(os.__file__, os.O_RDONLY), 0x80086601, bytes(8)))
+attempt("sharing", lambda: memory(mmap.MAP_SHARED))
+attempt("limits", lambda: 1 / (not 0 <= resource.getrlimit(resource.RLIMIT_DATA)[0] <= LIMIT))
 sys.stderr.write("tried\\n")
 """
 _GREEDY = "import sys\nx = [bytearray(1 << 20) for _ in range(4096)]\nsys.stderr.write('had it all')\n"
@@ -60,8 +80,18 @@ _WORDS = {
     "namespaces": "make a user namespace",
     "reading": "read a file of yours",
     "writing": "write beside your files",
+    "files": "make a file",
+    "signals": "send signals to other processes",
+    "objects": "make objects that outlive it (semaphores, message queues)",
+    "locks": "lock files of the installation",
+    "attributes": "reach attributes of files",
+    "sharing": "make memory that others can share",
     "limits": "use any amount of memory",
 }
+
+
+#: Everything that is tried, as a report lists it.
+_TRIED = (*_WORDS, "memory", "time", "output")
 
 
 class State(StrEnum):
@@ -95,7 +125,7 @@ def examine(task_name: str, results: Path, board: Path) -> Iterator[Finding]:
     sandboxes = [_sandbox(name, problem, beside) for name, problem in usable.items()]
     yield from sandboxes
     if not any(finding.state is State.OK for finding in sandboxes):
-        mend = "install and start Docker Engine (Debian, Ubuntu: apt-get install docker.io), or use Linux 6.12 or later"
+        mend = "install and start Docker Engine (Debian, Ubuntu: apt-get install docker.io), or use Linux 5.13 or later"
         yield Finding("sandboxes", State.FAILED, "no sandbox works here, so nobody's code can be run", mend)
     yield _gpu()
     yield from _training(task, results)
@@ -107,7 +137,7 @@ def examine(task_name: str, results: Path, board: Path) -> Iterator[Finding]:
 def _sandbox(name: SandboxName, unusable: Callable[[], str | None], beside: Path | None = None) -> Finding:
     problem = unusable()
     if problem is not None:
-        other = "Install and start Docker Engine" if name is SandboxName.DOCKER else "Linux 6.12 or later has it"
+        other = "Install and start Docker Engine" if name is SandboxName.DOCKER else "Linux 5.13 or later has it"
         return Finding(f"sandbox {name}", State.NOTE, problem, other)
     if name is SandboxName.DOCKER and not docker.image_is_built():
         space = shutil.disk_usage("/").free / _GB
@@ -128,10 +158,16 @@ def _sandbox(name: SandboxName, unusable: Callable[[], str | None], beside: Path
     if wrong:
         mend = "do not grade with it on this machine; report it with the versions of kernel and engine"
         return Finding(f"sandbox {name}", State.FAILED, f"student code could {', '.join(wrong)}", mend)
-    held = "student code can reach no network, file or process, and is stopped at its time, memory and output"
-    runtime = os.environ.get("GRADER_DOCKER_RUNTIME")
-    by = f" (runtime {runtime})" if runtime and name is SandboxName.DOCKER else ""
-    return Finding(f"sandbox {name}", State.OK, f"tried{by}: {held}")
+    return Finding(f"sandbox {name}", State.OK, f"{_built_on(name)}; tried, and refused: {', '.join(_TRIED)}")
+
+
+def _built_on(name: SandboxName) -> str:
+    """What the sandbox stands on here."""
+    if name is SandboxName.DOCKER:
+        return f"runtime {os.environ.get('GRADER_DOCKER_RUNTIME') or 'as the engine has it'}"
+    abi = sandlock.landlock_abi()
+    newest = "" if abi >= sandlock.NEWEST_ABI else f", what {sandlock.NEWEST_ABI} holds besides is held by seccomp"
+    return f"Landlock ABI {abi}{newest}"
 
 
 def _tried(sandbox: Sandbox, beside: Path | None = None) -> list[str]:

@@ -35,7 +35,7 @@ def _first_usable() -> Sandbox:
         return _make(SandboxName.SANDLOCK)
     raise SetupError(
         f"there is no sandbox on this machine: {why_not_docker}; {why_not_sandlock}. Install and start Docker "
-        "Engine, or use Linux 6.12 or later for sandlock. (--sandbox none runs the code unprotected.)"
+        "Engine, or use Linux 5.13 or later for sandlock. (--sandbox none runs the code unprotected.)"
     )
 
 

@@ -23,6 +23,7 @@ _GRACE_SECONDS = 5.0
 #: Landlock holds what may be read from its first ABI (Linux 5.13) on. What later ones added, the list of system calls
 #: holds on every kernel (`inside/zygote.py`).
 _MIN_ABI = 1
+NEWEST_ABI = 6  # Linux 6.12: scopes of signals and abstract sockets, the last that was used
 
 
 def unusable() -> str | None:
@@ -48,6 +49,7 @@ class SandlockSandbox:
     """See the module."""
 
     name = SandboxName.SANDLOCK
+    _helper: tuple[str, ...] = ("-m", "grader.sandbox.inside.zygote")
 
     def __init__(self, abi: int | None = None) -> None:
         """`abi` holds Landlock to what an older kernel has; by default it is used as far as this one has it."""
@@ -80,7 +82,7 @@ class SandlockSandbox:
             "LANG": "C.UTF-8",
             "PATH": "/usr/bin:/bin",
         }
-        command = [sys.executable, "-s", "-P", "-B", "-m", "grader.sandbox.inside.zygote", str(theirs.fileno())]
+        command = [sys.executable, "-s", "-P", "-B", *self._helper, str(theirs.fileno())]
         command.append(str(landlock_abi() if self._abi is None else self._abi))
         self._process = subprocess.Popen(
             [*command, *_readable()],

@@ -33,7 +33,7 @@ def test_a_machine_that_can_grade_is_told_so(docker_box: DockerSandbox, tmp_path
     assert {"sandbox docker", "sandbox sandlock", "GPU", "task digits", "memory", "results", "leaderboard"} < set(found)
     for name in ("sandbox docker", "sandbox sandlock"):
         assert found[name]["state"] == "ok"
-        assert found[name]["what"].startswith("tried: ")
+        assert "; tried, and refused: network, sockets, processes, " in found[name]["what"]
     assert "1438 + 1077 images" in found["task digits"]["what"]
 
 
@@ -69,12 +69,75 @@ def test_a_sandbox_that_holds_nothing_is_found_out() -> None:
     assert "compute for ever" not in wrong  # that, a plain process is kept from
 
 
+_ALLOW = "system_calls.ALLOWED"
+_NOBODY = "zygote._become_nobody = lambda: None"
+#: What is switched off, and what student code could then do, as the doctor finds by trying.
+SWITCHED_OFF = {
+    "the list of system calls": (
+        "system_calls.restrict = lambda libc: None",
+        {"sockets", "processes", "objects", "locks", "sharing"},
+    ),
+    "no sockets": (f"{_ALLOW}['socket'] = (41, 198)", {"sockets"}),
+    "threads only": (
+        f"del system_calls.CONDITIONS['clone']; {_ALLOW} |= dict(clone=(56, 220), fork=(57, None))",
+        {"processes"},
+    ),
+    "no objects": (f"{_ALLOW} |= dict(semget=(64, 190), semctl=(66, 191))", {"objects"}),
+    "no locks": (f"{_ALLOW}['flock'] = (73, 32)", {"locks"}),
+    "private memory only": (f"del system_calls.CONDITIONS['mmap']; {_ALLOW}['mmap'] = (9, 222)", {"sharing"}),
+    "reading files only": (
+        f"del system_calls.CONDITIONS['open'], system_calls.CONDITIONS['openat']; {_ALLOW} |= dict(openat=(257, 56), "
+        f"unlink=(87, None), unlinkat=(263, 35)); {_NOBODY}; sandlock.confine = lambda policy: None",
+        {"files", "reading", "writing"},
+    ),
+    "signals to itself only": (
+        f"system_calls._TO_ITSELF.clear(); {_ALLOW}['kill'] = (62, 129); {_NOBODY}; "
+        "sandlock.confine = lambda policy: None",
+        {"signals", "reading"},
+    ),
+    "what may be read": (f"{_NOBODY}; sandlock.confine = lambda policy: None", {"reading"}),
+    "limits": ("lockdown._limit_resources = lambda *limits: None", {"limits"}),
+}
+
+
+class _Weakened(sandlock.SandlockSandbox):
+    def __init__(self, patch: str, abi: int | None) -> None:
+        super().__init__(abi)
+        code = "import sandlock\nfrom grader.sandbox.inside import lockdown, system_calls, zygote\n"
+        self._helper = ("-c", f"{code}{patch}\nzygote.main()")
+
+
+@pytest.mark.parametrize("what", SWITCHED_OFF)
+def test_without_a_protection_the_doctor_says_what_student_code_could_do(what: str, tmp_path: Path) -> None:
+    """Each is switched off alone: what it holds is then open, and nothing else."""
+    patch, expected = SWITCHED_OFF[what]
+    box = _Weakened(patch, 1)  # as on Linux 5.13: what later kernels hold besides would hide what is missing
+    box.open(print)
+    try:
+        wrong = set(module._tried(box, tmp_path))
+    finally:
+        box.close()
+    assert wrong >= {module._WORDS[name] for name in expected}
+    if what != "the list of system calls":
+        assert wrong == {module._WORDS[name] for name in expected}
+
+
+@pytest.mark.parametrize("abi", [None, 1])
+def test_with_all_protections_nothing_is_open(abi: int | None, tmp_path: Path) -> None:
+    box = _Weakened("pass", abi)
+    box.open(print)
+    try:
+        assert module._tried(box, tmp_path) == []
+    finally:
+        box.close()
+
+
 def test_a_machine_without_any_sandbox_cannot_grade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker, "unusable", lambda: "no engine")
     monkeypatch.setattr(sandlock, "unusable", lambda: "an old kernel")
     found = {f.name: f for f in examine("digits", tmp_path / "r", tmp_path / "b/board.json")}
     assert found["sandboxes"].state is State.FAILED
-    assert "Linux 6.12" in found["sandboxes"].mend
+    assert "Linux 5.13" in found["sandboxes"].mend
 
 
 def test_a_sandbox_that_does_not_start_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
