@@ -38,6 +38,9 @@ def run_similarity(config: RunConfig, submissions: Path, former: Sequence[Path],
     for pair in findings.pairs:
         text = f"{pair.a.id} and {pair.b.id}: {', '.join(pair.reasons)}"
         say(console, text)
+    for known in findings.known:
+        if known.torch:
+            say(console, f"{known.id} has the very bits of PyTorch's {known.torch}, and no formula of its own")
     count = len(findings.pairs)
     say(console, f"{count} pair(s) worth a look among {len(compared)} submissions: {out / 'report.html'}")
 
@@ -55,6 +58,8 @@ def _candidate(submission: Submission, origin: Origin, folder: str, session: Ses
         sources=sources,
         recipe=compiled.recipe,
         folder=folder,
+        config=submission.files.get("config.py", b"").decode("utf-8", "replace"),
+        base_rate=compiled.base_rates[0] if compiled.base_rates else None,
     )
 
 

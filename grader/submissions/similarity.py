@@ -18,6 +18,7 @@ from grader.core.curves import distance, resampled, shape
 from grader.core.recipe import Frozen, Recipe
 from grader.submissions.fingerprints import Fingerprints
 from grader.submissions.known_schedules import name_of
+from grader.submissions.torch_schedules import played_by
 
 SAME_BEHAVIOUR = 0.002  # mean distance of two shapes, of 1: rounding and a step more or less, no more
 SAME_CODE = 0.4  # share of what is a submission's own
@@ -43,6 +44,8 @@ class Candidate(Frozen):
     sources: tuple[str, ...]  # what it cites
     recipe: Recipe | None  # None where it could not be compiled
     folder: str = ""  # of former years
+    config: str = ""  # config.py
+    base_rate: float | None = None  # that the optimizer was made with; None where it is not known
 
 
 class Reason(StrEnum):
@@ -69,6 +72,7 @@ class Known(Frozen):
     id: str
     formula: str | None  # one that everybody is taught
     reference: str | None  # the reference that behaves the same
+    torch: str | None  # PyTorch's scheduler that has the very same bits, where the code holds no formula of its own
     sources: tuple[str, ...]
 
 
@@ -111,11 +115,18 @@ def compare(candidates: Sequence[Candidate], kit: Iterable[str]) -> Findings:
                 (r.id for r in references if _alike(shapes.get(id(c)), shapes.get(id(r)))),
                 None,
             ),
+            torch=_torch(c),
             sources=c.sources,
         )
         for c in mine
     )
     return Findings(pairs=tuple(pairs), known=known, equal=_equal(mine))
+
+
+def _torch(candidate: Candidate) -> str | None:
+    if candidate.recipe is None or candidate.base_rate is None:
+        return None
+    return played_by(_rates(candidate.recipe), candidate.base_rate, candidate.code, candidate.config)
 
 
 def _alike(a: tuple[float, ...] | None, b: tuple[float, ...] | None) -> bool:

@@ -25,6 +25,7 @@ from grader.submissions import known_schedules, similarity
 from grader.submissions.loader import MAX_CODE, discover
 from grader.submissions.manifest import read_manifest
 from grader.submissions.similarity import Candidate, Origin
+from grader.submissions.torch_schedules import played_by
 
 SIZE = MAX_CODE
 
@@ -78,6 +79,15 @@ TEXTS = {
     "brackets in a comment of HTML": _filled("<!--"),
     "placeholders": _filled("list your "),
 }
+#: Those that a lexer takes longest for, of each kind one: every comparison starts a process.
+SLOW_TO_LEX = (
+    "open brackets",
+    "dots",
+    "names of characters",
+    "calls in calls",
+    "null bytes",
+    "backslashes in a string",
+)
 MANIFESTS = {
     "2,000 contributors": json.dumps({"assignment_name": "a", "contributors": ["Ada"] * 2000, "sources": ["x"]}),
     "200 placeholders": json.dumps({"assignment_name": "a", "contributors": ["your  name" * 20] * 200, "sources": []}),
@@ -148,7 +158,9 @@ def _recipe(rates: list[float]) -> Recipe:
 
 
 N = 50_000
+NUMBERS = " ".join(map(str, [*range(1, 20), *(0.1 * n for n in range(1, 20)), 1e9, 1e-9]))
 SCHEDULES = {
+    "still, then down": [1.0] * (N // 2) + [0.5] * (N // 2),
     "straight up": [float(n) for n in range(N)],
     "up and down": [float(n % 2) for n in range(N)],
     "all but the last": [1.0] * (N - 1) + [0.5],
@@ -165,6 +177,11 @@ def _candidate(name: str, code: str) -> Candidate:
 def _advice(code: str) -> None:
     for rates in ([0.1] * 100, SCHEDULES["saw"][:100]):
         advise(Subject(_recipe(rates), None, code, code))
+
+
+def _bits(code: str) -> None:
+    for rates in SCHEDULES.values():
+        played_by(rates, rates[0] or 1.0, code, code)
 
 
 def _archive(suffix: str, data: bytes) -> None:
@@ -205,11 +222,17 @@ def places() -> dict[str, Iterator[Case]]:
         "a folder": each(_folder),
         "an archive": ((name, lambda s=s, d=d: _archive(s, d)) for name, s, d in archives()),  # type: ignore[misc]
         "similarity": each(
-            lambda text: similarity.compare([_candidate("a", text), _candidate("b", text + "\nx = 1")], [])
+            lambda text: similarity.compare([_candidate("a", text), _candidate("b", text + "\nx = 1")], []),
+            {name: TEXTS[name] for name in SLOW_TO_LEX},
         ),
         "advice": each(_advice),
         "a schedule's name": (
             (name, lambda rates=rates: known_schedules.name_of(rates))  # type: ignore[misc]
+            for name, rates in SCHEDULES.items()
+        ),
+        "PyTorch's bits": each(_bits),
+        "PyTorch's bits with many numbers": (
+            (name, lambda rates=rates: played_by(rates, rates[0] or 1.0, "x = 1", NUMBERS))  # type: ignore[misc]
             for name, rates in SCHEDULES.items()
         ),
         "text that is shown": each(clean),
