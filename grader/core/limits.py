@@ -1,6 +1,7 @@
 """Limits that a process sets for itself."""
 
 import contextlib
+import math
 import sys
 import time
 from pathlib import Path
@@ -25,9 +26,9 @@ def limit_memory(megabytes: int) -> None:
 
 
 def limit_cpu(seconds: int) -> None:
-    """The kernel ends this process `seconds` of CPU time from now, or up to one later. Not on Windows."""
+    """The kernel ends this process `seconds` of CPU time from now, or up to one later (whole ones). Not on Windows."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + seconds, hard))
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time()) + seconds, hard))

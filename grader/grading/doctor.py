@@ -129,7 +129,7 @@ def examine(task_name: str, results: Path, board: Path) -> Iterator[Finding]:
         yield Finding("sandboxes", State.FAILED, "no sandbox works here, so nobody's code can be run", mend)
     yield _gpu()
     yield from _training(task, results)
-    yield _memory()
+    yield _memory(task)
     yield from folders
     yield _board(board)
 
@@ -239,9 +239,9 @@ def _calibrated(task: Task, facts: TaskFacts, results: Path) -> Finding:
     return Finding("calibration", State.OK, note.outcome)
 
 
-def _memory() -> Finding:
+def _memory(task: Task) -> Finding:
     workers = default_workers(choose_device(DeviceChoice.AUTO))
-    wanted = workers * (_TRAINER_GB + load("digits").sandbox.memory_mb / 1024)
+    wanted = workers * (_TRAINER_GB + max(task.memory_mb, task.sandbox.memory_mb) / 1024)
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / _GB
         free = max(free, _available_gb())

@@ -49,7 +49,7 @@ def _unfit(task: Task, row: GradedRow, result: Result) -> str:
     said = next(filter(None, why), "")
     return (
         f"task {task.name}: the default scheduler {row.id} gets no score on it ({row.verdict}{': ' if said else ''}"
-        f"{said}), so nobody is graded: correct the task's limits, image or model, or the default scheduler"
+        f"{said}), so the run ends here: correct the task's limits, image or model, or the default scheduler"
     )
 
 
@@ -329,7 +329,8 @@ class GradingRun:
             for remark in remarks:
                 self._tell(Remark(remark))
             self._tell(SubmissionGraded(progress.entry, row))
-        if progress.entry.kind is Kind.DEFAULT and not row.verdict.ranked and row.verdict is not Verdict.INTERNAL:
+        certain = all(run.certain for run in runs) and row.verdict is not Verdict.INTERNAL
+        if progress.entry.kind is Kind.DEFAULT and not row.verdict.ranked and certain and not self._seeds:
             raise TaskError(_unfit(self._task, row, result))
         self._slots.release()
         with self._lock:

@@ -100,6 +100,7 @@ def _found(
     """
     found: dict[int, RankedRow] = {}
     taken: set[str] = set()
+    place = {row.id: number for number, row in enumerate(rows)}
     remarks = []
 
     def give(by_name: Mapping[str, Sequence[RankedRow]], name_of: Callable[[str], str], names: int | None) -> None:
@@ -107,6 +108,7 @@ def _found(
         for number, student in enumerate(students):
             known = dict.fromkeys(map(name_of, student[:names]))
             matches = [row for name in known for row in by_name.get(name, ()) if row.id not in taken]
+            matches.sort(key=lambda row: place[row.id])
             if number in found or not matches:
                 continue
             found[number] = max(matches, key=_number)

@@ -165,6 +165,7 @@ class DockerSandbox:
             ipc_mode="private",
             shm_size=_SHM,
             pids_limit=limits.threads,
+            oom_score_adj=1000,
             mem_limit=memory,
             memswap_limit=memory,
             nano_cpus=1_000_000_000,

@@ -13,9 +13,11 @@ from grader.sandbox.inside import system_calls
 
 #: What runc, Python's start and the supervisor need before the worker confines itself, and the supervisor after it.
 _STARTING = (
-    "arch_prctl", "capget", "capset", "chdir", "clone", "epoll_create1", "epoll_ctl", "epoll_pwait", "eventfd2",
-    "execve", "fchdir", "fchown", "fcntl", "futex", "ioctl", "kill", "mkdir", "mkdirat", "open", "openat", "prctl",
-    "prlimit64", "seccomp", "set_robust_list", "setgid", "setgroups", "setresgid", "setresuid", "setrlimit",
+    "arch_prctl", "capget", "capset", "chdir", "clock_getres", "clock_gettime", "clock_nanosleep", "clone",
+    "epoll_create1", "epoll_ctl", "epoll_pwait", "eventfd2", "execve", "fchdir", "fchown", "fcntl", "futex",
+    "get_robust_list", "getpgid", "getpriority", "getsid", "ioctl", "kill", "madvise", "membarrier", "mkdir",
+    "mkdirat", "mremap", "open", "openat", "pipe", "pipe2", "prctl", "prlimit64", "sched_getaffinity",
+    "sched_setaffinity", "seccomp", "set_robust_list", "setgid", "setgroups", "setresgid", "setresuid", "setrlimit",
     "setsid", "setuid", "tgkill", "umask", "unlink", "unlinkat", "wait4", "waitid",
 )  # fmt: skip
 _CLONE_NAMESPACES = 0x7E020000

@@ -8,15 +8,17 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import stat
 import struct
 import tarfile
 import unicodedata
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from grader.core.errors import UsageError
 from grader.core.files import NotOrdinaryError, open_ordinary
@@ -31,13 +33,13 @@ MAX_ARCHIVE = 64 << 20  # bytes on disk, and bytes unpacked
 MAX_MEMBERS = 2000
 MAX_DIRECTORY = 1 << 20  # bytes of a zip's list of its files
 _MAX_HEADERS = 2 << 20  # bytes of a tar's further headers, which hold long names and times: a KiB per file
-_MAX_GLOBAL = 4 << 10  # bytes of one that holds for every file after it
+_MAX_RECORDS = 20 * MAX_MEMBERS  # lines in them
 _ARCHIVES = (".zip", ".tar.gz", ".tgz")
-#: Headers that come before a file's own: records, and long names.
+#: Headers before a file's own: records, and long names.
 _FURTHER = (
     tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
 )  # fmt: skip
-_SPARSE = b"GNU.sparse."  # the keyword of a map of holes in such a record
+_LENGTH = re.compile(rb"([0-9]{1,7}) ")
 
 
 @dataclass(frozen=True)
@@ -264,60 +266,110 @@ class _Capped(io.RawIOBase):
     """What a stream unpacks to, up to the cap: a header's payload counts like a file's."""
 
     def __init__(self, stream: gzip.GzipFile) -> None:
-        self._stream, self._left, self._end = stream, MAX_ARCHIVE, b""
+        self._stream, self._left = stream, MAX_ARCHIVE
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(min(size, self._left + 1) if size >= 0 else self._left + 1)
         self._left -= len(data)
         if self._left < 0:
             raise _Unsafe(f"unpacks to more than {MAX_ARCHIVE >> 20} MiB")
-        if _SPARSE in self._end + data:
-            raise _Unsafe("holds a sparse file")
-        self._end = data[1 - len(_SPARSE) :]
         return data
 
 
-def _headers() -> type[tarfile.TarInfo]:
-    """Headers of one archive, which refuse what takes `tarfile` long to read: records without end, maps of holes."""
-    further = 0
+@dataclass(frozen=True)
+class _Member:
+    """A file of a tar; `read` gives at most so many bytes of its content, once."""
 
-    class Header(tarfile.TarInfo):
-        @classmethod
-        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-            nonlocal further
-            info = super().frombuf(buf, encoding, errors)
-            if info.type == tarfile.GNUTYPE_SPARSE:
-                raise _Unsafe("holds a sparse file")
-            if info.type in _FURTHER:
-                further += info.size
-                if further > _MAX_HEADERS or (info.type == tarfile.XGLTYPE and info.size > _MAX_GLOBAL):
-                    raise _Unsafe("has headers longer than names and times of files can be")
-            return info
+    name: str
+    read: Callable[[int], bytes]
 
-    return Header
+
+def _members(stream: _Capped) -> Iterator[_Member]:
+    """The ordinary files of a tar, in one pass.
+
+    Only headers are left to `tarfile`, for what may stand between them can cost it hours and gigabytes (as
+    CVE-2024-6232 did): records are read here, in time that is linear in their size. Of those only a file's path and size
+    are of use. Source: POSIX's pax interchange format; GNU tar's manual, "Basic Tar Format".
+    """
+    further, lines, headers, own = 0, 0, 0, dict[bytes, bytes]()
+    while len(block := _exactly(stream, tarfile.BLOCKSIZE)) == tarfile.BLOCKSIZE and any(block):
+        info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        headers += 1
+        if headers > 3 * MAX_MEMBERS:
+            raise _Unsafe(f"holds more than {MAX_MEMBERS} files")
+        if info.size < 0:
+            raise _Unsafe("has a file of negative size")
+        if info.type in _FURTHER:
+            further += info.size
+            payload = b"" if further > _MAX_HEADERS else _exactly(stream, _padded(info.size))[: info.size]
+            lines += payload.count(b"\n")
+            if further > _MAX_HEADERS or lines > _MAX_RECORDS:
+                raise _Unsafe("has headers longer than names and times of files can be")
+            if info.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
+                own |= _records(payload)
+            elif info.type == tarfile.GNUTYPE_LONGNAME:
+                own[b"path"] = payload.partition(b"\0")[0]
+            continue
+        name = own.get(b"path", b"").decode("utf-8", "surrogateescape") or info.name
+        size = int(own[b"size"]) if b"size" in own else info.size
+        own = {}
+        if info.isdir():
+            continue
+        if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE):
+            raise _Unsafe(f"holds a link or device: {clean(name)[:100]}")
+        left = size
+
+        def read(count: int) -> bytes:
+            nonlocal left
+            data = _exactly(stream, min(count, left))
+            left -= len(data)
+            return data
+
+        yield _Member(name, read)
+        rest = left + _padded(size) - size
+        while rest > 0 and (data := stream.read(min(rest, 1 << 16))):
+            rest -= len(data)
+
+
+def _padded(size: int) -> int:
+    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+
+
+def _exactly(stream: _Capped, size: int) -> bytes:
+    """`size` bytes, fewer at the end of the stream only."""
+    parts = []
+    while size > 0 and (data := stream.read(size)):
+        parts.append(data)
+        size -= len(data)
+    return b"".join(parts)
+
+
+def _records(payload: bytes) -> dict[bytes, bytes]:
+    """Path and size of the file that follows. Each record: its length in bytes, a blank, keyword=value, a line's end."""
+    found, at = {}, 0
+    while at < len(payload):
+        match = _LENGTH.match(payload, at)
+        length = int(match[1]) if match else 0
+        if match is None or length < 5 or payload[at + length - 1 : at + length] != b"\n":
+            raise _Unsafe("has a header that is no list of records")
+        key, _, value = payload[match.end() : at + length - 1].partition(b"=")
+        if key.startswith(b"GNU.sparse."):
+            raise _Unsafe("holds a sparse file")
+        if key == b"path" or (key == b"size" and value.isdigit() and len(value) < 20):
+            found[key] = value
+        at += length
+    return found
 
 
 def _read_tar(packed: BinaryIO, files: dict[str, bytes], problems: list[Violation]) -> None:
     """One pass to look, one to read: a compressed tar has no directory to look things up in."""
-    members: list[PurePosixPath] = []
-    unpacked = 0
-    with gzip.open(packed) as raw, tarfile.open(fileobj=_Capped(raw), mode="r|", tarinfo=_headers()) as archive:
-        for count, info in enumerate(archive):
-            unpacked += max(0, info.size)
-            if count >= MAX_MEMBERS:
-                raise _Unsafe(f"holds more than {MAX_MEMBERS} files")
-            if unpacked > MAX_ARCHIVE:
-                raise _Unsafe(f"unpacks to more than {MAX_ARCHIVE >> 20} MiB")
-            member = _checked(info.name)
-            if not (info.isreg() or info.isdir()):
-                raise _Unsafe(f"holds a link or device: {clean(info.name)[:100]}")
-            if member is not None and info.isreg():
-                members.append(member)
-    wanted = {_home(members) / name: name for name in FILES}
+    with gzip.open(packed) as raw:
+        names = list(islice((member.name for member in _members(_Capped(raw))), MAX_MEMBERS + 1))
+    if len(names) > MAX_MEMBERS:
+        raise _Unsafe(f"holds more than {MAX_MEMBERS} files")
+    wanted = {_home([p for name in names if (p := _checked(name)) is not None]) / name: name for name in FILES}
     packed.seek(0)
-    with gzip.open(packed) as raw, tarfile.open(fileobj=_Capped(raw), mode="r|", tarinfo=_headers()) as archive:
-        for info in archive:
-            name = wanted.get(PurePosixPath(info.name))
-            stream = archive.extractfile(info) if name else None
-            if name and stream is not None:
-                _keep(name, stream.read, files, problems)
+    with gzip.open(packed) as raw:
+        for member in _members(_Capped(raw)):
+            if name := wanted.get(PurePosixPath(member.name.replace("\\", "/"))):
+                _keep(name, member.read, files, problems)

@@ -6,6 +6,7 @@ largest, which need not be the guilty one.
 
 import contextlib
 import ctypes
+import gc
 from pathlib import Path
 
 _LIKELY = b"500"  # of -1000 to 1000 in oom_score_adj, proc(5): a trainer is ended before the grader
@@ -24,6 +25,7 @@ def volunteer() -> None:
 
 def give_back() -> None:
     """Return freed memory to the system, as far as the C library can."""
+    gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 

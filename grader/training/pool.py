@@ -46,6 +46,7 @@ class TrainerPool:
         names = [f"cuda:{n % count_gpus()}" if device == "cuda" else device for n in range(workers)]
         self._all = [_Process(task, name) for name in names]
         self._closed = threading.Event()
+        self._repeating = threading.Lock()
         for process in self._all:
             self._idle.put(process)
 
@@ -59,6 +60,8 @@ class TrainerPool:
         process = self._idle.get()
         try:
             kind, payload = process.ask(("facts",), _START_SECONDS, lambda _: None)
+        except KilledForMemoryError as error:
+            raise SetupError(f"{error}: grade fewer at a time, with --jobs") from None
         except DiedError as error:  # nothing of a student has been trained yet
             raise TaskError(f"the task's model or data ended the process that tries them: {error}") from None
         finally:
@@ -82,7 +85,15 @@ class TrainerPool:
                 process.kill()
                 return late_run(seed, started, budget_s)
             except KilledForMemoryError:
-                return killed_run(seed, started)
+                # Others may have taken the memory: once more, and no other such repetition beside it.
+                with self._repeating:
+                    try:
+                        kind, payload = process.ask(request, WALL_FACTOR * budget_s + _GRACE_SECONDS, on_epoch)
+                    except KilledForMemoryError:
+                        return killed_run(seed, started)
+                    except TimeoutError:
+                        process.kill()
+                        return late_run(seed, started, budget_s)
         finally:
             self._idle.put(process)
         return run_of(seed, kind, payload)
@@ -196,7 +207,7 @@ class _Process:
             raise
         except (EOFError, OSError) as error:
             code = self._end()
-            if code == -9 and oom_kills() > killed_before:
+            if self._ready and code == -9 and oom_kills() > killed_before:
                 raise KilledForMemoryError("the kernel ended a training process for want of memory") from None
             raise DiedError(f"a training process died (exit code {code}; {type(error).__name__})") from None
 

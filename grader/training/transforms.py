@@ -222,6 +222,7 @@ def _transformed_once(split: Split, calls: Sequence[TransformCall], device: torc
     key = (str(device), canonical([call.model_dump(mode="json") for call in calls]))
     images: Tensor | None = split.remembered(key)
     if images is None:
+        split.remember(None, None)  # not both at once
         transforms = [build(call) for call in calls]
         with _chance(0):
             images = torch.stack([_apply(transforms, _picture(image)) for image in split.images])

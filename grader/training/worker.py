@@ -137,9 +137,12 @@ class TrainingWorker:
         if not memory and (self.device.type == "cuda" or "CUDA error" in text):
             return "failed", said  # a CUDA error leaves the whole process unusable: a fresh one must say
         task, data = self.parts[part]
-        give_back()
+        if memory:  # the frames of the error hold what filled it
+            traceback.clear_frames(error.__traceback__)
+            give_back()
         try:
-            loop.rehearse(task, data, self.device)
+            if not memory:  # that a plain training fits was seen when the task was looked at
+                loop.rehearse(task, data, self.device)
         except Exception:
             return "task", f"task {task.name}: its own model and data cannot be trained on: {text}"
         allowed = f"the {self._memory_mb} MB that the task allows" if self.device.type == "cpu" else "there is"

@@ -197,11 +197,16 @@ attempt("shared mapping", lambda: mmap.mmap(file.fileno(), 4096, flags=mmap.MAP_
 attempt("droppable memory", lambda: mmap.mmap(-1, 4096, flags=0x08 | 0x20))
 attempt("futex on a file", lambda: call(202, ctypes.c_void_p(page), 1, 1, 0, 0, 0))
 attempt("dumpable again", lambda: libc.prctl(4, 1, 0, 0, 0) and 1 / 0)
+attempt("a pipe", os.pipe)
+attempt("its processors", lambda: os.sched_setaffinity(0, {0}))
+attempt("another's processors", lambda: os.sched_getaffinity(os.getppid() or 1))
+attempt("another's clock", lambda: libc.clock_gettime((~(os.getppid() or 1) << 3) | 2, b" " * 16) and 1 / 0)
+attempt("another's session", lambda: os.getsid(os.getppid() or 1))
 attempt("another's priority", lambda: os.getpriority(os.PRIO_PROCESS, 0) and 1 / 0 or os.nice(1))
 """,
     )
     assert "WORKED" not in output
-    assert output.count("Error") == 35 + 11
+    assert output.count("Error") == 35 + 16
 
 
 @pytest.mark.parametrize(

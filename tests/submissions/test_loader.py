@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import random
@@ -209,3 +210,25 @@ def test_a_header_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
     info = tarfile.TarInfo("x" * (80 << 20))
     pack_tar(tmp_path / "a.tar.gz", dict(FILES), info)
     assert "has headers longer than" in discover(tmp_path)[0][0].problems[0].what
+
+
+def test_a_negative_size_switches_no_limit_off(tmp_path: Path) -> None:
+    header = bytearray(tarfile.TarInfo("x").tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = (-(10**12)).to_bytes(12, "big", signed=True)
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(bytes(header) + bytes(1024)))
+    assert "negative" in discover(tmp_path)[0][0].problems[0].what
+
+
+def test_long_names_of_every_format_lead_to_the_files(tmp_path: Path) -> None:
+    """Records of POSIX, long names of GNU, and a header for all files as git writes it."""
+    for number, kind in enumerate((tarfile.PAX_FORMAT, tarfile.GNU_FORMAT)):
+        with tarfile.open(
+            tmp_path / f"{number}.tar.gz", "w:gz", format=kind, pax_headers={"comment": "a commit"}
+        ) as archive:
+            for name, data in FILES.items():
+                info = tarfile.TarInfo("é" * 60 + "/" + "d" * 120 + "/" + name)
+                info.size, info.mtime = len(data), 1.5
+                archive.addfile(info, io.BytesIO(data))
+    assert [s.files for s in discover(tmp_path)[0]] == [FILES, FILES]

@@ -139,6 +139,14 @@ def archives() -> Iterator[tuple[str, str, bytes]]:
     holes = b"3000000\n" + b"0\n" * 6_000_000
     sparse = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "a", "GNU.sparse.realsize": "1"}
     yield "a tar's map of holes", ".tar.gz", _tar((b"0", holes, sparse))
+    many = [(b"g", _records(400), {})] * 80 + [(b"0", bytes(512), {})]
+    again = _tar(*many * 6, *[(b"0", bytes(512), {})] * 1800)
+    yield "a tar's headers for all files, again and again", ".tar.gz", again
+    endless = b"5 aa\n" * 400_000 + b"5 a=\n"
+    yield "a tar's header of keywords without end", ".tar.gz", _tar((b"x", endless, {}), (b"0", b"", {}))
+    yield "a tar of empty headers", ".tar.gz", _tar(*[(b"x", b"", {})] * 100_000)
+    yield "a tar of folders", ".tar.gz", _tar(*[(b"5", b"", {})] * 100_000)
+    yield "a tar's header of digits", ".tar.gz", _tar((b"x", b"9" * 2_000_000, {}), (b"0", b"", {}))
     yield "a tar's older map of holes", ".tar.gz", _tar((b"S", b"", {}))
     yield "a tar of names as long as can be", ".tar.gz", _tar(*[(b"L", b"a/" * 60_000, {}), (b"0", b"", {})] * 300)
     yield "a zip of 60 MB in one file", ".zip", _zip(0)

@@ -72,6 +72,7 @@ def _limit_resources(memory_mb: int, cpu_seconds: float, mapped: int, open_files
     lower(resource.RLIMIT_STACK, 64 << 20)
     lower(resource.RLIMIT_CORE, 0)
     lower(resource.RLIMIT_MSGQUEUE, 0)
+    lower(resource.RLIMIT_SIGPENDING, 0)  # their number is counted per user, which others can see
 
 
 def mapped_bytes() -> int:

@@ -24,7 +24,8 @@ from typing import TypeVar
 
 #: The audit architecture (linux/audit.h), and which of the two numbers of a call it uses.
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
-_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
+_SECCOMP = (317, 277)
+_SET_MODE_FILTER, _ALL_THREADS = 1, 1  # SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC
 
 #: name: (number on x86_64, number on aarch64); None where the architecture has no such call.
 ALLOWED: dict[str, tuple[int | None, int | None]] = {
@@ -41,8 +42,6 @@ ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "dup": (32, 23),
     "dup2": (33, None),
     "dup3": (292, 24),
-    "pipe": (22, None),
-    "pipe2": (293, 59),
     "poll": (7, None),
     "ppoll": (271, 73),
     "select": (23, None),
@@ -64,26 +63,19 @@ ALLOWED: dict[str, tuple[int | None, int | None]] = {
     # memory
     "brk": (12, 214),
     "munmap": (11, 215),
-    "mremap": (25, 216),
     "mprotect": (10, 226),
-    "madvise": (28, 233),
-    "membarrier": (324, 283),
     # threads, and itself
     "exit": (60, 93),
     "exit_group": (231, 94),
     "set_tid_address": (218, 96),
     "set_robust_list": (273, 99),
-    "get_robust_list": (274, 100),
     "rseq": (334, 293),
     "sched_yield": (24, 124),
-    "sched_getaffinity": (204, 123),
     "getcpu": (309, 168),
     "gettid": (186, 178),
     "getpid": (39, 172),
     "getppid": (110, 173),
     "getpgrp": (111, None),
-    "getpgid": (121, 155),
-    "getsid": (124, 156),
     "getuid": (102, 174),
     "geteuid": (107, 175),
     "getgid": (104, 176),
@@ -91,7 +83,6 @@ ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "getresuid": (118, 148),
     "getresgid": (120, 150),
     "getgroups": (115, 158),
-    "getpriority": (140, 141),
     "getrlimit": (97, 163),
     "getrusage": (98, 165),
     "times": (100, 153),
@@ -114,9 +105,6 @@ ALLOWED: dict[str, tuple[int | None, int | None]] = {
     # clocks
     "gettimeofday": (96, 169),
     "time": (201, None),
-    "clock_gettime": (228, 113),
-    "clock_getres": (229, 114),
-    "clock_nanosleep": (230, 115),
     "nanosleep": (35, 101),
 }
 
@@ -135,10 +123,8 @@ class Condition:
 _WRITING = 0o3 | 0o100 | 0o1000 | 0o20000000  # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, and the bit that makes O_TMPFILE
 _NAMESPACES = 0x7E020000 | 0x00000080  # CLONE_NEW*
 _PRIVATE_FUTEX = 128
-# Wakes, requeues and locks reach whoever maps the same file, unless they are private. Waiting does not, and
-# joining a thread waits on a word that the kernel wakes.
 _FUTEX_OPERATIONS = tuple(range(14))
-_FUTEX_WAITS = (0, 9)  # FUTEX_WAIT, FUTEX_WAIT_BITSET
+_CLOCKS = tuple(range(12))  # the system's; negative numbers are CPU clocks of any process, which nobody may read
 
 #: Calls whose harm depends on an argument.
 CONDITIONS: dict[str, Condition] = {
@@ -149,23 +135,35 @@ CONDITIONS: dict[str, Condition] = {
     "openat": Condition((257, 56), 2, (0,), _WRITING, errno.EACCES),
     # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC: no locks, leases, owners, hints or sizes of pipes
     "fcntl": Condition((72, 25), 1, (0, 1, 2, 3, 4, 1030)),
-    # TCGETS and TIOCGWINSZ (is it a terminal?), FIONREAD, FIOCLEX, FIONCLEX
-    "ioctl": Condition((16, 29), 1, (0x5401, 0x5413, 0x541B, 0x5451, 0x5450)),
-    # PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS, PR_SET_VMA (which names memory)
-    "prctl": Condition((157, 167), 0, (15, 16, 3, 39, 0x53564D41)),
+    # TCGETS, TCGETS2 and TIOCGWINSZ (is it a terminal?), FIONREAD, FIONBIO, FIOCLEX, FIONCLEX
+    "ioctl": Condition((16, 29), 1, (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5451, 0x5450)),
+    # PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS, PR_SVE_GET_VL, PR_SME_GET_VL, PR_SET_VMA (a name)
+    "prctl": Condition((157, 167), 0, (15, 16, 3, 39, 51, 63, 0x53564D41)),
     # A thread of this process, in its namespaces.
     "clone": Condition((56, 220), 0, (0x00010000,), 0x00010000 | _NAMESPACES),
+    # Private ones. Others reach whoever maps the same file: the kernel wakes them where a thread ends. Whoever joins a
+    # thread waits on such a word; "again" lets the C library look at it until it changes.
     "futex": Condition(
-        (202, 98), 1, (*(n | _PRIVATE_FUTEX for n in _FUTEX_OPERATIONS), *_FUTEX_WAITS), 0x7F | _PRIVATE_FUTEX
+        (202, 98), 1, tuple(n | _PRIVATE_FUTEX for n in _FUTEX_OPERATIONS), 0x7F | _PRIVATE_FUTEX, errno.EAGAIN
     ),
+    # What concerns memory of its own: neither evicts pages that others read (MADV_COLD, MADV_PAGEOUT) nor merges them.
+    "madvise": Condition((28, 233), 2, (0, 1, 2, 3, 4, 8, 14, 15, 16, 17, 18, 19, 102, 103)),
+    "clock_gettime": Condition((228, 113), 0, _CLOCKS),
+    "clock_getres": Condition((229, 114), 0, _CLOCKS),
+    "clock_nanosleep": Condition((230, 115), 0, _CLOCKS),
     # Itself only (0).
     "prlimit64": Condition((302, 261), 0, (0,)),
-    "sched_setaffinity": Condition((203, 122), 0, (0,)),
+    "getpgid": Condition((121, 155), 0, (0,)),
+    "getsid": Condition((124, 156), 0, (0,)),
+    "getpriority": Condition((140, 141), 1, (0,)),
     "sched_getscheduler": Condition((145, 120), 0, (0,)),
     "sched_getparam": Condition((143, 121), 0, (0,)),
 }
 #: Signals to itself: the first argument must be its own number.
 _TO_ITSELF: dict[str, tuple[int | None, int | None]] = {"kill": (62, 129), "tgkill": (234, 131)}
+#: Another process's set of processors can be read by anybody, and so carries messages. With ENOSYS the C library does
+#: without it.
+_PROCESSORS = (204, 123)  # sched_getaffinity
 #: With ENOSYS the C library takes `clone` and `openat`, whose flags a filter can read.
 _NOT_THERE: dict[str, tuple[int | None, int | None]] = {"clone3": (435, 435), "openat2": (437, 437)}
 _NEWER = 470  # calls from here on are newer than this list
@@ -188,14 +186,15 @@ def architecture() -> tuple[int, int]:
 
 
 def restrict(libc: ctypes.CDLL, without: frozenset[str] = frozenset()) -> None:
-    """Hold the calling thread, and all that it starts, to the list, for good. `without` names calls to refuse too.
+    """Hold this process, with all of its threads, to the list, for good. `without` names calls to refuse too.
 
     Raises OSError where the kernel does not take the filter.
     """
     code = b"".join(struct.pack("HBBI", *instruction) for instruction in _program(os.getpid(), without))
     buffer = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
-    if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0) != 0:
+    # On a failure the kernel names a thread that it could not hold (seccomp(2), SECCOMP_FILTER_FLAG_TSYNC).
+    if libc.syscall(_SECCOMP[architecture()[1]], _SET_MODE_FILTER, _ALL_THREADS, program) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"cannot confine the process (seccomp): {os.strerror(number)}")
 
@@ -217,6 +216,8 @@ def _program(own_pid: int, without: frozenset[str]) -> Iterator[Instruction]:
             yield from _answer(condition.numbers[column], list(_conditional(condition)))
     for numbers in _without(_TO_ITSELF, without).values():
         yield from _answer(numbers[column], list(_conditional(Condition(numbers, 0, (own_pid,)))))
+    processors = Condition(_PROCESSORS, 0, (0, own_pid), refused=errno.ENOSYS)
+    yield from _answer(_PROCESSORS[column], list(_conditional(processors)))
     for numbers in _NOT_THERE.values():
         yield from _answer(numbers[column], [(_RETURN, 0, 0, _FAIL | errno.ENOSYS)])
     yield _JUMP_AT_LEAST, 0, 1, _NEWER

@@ -53,7 +53,7 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     control.sendall(b"R")
     policy = _policy(int(sys.argv[2]), [path for path in sys.argv[3:] if os.path.exists(path)])
-    may_change_user = os.geteuid() == 0 and all(map(_is_public, sys.argv[3:]))
+    may_change_user = os.geteuid() == 0 and all(map(_is_public, [*sys.argv[3:], torch.__file__, *torch.__path__]))
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if not message:
@@ -114,6 +114,7 @@ def _be_worker(limits: supervisor.Limits, policy: sandlock.Sandbox, may_change_u
         result = os.dup(1)
         os.dup2(2, 1)
         mapped = lockdown.mapped_bytes()
+        supervisor.volunteer()
         sandlock.confine(policy)
         if may_change_user:
             _become_nobody()
