@@ -188,8 +188,7 @@ def _advice(code: str) -> None:
 
 
 def _bits(code: str) -> None:
-    for rates in SCHEDULES.values():
-        played_by(rates, rates[0] or 1.0, code, code)
+    played_by(SCHEDULES["halves"], 1.0, code, code)
 
 
 def _archive(suffix: str, data: bytes) -> None:
