@@ -29,7 +29,7 @@ MEASURED = {
     "brk", "close", "futex", "getrandom", "ioctl", "lseek", "mmap", "munmap", "newfstatat", "openat", "read", "write",
 }  # fmt: skip
 _LINE = re.compile(r"^(?:\d+ +)?(?:[\d:.]+ )?(\w+)\((.*?)\) += (-?\w+)(?: (E\w+))?")
-_FILTER = "PR_SET_SECCOMP, SECCOMP_MODE_FILTER"
+_FILTER = "seccomp(SECCOMP_SET_MODE_FILTER"
 #: The C library asks for these first, and takes the older way; Python's stdin is no terminal.
 _EXPECTED = {("clone3", "ENOSYS"), ("openat2", "ENOSYS")}
 _WRITING = re.compile("O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_TMPFILE")
@@ -53,6 +53,8 @@ def main() -> int:
     print("\nrefused:")
     for (name, error, arguments), count in refused.most_common():
         print(f"  {count:8}  {name}({arguments}) {error}")
+    if not calls:
+        raise SystemExit("no worker was traced to its filter: nothing was measured")
     unexpected = {one for one in refused if one[:2] not in _EXPECTED}
     print(f"\n{len(unexpected)} refusals that were not expected")
     return 1 if unexpected else 0

@@ -20,13 +20,12 @@ _STARTING = (
     "sched_setaffinity", "seccomp", "set_robust_list", "setgid", "setgroups", "setresgid", "setresuid", "setrlimit",
     "setsid", "setuid", "tgkill", "umask", "unlink", "unlinkat", "wait4", "waitid",
 )  # fmt: skip
-_CLONE_NAMESPACES = 0x7E020000
 
 
 def profile() -> str:
     """The profile as JSON, as `security_opt` takes it."""
     always = sorted({*system_calls.ALLOWED, *_STARTING} - {"clone"})
-    rules = [_allow(always), _allow(["clone"], (0, _CLONE_NAMESPACES, 0))]
+    rules = [_allow(always), _allow(["clone"], (0, system_calls.NAMESPACES, 0))]
     for name, condition in system_calls.CONDITIONS.items():
         if name not in _STARTING:
             rules += [_allow([name], (condition.argument, condition.mask, value)) for value in condition.values]

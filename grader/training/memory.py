@@ -9,6 +9,7 @@ import ctypes
 import gc
 from pathlib import Path
 
+USE_LESS = "use smaller batches, and transforms that do not enlarge the images"
 _LIKELY = b"500"  # of -1000 to 1000 in oom_score_adj, proc(5): a trainer is ended before the grader
 _COUNTERS = (
     "/proc/vmstat",  # the machine's

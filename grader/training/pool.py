@@ -22,7 +22,7 @@ from grader.core.runs import EpochRecord, SeedRun
 from grader.core.task import WALL_FACTOR, Task, TaskFacts
 from grader.core.verdict import Rule, Verdict, Violation
 from grader.training import worker
-from grader.training.memory import oom_kills
+from grader.training.memory import USE_LESS, oom_kills
 
 _GRACE_SECONDS = 30.0
 _START_SECONDS = 3600.0  # a first start may decode or download a data set
@@ -79,21 +79,19 @@ class TrainerPool:
         try:
             request = ("train", recipe.model_dump_json(), seed, budget_s, workload)
             started = time.monotonic()
+            timeout = WALL_FACTOR * budget_s + _GRACE_SECONDS
             try:
-                kind, payload = process.ask(request, WALL_FACTOR * budget_s + _GRACE_SECONDS, on_epoch)
+                try:
+                    kind, payload = process.ask(request, timeout, on_epoch)
+                except KilledForMemoryError:
+                    # Others may have taken the memory: once more, and no other such repetition beside it.
+                    with self._repeating:
+                        kind, payload = process.ask(request, timeout, on_epoch)
+            except KilledForMemoryError:
+                return killed_run(seed, started)
             except TimeoutError:
                 process.kill()
                 return late_run(seed, started, budget_s)
-            except KilledForMemoryError:
-                # Others may have taken the memory: once more, and no other such repetition beside it.
-                with self._repeating:
-                    try:
-                        kind, payload = process.ask(request, WALL_FACTOR * budget_s + _GRACE_SECONDS, on_epoch)
-                    except KilledForMemoryError:
-                        return killed_run(seed, started)
-                    except TimeoutError:
-                        process.kill()
-                        return late_run(seed, started, budget_s)
         finally:
             self._idle.put(process)
         return run_of(seed, kind, payload)
@@ -139,7 +137,7 @@ def killed_run(seed: int, started: float) -> SeedRun:
         rule=Rule.RESOURCES,
         file="config.py",
         what="the training took more memory than this machine has, and was ended by the kernel",
-        fix="use smaller batches, and transforms that do not enlarge the images",
+        fix=USE_LESS,
     )
     seconds = round(time.monotonic() - started, 3)
     return SeedRun(seed=seed, verdict=Verdict.MEMORY, accuracy=None, seconds=seconds, violations=(violation,))

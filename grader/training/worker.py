@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from grader.core.task import Task
 from grader.core.task_file import from_json
-from grader.training.memory import volunteer
+from grader.core.verdict import Rule, Violation
+from grader.training.memory import USE_LESS, give_back, volunteer
 
 if TYPE_CHECKING:
     from grader.training.data import ImageData
@@ -63,6 +64,11 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
+def _rejected(rule: Rule, what: str, fix: str) -> tuple[Any, ...]:
+    """The answer for a recipe that cannot be trained."""
+    return "rejected", [Violation(rule=rule, file="config.py", what=what, fix=fix).model_dump_json()]
+
+
 def load_shared(task: Task) -> dict[str, Any]:
     """One workload's data as plain arrays and numbers, for processes that share memory. Raises TaskError."""
     from grader.training import data
@@ -97,9 +103,11 @@ class TrainingWorker:
         self.device = torch.device(device_name)
         loop.prepare_process(self.device)
         self._memory_mb = task.memory_mb
+        self._fits = False  # the first part has been rehearsed
         if self.device.type == "cpu":
             with contextlib.suppress(Exception):  # said where the facts are asked for
                 loop.rehearse(*self.parts[0], self.device)  # what torch takes for its first step is no training's
+                self._fits = True
             limit_memory(self._memory_mb)
 
     def answer(self, request: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -127,31 +135,26 @@ class TrainingWorker:
         """Whose fault an error during a training is: the recipe's, where a plain training still works here."""
         import torch
 
-        from grader.core.verdict import Rule, Violation
         from grader.training import loop
-        from grader.training.memory import give_back
 
         said = traceback.format_exc()
         text = "".join(c if c.isprintable() else " " for c in f"{type(error).__name__}: {error}")[:600]
         memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in text
-        if not memory and (self.device.type == "cuda" or "CUDA error" in text):
+        if memory:
+            traceback.clear_frames(error.__traceback__)  # they hold what filled it
+            give_back()
+            allowed = f"the {self._memory_mb} MB that the task allows" if self.device.type == "cpu" else "there is"
+            # That a plain training fits was seen when the task was looked at.
+            return _rejected(Rule.RESOURCES, f"the training needs more memory than {allowed}", USE_LESS)
+        if self.device.type == "cuda" or "CUDA error" in text:
             return "failed", said  # a CUDA error leaves the whole process unusable: a fresh one must say
         task, data = self.parts[part]
-        if memory:  # the frames of the error hold what filled it
-            traceback.clear_frames(error.__traceback__)
-            give_back()
         try:
-            if not memory:  # that a plain training fits was seen when the task was looked at
-                loop.rehearse(task, data, self.device)
+            loop.rehearse(task, data, self.device)
         except Exception:
             return "task", f"task {task.name}: its own model and data cannot be trained on: {text}"
-        allowed = f"the {self._memory_mb} MB that the task allows" if self.device.type == "cpu" else "there is"
-        what = f"the training needs more memory than {allowed}" if memory else f"the training fails: {text}"
-        fix = "use smaller batches, and transforms that do not enlarge the images"
-        if not memory:
-            fix = "try the same optimizer settings and transforms in a loop of your own"
-        rule = Rule.RESOURCES if memory else Rule.RAISED
-        return "rejected", [Violation(rule=rule, file="config.py", what=what, fix=fix).model_dump_json()]
+        fix = "try the same optimizer settings and transforms in a loop of your own"
+        return _rejected(Rule.RAISED, f"the training fails: {text}", fix)
 
     def facts(self, part: int) -> Any:
         from grader.core.errors import TaskError
@@ -161,6 +164,8 @@ class TrainingWorker:
         facts = models.facts_of(task, data)
         if not facts.parameters:
             raise TaskError(f"task {task.name}: the model {task.model} has no parameters to train")
+        if part == 0 and self._fits:
+            return facts
         try:
             loop.rehearse(task, data, self.device)
         except TaskError:

@@ -91,7 +91,7 @@ SWITCHED_OFF = {
         {"files", "reading", "writing"},
     ),
     "signals to itself only": (
-        f"system_calls._TO_ITSELF.clear(); {_ALLOW}['kill'] = (62, 129); {_NOBODY}; "
+        f"del system_calls.CONDITIONS['kill']; {_ALLOW}['kill'] = (62, 129); {_NOBODY}; "
         "sandlock.confine = lambda policy: None",
         {"signals", "reading"},
     ),

@@ -28,7 +28,11 @@ from grader.sandbox.sandlock import SandlockSandbox
 from support.submissions import Compile, make
 
 TRY = """
-import sys
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*arguments, but=()):
+    if libc.syscall(*arguments) == -1 and ctypes.get_errno() not in but:
+        raise OSError(ctypes.get_errno(), "refused")
 def attempt(name, action):
     try:
         result = action()
@@ -105,11 +109,7 @@ def test_no_process_is_started_traced_or_killed(confined: Sandbox, task: Task, f
         task,
         facts,
         """
-import ctypes, os, signal, subprocess
-libc = ctypes.CDLL(None, use_errno=True)
-def call(*arguments):
-    if libc.syscall(*arguments) == -1:
-        raise OSError(ctypes.get_errno(), "refused")
+import os, subprocess
 attempt("fork", os.fork)
 attempt("exec", lambda: os.execv("/bin/sh", ["sh"]))
 attempt("spawn", lambda: subprocess.run(["/bin/true"]))
@@ -137,11 +137,7 @@ def test_nothing_of_others_can_be_changed(confined: Sandbox, task: Task, facts: 
         task,
         facts,
         f"""
-import ctypes, os, resource, socket
-libc = ctypes.CDLL(None, use_errno=True)
-def call(*arguments):
-    if libc.syscall(*arguments) == -1:
-        raise OSError(ctypes.get_errno(), "refused")
+import os, resource, socket
 parent, path = os.getppid() or 1, {str(theirs)!r}
 attempt("limits of another", lambda: resource.prlimit(parent, resource.RLIMIT_NOFILE, (0, 0)))
 attempt("priority of another", lambda: os.setpriority(os.PRIO_PROCESS, parent, 19))
@@ -171,22 +167,19 @@ def test_no_object_or_lock_carries_a_message_to_others(
         facts,
         """
 import ctypes, fcntl, mmap, os, torch
-libc = ctypes.CDLL(None, use_errno=True)
-def call(*arguments):
-    if libc.syscall(*arguments) == -1 and ctypes.get_errno() not in (2, 14, 22, 43):  # it was looked at, then refused
-        raise OSError(ctypes.get_errno(), "refused")
 file = open(torch.__file__, "rb")
 mapped = mmap.mmap(file.fileno(), 4096, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
 address = libc.mmap
 address.restype = ctypes.c_void_p
 page = address(None, 4096, 1, 2, file.fileno(), 0)
+LOOKED_AT = (2, 14, 22, 43)  # by the kernel, which then refused the arguments: no filter did
 NAMES = dict(shmget=29, shmat=30, shmctl=31, semget=64, semop=65, semctl=66, msgget=68, msgsnd=69, msgrcv=70,
              msgctl=71, mq_open=240, mq_unlink=241, mq_timedsend=242, memfd_create=319, flock=73, eventfd2=290,
              signalfd4=289, epoll_create1=291, inotify_init1=294, io_setup=206, pidfd_open=434, landlock=444,
              cachestat=451, readahead=187, fadvise64=221, sync_file_range=277, mlock=149, msync=26, mincore=27,
              sched_setattr=314, ioprio_set=251, setpriority=141, umask=95, personality=135, socketpair=53)
 for name, number in NAMES.items():
-    attempt(name, lambda: call(number, 0, 0, 0, 0, 0))
+    attempt(name, lambda: call(number, 0, 0, 0, 0, 0, but=LOOKED_AT))
 attempt("inode flags", lambda: fcntl.ioctl(file, 0x40086602, b"\\0" * 8))
 attempt("flags read", lambda: fcntl.ioctl(file, 0x80086601, b"\\0" * 8))
 attempt("write hint", lambda: fcntl.fcntl(file, 1036, b"\\0" * 8))
@@ -195,7 +188,7 @@ attempt("open lock", lambda: fcntl.fcntl(file, 37, b"\\0" * 32))
 attempt("lease", lambda: fcntl.fcntl(file, 1024, 0))
 attempt("shared mapping", lambda: mmap.mmap(file.fileno(), 4096, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ))
 attempt("droppable memory", lambda: mmap.mmap(-1, 4096, flags=0x08 | 0x20))
-attempt("futex on a file", lambda: call(202, ctypes.c_void_p(page), 1, 1, 0, 0, 0))
+attempt("futex on a file", lambda: call(202, ctypes.c_void_p(page), 1, 1, 0, 0, 0, but=LOOKED_AT))
 attempt("dumpable again", lambda: libc.prctl(4, 1, 0, 0, 0) and 1 / 0)
 attempt("a pipe", os.pipe)
 attempt("its processors", lambda: os.sched_setaffinity(0, {0}))

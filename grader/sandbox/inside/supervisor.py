@@ -192,15 +192,6 @@ def supervise(worker: Worker, job: bytes, limits: Limits, lease: int | None) -> 
     )
 
 
-def volunteer() -> None:
-    """Be the first that the kernel ends where memory runs out (proc(5), oom_score_adj)."""
-    try:
-        with open("/proc/self/oom_score_adj", "w") as score:
-            score.write("1000")
-    except OSError:
-        pass  # then the supervisor's own look at its memory must do
-
-
 def _cpu_seconds(pid: int) -> float:
     """CPU time of the process and its threads so far; 0 where it is gone."""
     try:

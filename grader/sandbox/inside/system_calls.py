@@ -18,9 +18,8 @@ import errno
 import os
 import platform
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 #: The audit architecture (linux/audit.h), and which of the two numbers of a call it uses.
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
@@ -115,13 +114,14 @@ class Condition:
 
     numbers: tuple[int | None, int | None]
     argument: int  # from 0
-    values: tuple[int, ...]
+    values: tuple[int, ...]  # OWN_PID stands for the number of the process that is held
     mask: int = 0xFFFFFFFF
-    refused: int = field(default=errno.EPERM)
+    refused: int = errno.EPERM
 
 
+OWN_PID = -1
 _WRITING = 0o3 | 0o100 | 0o1000 | 0o20000000  # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, and the bit that makes O_TMPFILE
-_NAMESPACES = 0x7E020000 | 0x00000080  # CLONE_NEW*
+NAMESPACES = 0x7E020000 | 0x00000080  # CLONE_NEW*
 _PRIVATE_FUTEX = 128
 _FUTEX_OPERATIONS = tuple(range(14))
 _CLOCKS = tuple(range(12))  # the system's; negative numbers are CPU clocks of any process, which nobody may read
@@ -140,7 +140,7 @@ CONDITIONS: dict[str, Condition] = {
     # PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS, PR_SVE_GET_VL, PR_SME_GET_VL, PR_SET_VMA (a name)
     "prctl": Condition((157, 167), 0, (15, 16, 3, 39, 51, 63, 0x53564D41)),
     # A thread of this process, in its namespaces.
-    "clone": Condition((56, 220), 0, (0x00010000,), 0x00010000 | _NAMESPACES),
+    "clone": Condition((56, 220), 0, (0x00010000,), 0x00010000 | NAMESPACES),
     # Private ones. Others reach whoever maps the same file: the kernel wakes them where a thread ends. Whoever joins a
     # thread waits on such a word; "again" lets the C library look at it until it changes.
     "futex": Condition(
@@ -158,12 +158,11 @@ CONDITIONS: dict[str, Condition] = {
     "getpriority": Condition((140, 141), 1, (0,)),
     "sched_getscheduler": Condition((145, 120), 0, (0,)),
     "sched_getparam": Condition((143, 121), 0, (0,)),
+    "kill": Condition((62, 129), 0, (OWN_PID,)),
+    "tgkill": Condition((234, 131), 0, (OWN_PID,)),
+    # Another's set of processors can be read by anybody, and so carries messages. Without it the C library goes on.
+    "sched_getaffinity": Condition((204, 123), 0, (0, OWN_PID), refused=errno.ENOSYS),
 }
-#: Signals to itself: the first argument must be its own number.
-_TO_ITSELF: dict[str, tuple[int | None, int | None]] = {"kill": (62, 129), "tgkill": (234, 131)}
-#: Another process's set of processors can be read by anybody, and so carries messages. With ENOSYS the C library does
-#: without it.
-_PROCESSORS = (204, 123)  # sched_getaffinity
 #: With ENOSYS the C library takes `clone` and `openat`, whose flags a filter can read.
 _NOT_THERE: dict[str, tuple[int | None, int | None]] = {"clone3": (435, 435), "openat2": (437, 437)}
 _NEWER = 470  # calls from here on are newer than this list
@@ -174,7 +173,6 @@ _X32_BIT = 0x40000000
 _ARGUMENTS = 16  # offset of the first in struct seccomp_data; 8 bytes each, the low half first
 
 Instruction = tuple[int, int, int, int]
-Entry = TypeVar("Entry")
 
 
 def architecture() -> tuple[int, int]:
@@ -185,12 +183,12 @@ def architecture() -> tuple[int, int]:
     return _ARCHITECTURES[machine]
 
 
-def restrict(libc: ctypes.CDLL, without: frozenset[str] = frozenset()) -> None:
-    """Hold this process, with all of its threads, to the list, for good. `without` names calls to refuse too.
+def restrict(libc: ctypes.CDLL) -> None:
+    """Hold this process, with all of its threads, to the list, for good.
 
     Raises OSError where the kernel does not take the filter.
     """
-    code = b"".join(struct.pack("HBBI", *instruction) for instruction in _program(os.getpid(), without))
+    code = b"".join(struct.pack("HBBI", *instruction) for instruction in _program(os.getpid()))
     buffer = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
     # On a failure the kernel names a thread that it could not hold (seccomp(2), SECCOMP_FILTER_FLAG_TSYNC).
@@ -199,7 +197,7 @@ def restrict(libc: ctypes.CDLL, without: frozenset[str] = frozenset()) -> None:
         raise OSError(number, f"cannot confine the process (seccomp): {os.strerror(number)}")
 
 
-def _program(own_pid: int, without: frozenset[str]) -> Iterator[Instruction]:
+def _program(own_pid: int) -> Iterator[Instruction]:
     audit, column = architecture()
     yield _LOAD, 0, 0, 4  # seccomp_data.arch
     yield _JUMP_EQUAL, 1, 0, audit
@@ -208,25 +206,15 @@ def _program(own_pid: int, without: frozenset[str]) -> Iterator[Instruction]:
     if column == 0:
         yield _JUMP_AT_LEAST, 0, 1, _X32_BIT
         yield _RETURN, 0, 0, _KILL
-    for numbers in _without(ALLOWED, without).values():
-        if numbers[column] is not None:
-            yield from _answer(numbers[column], [(_RETURN, 0, 0, _ALLOW)])
-    for condition in _without(CONDITIONS, without).values():
-        if condition.numbers[column] is not None:
-            yield from _answer(condition.numbers[column], list(_conditional(condition)))
-    for numbers in _without(_TO_ITSELF, without).values():
-        yield from _answer(numbers[column], list(_conditional(Condition(numbers, 0, (own_pid,)))))
-    processors = Condition(_PROCESSORS, 0, (0, own_pid), refused=errno.ENOSYS)
-    yield from _answer(_PROCESSORS[column], list(_conditional(processors)))
+    for numbers in ALLOWED.values():
+        yield from _answer(numbers[column], [(_RETURN, 0, 0, _ALLOW)])
+    for condition in CONDITIONS.values():
+        yield from _answer(condition.numbers[column], list(_conditional(condition, own_pid)))
     for numbers in _NOT_THERE.values():
         yield from _answer(numbers[column], [(_RETURN, 0, 0, _FAIL | errno.ENOSYS)])
     yield _JUMP_AT_LEAST, 0, 1, _NEWER
     yield _RETURN, 0, 0, _FAIL | errno.ENOSYS
     yield _RETURN, 0, 0, _FAIL | errno.EPERM
-
-
-def _without(table: Mapping[str, Entry], without: frozenset[str]) -> dict[str, Entry]:
-    return {name: value for name, value in table.items() if name not in without}
 
 
 def _answer(number: int | None, block: list[Instruction]) -> Iterator[Instruction]:
@@ -236,11 +224,11 @@ def _answer(number: int | None, block: list[Instruction]) -> Iterator[Instructio
         yield from block
 
 
-def _conditional(condition: Condition) -> Iterator[Instruction]:
+def _conditional(condition: Condition, own_pid: int) -> Iterator[Instruction]:
     yield _LOAD, 0, 0, _ARGUMENTS + 8 * condition.argument
     if condition.mask != 0xFFFFFFFF:
         yield _AND, 0, 0, condition.mask
     for left, value in zip(range(len(condition.values) - 1, -1, -1), condition.values, strict=True):
-        yield _JUMP_EQUAL, left + 1, 0, value  # over the refusal, to the allowance
+        yield _JUMP_EQUAL, left + 1, 0, own_pid if value == OWN_PID else value  # over the refusal, to the allowance
     yield _RETURN, 0, 0, _FAIL | condition.refused
     yield _RETURN, 0, 0, _ALLOW

@@ -17,6 +17,7 @@ most, the others are what may be read): each message is one byte with one descri
 is answered by one envelope.
 """
 
+import contextlib
 import errno
 import os
 import signal
@@ -91,6 +92,12 @@ def _become_nobody() -> None:
             raise
 
 
+def _volunteer() -> None:
+    """Be the first that the kernel ends where memory runs out (proc(5), oom_score_adj)."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write("1000")
+
+
 def _supervise(lease: socket.socket, policy: sandlock.Sandbox, may_change_user: bool) -> None:
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -114,7 +121,7 @@ def _be_worker(limits: supervisor.Limits, policy: sandlock.Sandbox, may_change_u
         result = os.dup(1)
         os.dup2(2, 1)
         mapped = lockdown.mapped_bytes()
-        supervisor.volunteer()
+        _volunteer()
         sandlock.confine(policy)
         if may_change_user:
             _become_nobody()
