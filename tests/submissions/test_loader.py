@@ -128,7 +128,7 @@ def test_a_tar_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
     assert "unpacks to more than 64 MiB" in discover(tmp_path)[0][0].problems[0].what
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 not really", os.urandom(4096)])
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 not really", os.urandom(4096)], ids=["empty", "false start", "noise"])
 @pytest.mark.parametrize("suffix", ["zip", "tar.gz"])
 def test_broken_archives_are_the_submissions_problem(tmp_path: Path, data: bytes, suffix: str) -> None:
     (tmp_path / f"a.{suffix}").write_bytes(data)
