@@ -6,7 +6,7 @@
     python3 bootstrap.py test                 install what the tests need, Docker and Chromium too, and run them
 
 On Debian and Ubuntu, and as root or with a sudo that asks for nothing, packages of the system that
-are missing are installed. Otherwise it says what to install. Without a Docker engine, a browser,
+are missing are installed. Otherwise it says what to install. Without a Docker engine, gVisor, a browser,
 actionlint, Slurm or the right to mount the tests that need them are left out, loudly; with CI set that is a failure.
 """
 
@@ -100,6 +100,17 @@ def prepare_engine():
     return {name: value for name, _, value in pairs}
 
 
+def prepare_gvisor():
+    """gVisor as a runtime of the engine; whether it is there. It is put into the engine's configuration in CI only."""
+    listed = subprocess.run(["docker", "info", "--format", "{{json .Runtimes}}"], capture_output=True, text=True)
+    if '"runsc"' in listed.stdout:
+        return True
+    prefix = as_root()
+    if prefix is None or not os.environ.get("CI"):
+        return False
+    return subprocess.run([*prefix, "bash", str(ROOT / ".ci" / "engine.sh"), "gvisor"]).returncode == 0
+
+
 def prepare_browser():
     """Chromium, Chrome, or Playwright's own; whether one is there."""
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -141,6 +152,8 @@ def test(arguments):
     missing = {}
     if engine is None:
         missing["docker"] = "no Docker engine answers, and none could be installed (Debian, Ubuntu: docker.io)"
+    elif not prepare_gvisor():
+        missing["gvisor"] = "the engine has no runtime runsc (as root: bash .ci/engine.sh gvisor)"
     if not prepare_browser():
         missing["browser"] = "there is no Chromium, and none could be installed (Debian: chromium)"
     if not prepare_actionlint():

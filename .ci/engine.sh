@@ -2,6 +2,7 @@
 # A Docker engine for the tests, on Debian or Ubuntu, as root.
 #   engine.sh engine   install it where it is missing, and start it
 #   engine.sh restart  stop it, and start it again
+#   engine.sh gvisor   install runsc where it is missing, and make it a runtime of the engine
 #   engine.sh base     print GRADER_BASE_IMAGE and GRADER_INDEX_URL where the Dockerfile's own cannot be had
 set -euo pipefail
 
@@ -31,6 +32,23 @@ restart() {
     pkill -TERM -x dockerd || true
     for _ in $(seq 60); do pgrep -x dockerd >/dev/null || break; sleep 0.5; done
     engine
+}
+
+gvisor() {
+    docker info --format '{{json .Runtimes}}' | grep -q '"runsc"' && return
+    if ! command -v runsc >/dev/null; then
+        apt-get update -qq >/dev/null
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends runsc >/dev/null
+    fi
+    mkdir -p /etc/docker
+    # Our containers have no network; some engines hand it to runsc in a way that it refuses.
+    runsc install -- --network=none >&2
+    pkill -HUP -x dockerd
+    for _ in $(seq 20); do
+        docker info --format '{{json .Runtimes}}' | grep -q '"runsc"' && return
+        sleep 0.5
+    done
+    return 1
 }
 
 # The default base image where it can be pulled; otherwise one of Debian's own packages.

@@ -38,6 +38,10 @@ _START_SECONDS = 130.0
 _GRACE_SECONDS = 5.0
 _SHM = "16m"
 _DAY_SECONDS = 86400
+# What a runtime with a kernel of its own takes beside the submission: gVisor traces each thread with others,
+# and holds the files that torch maps (about 500 MB) in its own memory. The limits inside stay the submission's.
+_RUNTIME_THREADS = 512
+_RUNTIME_MB = 1024
 _RESTART_SECONDS = 60.0  # how long a run waits for an engine that went away
 _ENGINE_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
 
@@ -144,7 +148,7 @@ class DockerSandbox:
         self._gone = False
 
     def _create(self, limits: Limits) -> Any:
-        memory = limits.memory_mb << 20
+        memory = limits.memory_mb + (_RUNTIME_MB if self._runtime else 0) << 20
         deadline = _clock() + WALL_FACTOR * limits.seconds + _START_SECONDS + _GRACE_SECONDS
         return self._client.containers.create(
             self._image,
@@ -164,7 +168,7 @@ class DockerSandbox:
             user="65534:65534",
             ipc_mode="private",
             shm_size=_SHM,
-            pids_limit=limits.threads,
+            pids_limit=limits.threads + (_RUNTIME_THREADS if self._runtime else 0),
             oom_score_adj=1000,
             mem_limit=memory,
             memswap_limit=memory,

@@ -13,6 +13,7 @@ Standard library only: the file is copied into the sandbox image.
 References: capabilities(7), setrlimit(2), prctl(2); ioi/isolate's manual for what to close.
 """
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -71,8 +72,10 @@ def _limit_resources(memory_mb: int, cpu_seconds: float, mapped: int, open_files
     lower(resource.RLIMIT_FSIZE, 32 << 20)
     lower(resource.RLIMIT_STACK, 64 << 20)
     lower(resource.RLIMIT_CORE, 0)
-    lower(resource.RLIMIT_MSGQUEUE, 0)
-    lower(resource.RLIMIT_SIGPENDING, 0)  # their number is counted per user, which others can see
+    # Counted per user, where others could see them. gVisor cannot set these two: a container has its own kernel there.
+    for kind in (resource.RLIMIT_MSGQUEUE, resource.RLIMIT_SIGPENDING):
+        with contextlib.suppress(ValueError):
+            lower(kind, 0)
 
 
 def mapped_bytes() -> int:
