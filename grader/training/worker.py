@@ -103,6 +103,7 @@ class TrainingWorker:
         self.device = torch.device(device_name)
         loop.prepare_process(self.device)
         self._memory_mb = task.memory_mb
+        self._batch_size = 0  # of the recipe in hand
         self._fits = False  # the first part has been rehearsed
         if self.device.type == "cpu":
             with contextlib.suppress(Exception):  # said where the facts are asked for
@@ -145,7 +146,8 @@ class TrainingWorker:
             give_back()
             allowed = f"the {self._memory_mb} MB that the task allows" if self.device.type == "cpu" else "there is"
             # That a plain training fits was seen when the task was looked at.
-            return _rejected(Rule.RESOURCES, f"the training needs more memory than {allowed}", USE_LESS)
+            batches = f", with batches of {self._batch_size} images" if self._batch_size else ""
+            return _rejected(Rule.RESOURCES, f"the training needs more memory than {allowed}{batches}", USE_LESS)
         if self.device.type == "cuda" or "CUDA error" in text:
             return "failed", said  # a CUDA error leaves the whole process unusable: a fresh one must say
         task, data = self.parts[part]
@@ -184,8 +186,10 @@ class TrainingWorker:
         from grader.core.recipe import Recipe
         from grader.training import loop
 
+        recipe = Recipe.model_validate_json(recipe_json)
+        self._batch_size = recipe.batch_size
         run = loop.train(
-            Recipe.model_validate_json(recipe_json),
+            recipe,
             *self.parts[part],
             seed,
             self.device,

@@ -69,6 +69,8 @@ def test_a_sandbox_that_holds_nothing_is_found_out() -> None:
     assert "compute for ever" not in wrong  # that, a plain process is kept from
 
 
+from support.patched import Patched
+
 _ALLOW = "system_calls.ALLOWED"
 _NOBODY = "zygote._become_nobody = lambda: None"
 #: What is switched off, and what student code could then do, as the doctor finds by trying.
@@ -100,18 +102,11 @@ SWITCHED_OFF = {
 }
 
 
-class _Weakened(sandlock.SandlockSandbox):
-    def __init__(self, patch: str, abi: int | None) -> None:
-        super().__init__(abi)
-        code = "import sandlock\nfrom grader.sandbox.inside import lockdown, system_calls, zygote\n"
-        self._helper = ("-c", f"{code}{patch}\nzygote.main()")
-
-
 @pytest.mark.parametrize("what", SWITCHED_OFF)
 def test_without_a_protection_the_doctor_says_what_student_code_could_do(what: str, tmp_path: Path) -> None:
     """Each is switched off alone: what it holds is then open, and nothing else."""
     patch, expected = SWITCHED_OFF[what]
-    box = _Weakened(patch, 1)  # as on Linux 5.13: what later kernels hold besides would hide what is missing
+    box = Patched(patch, 1)  # as on Linux 5.13: what later kernels hold besides would hide what is missing
     box.open(print)
     try:
         wrong = set(module._tried(box, tmp_path))
@@ -124,7 +119,7 @@ def test_without_a_protection_the_doctor_says_what_student_code_could_do(what: s
 
 @pytest.mark.parametrize("abi", [None, 1])
 def test_with_all_protections_nothing_is_open(abi: int | None, tmp_path: Path) -> None:
-    box = _Weakened("pass", abi)
+    box = Patched("pass", abi)
     box.open(print)
     try:
         assert module._tried(box, tmp_path) == []

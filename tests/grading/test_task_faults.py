@@ -75,7 +75,9 @@ def test_a_training_over_the_task_s_memory_fails_alone(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     found = {name: row["verdict"] for (kind, name), row in rows(tmp_path).items() if kind == "student"}
     assert found == {"student00": "ok", "student01": "memory", "student02": "ok", "student03": "ok"}
-    assert "1024 MB that the task allows" in done.stdout + str(rows(tmp_path)["student", "student01"])
+    assert "1024 MB that the task allows, with batches of 1000 images" in done.stdout + str(
+        rows(tmp_path)["student", "student01"]
+    )
 
 
 def test_a_training_that_the_kernel_ends_for_memory_is_its_own(

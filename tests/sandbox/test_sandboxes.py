@@ -25,6 +25,7 @@ from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.factory import choose
 from grader.sandbox.plain import PlainSandbox
 from grader.sandbox.sandlock import SandlockSandbox
+from support.patched import Patched
 from support.submissions import Compile, make
 
 TRY = """
@@ -214,6 +215,22 @@ for place in ("/tmp/x", "/tmp", os.__file__, "/dev/null"):
 """
     output = said(confined, task, facts, attack)
     assert output.count("PermissionError") == 4, output
+
+
+def test_where_the_grader_is_root_each_worker_is_a_user_of_its_own(task: Task, facts: TaskFacts) -> None:
+    """So nothing that is the grader's by its owner is a worker's, nor one worker's another's."""
+    sandbox = Patched("zygote._is_public = lambda path: True")  # wherever the tests' own Python lies
+    sandbox.open(print)
+    users = set()
+    try:
+        for _ in range(2):
+            ids = said(sandbox, task, facts, "import os; sys.stderr.write(str(os.getresuid()))")
+            real, effective, saved = map(int, ids.strip("()").split(","))
+            assert real == effective == saved
+            users.add(real)
+    finally:
+        sandbox.close()
+    assert (len(users) == 2 and 0 not in users) if os.geteuid() == 0 else users == {os.geteuid()}
 
 
 def test_hashes_are_the_same_in_every_run(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
