@@ -16,6 +16,7 @@ from grader.sandbox import docker, sandlock
 from grader.sandbox.base import Sandbox
 from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.plain import PlainSandbox
+from support.patched import Patched
 
 
 def doctor(where: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -68,8 +69,6 @@ def test_a_sandbox_that_holds_nothing_is_found_out() -> None:
     )
     assert "compute for ever" not in wrong  # that, a plain process is kept from
 
-
-from support.patched import Patched
 
 _ALLOW = "system_calls.ALLOWED"
 _NOBODY = "zygote._become_nobody = lambda: None"
