@@ -41,6 +41,10 @@ def run_similarity(config: RunConfig, submissions: Path, former: Sequence[Path],
     for known in findings.known:
         if known.torch:
             say(console, f"{known.id} has the very bits of PyTorch's {known.torch}, and no formula of its own")
+    for name in findings.unread:
+        say(
+            console, f"{name}: scheduler.py takes too long to read, so only its schedule was compared: look at the code"
+        )
     count = len(findings.pairs)
     say(console, f"{count} pair(s) worth a look among {len(compared)} submissions: {out / 'report.html'}")
 

@@ -82,6 +82,7 @@ class Findings(Frozen):
     pairs: tuple[Pair, ...]
     known: tuple[Known, ...]
     equal: tuple[tuple[str, ...], ...]  # ids of the class with equal recipes
+    unread: tuple[str, ...] = ()  # ids of those whose code takes too long to read: only their behaviour is compared
 
 
 def compare(candidates: Sequence[Candidate], kit: Iterable[str]) -> Findings:
@@ -120,7 +121,8 @@ def compare(candidates: Sequence[Candidate], kit: Iterable[str]) -> Findings:
         )
         for c in mine
     )
-    return Findings(pairs=tuple(pairs), known=known, equal=_equal(mine))
+    unread = tuple(c.id for c in compared if prints[id(c)] is None)
+    return Findings(pairs=tuple(pairs), known=known, equal=_equal(mine), unread=unread)
 
 
 def _torch(candidate: Candidate) -> str | None:
@@ -146,24 +148,28 @@ def _equal(mine: Sequence[Candidate]) -> tuple[tuple[str, ...], ...]:
 
 
 def _fingerprints(candidates: Sequence[Candidate], given: Iterable[str]) -> dict[int, Any]:
-    """Every candidate's fingerprints without those that say nothing about it."""
+    """Every candidate's fingerprints without those that say nothing about it; None where the code was not read."""
     import numpy as np
 
     with Fingerprints() as fingerprints:
-        boilerplate = {h for code in given for h in fingerprints.of(code).hashes}
+        boilerplate = {h for code in given for h in _hashes(fingerprints.of(code))}
         raw = {id(c): fingerprints.of(c.code) for c in candidates}
-        counts = Counter(h for found in raw.values() for h in found.hashes)
+        counts = Counter(h for found in raw.values() for h in _hashes(found))
         bound = max(_COMMON_AT_LEAST, _COMMON * len(candidates))
         boilerplate |= {h for h, n in counts.items() if n > bound}
         common = np.array(sorted(boilerplate))
-        return {id(c): fingerprints.of(c.code, common) if len(raw[id(c)].hashes) else raw[id(c)] for c in candidates}
+        return {id(c): fingerprints.of(c.code, common) if len(_hashes(raw[id(c)])) else raw[id(c)] for c in candidates}
+
+
+def _hashes(fingerprint: Any) -> Any:
+    return () if fingerprint is None else fingerprint.hashes
 
 
 def _overlap(a: Any, b: Any) -> tuple[int, float, tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]]:
     """Characters that both have, their share of the shorter one's own code, and where they are."""
     from copydetect import compare_files
 
-    if not a.token_coverage or not b.token_coverage:
+    if a is None or b is None or not a.token_coverage or not b.token_coverage:
         return 0, 0.0, ((), ())
     overlap, shares, slices = compare_files(a, b)
     marks = tuple(

@@ -7,18 +7,22 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.submissions import ROOT, Compile, make
-from support.runs import GRADER, MANIFEST, QUICK
-
+from grader.cli import render_similarity
+from grader.core.task import Task, TaskFacts
+from grader.sandbox.sandlock import SandlockSandbox
 from grader.submissions.similarity import Candidate, Findings, Origin, Reason, compare
+from support.pathological import TEXTS
+from support.runs import GRADER, MANIFEST, QUICK
+from support.submissions import ROOT, Compile, make
 
 FOLDER = ROOT / "tests/fixtures/class_with_copies"
 PLANTED = {"original", "copy-renamed", "copy-reordered", "copy-rewritten"}
 KIT = [(ROOT / "grader/scaffold/scheduler.py").read_text()]
 
 
-@pytest.fixture
-def candidates(compiled: Compile) -> list[Candidate]:
+@pytest.fixture(scope="module")
+def candidates(sandlock: SandlockSandbox, task: Task, facts: TaskFacts) -> list[Candidate]:
+    compiled = Compile(sandlock, task, facts)
     found = []
     paths = [(path, path.stem, Origin.CLASS) for path in sorted(FOLDER.glob("*.py"))]
     paths += [(p / "scheduler.py", p.name, Origin.REFERENCE) for p in sorted((ROOT / "reference").iterdir())]
@@ -32,7 +36,7 @@ def candidates(compiled: Compile) -> list[Candidate]:
     return found
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def findings(candidates: list[Candidate]) -> Findings:
     return compare(candidates, KIT)
 
@@ -83,6 +87,15 @@ def test_what_could_not_be_compiled_is_compared_by_its_code(candidates: list[Can
     found = compare([*pair, *(c for c in candidates if c.id.startswith("honest"))], KIT)
     assert [p.reasons for p in found.pairs] == [(Reason.CODE,)]
     assert found.pairs[0].distance is None
+
+
+def test_code_that_takes_too_long_to_read_is_named(candidates: list[Candidate]) -> None:
+    one, *others = candidates
+    odd = one.model_copy(update={"code": TEXTS["names of characters"] * 4})
+    found = compare([odd, *others], [])
+    assert found.unread == (odd.id,)
+    assert odd.id in {known.id for known in found.known}  # by its schedule it is compared as ever
+    assert "Code that was not compared" in render_similarity.page(found, "class", candidates)
 
 
 def test_the_report_is_inert_and_complete(tmp_path: Path) -> None:
