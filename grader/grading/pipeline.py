@@ -192,16 +192,17 @@ class GradingRun:
         compiled = None if self._force else part.cache.compiled(submission, version)
         cached = compiled is not None
         if compiled is None:
-            compiled = self._compile_now(submission, part)
-            part.cache.keep_compiled(submission, version, compiled)
+            compiled = self._compile_now(submission, part, version)
         self._tell(SubmissionCompiled(entry, part.name, compiled, cached))
         return compiled
 
-    def _compile_now(self, submission: Submission, part: Part) -> Compiled:
-        """Compile. An error of ours that one submission brings about is its `internal`, not the run's end."""
+    def _compile_now(self, submission: Submission, part: Part, version: str) -> Compiled:
+        """Compile, and keep it. An error of ours that one submission brings about is its own `internal`."""
         session = self._session
         try:
-            return compile_submission(submission, session.sandbox, part.task, part.facts)
+            compiled = compile_submission(submission, session.sandbox, part.task, part.facts)
+            part.cache.keep_compiled(submission, version, compiled)
+            return compiled
         except GraderError:
             raise
         except (Exception, MemoryError) as error:

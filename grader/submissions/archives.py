@@ -3,14 +3,13 @@
 Nothing is unpacked to the disk. What an archive holds besides the wanted files is counted and passed over.
 """
 
-import gzip
-import io
 import os
 import re
 import stat
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +23,8 @@ MAX_MEMBERS = 2000
 MAX_DIRECTORY = 1 << 20  # bytes of a zip's list of its files
 _MAX_HEADERS = 2 << 20  # bytes of a tar's further headers, which hold long names and times: a KiB per file
 _MAX_RECORDS = 20 * MAX_MEMBERS  # lines in them
+_CHUNK = 1 << 16
+_MAX_IDLE = 1 << 20  # bytes of a .gz that unpack to nothing, as a header's do
 #: Headers before a file's own: records, and long names.
 _FURTHER = (
     tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
@@ -67,7 +68,8 @@ def _home(paths: list[PurePosixPath], marks: Collection[str]) -> PurePosixPath:
     """The folder in the archive that holds the submission: the shallowest one with a file called as one of `marks`."""
     homes = sorted({p.parent for p in paths if p.name in marks}, key=lambda p: (len(p.parts), str(p)))
     if len(homes) > 1 and len(homes[0].parts) == len(homes[1].parts):
-        raise Unsafe(f"holds two submissions: {clean(str(homes[0]))} and {clean(str(homes[1]))}")
+        first, second = (clean(str(home))[:100] for home in homes[:2])
+        raise Unsafe(f"holds two submissions: {first} and {second}")
     return homes[0] if homes else PurePosixPath()
 
 
@@ -113,21 +115,44 @@ def _from_zip(packed: BinaryIO, names: Collection[str], marks: Collection[str]) 
                     yield File(name, stream.read)
 
 
-class _Capped(io.RawIOBase):
-    """What a stream unpacks to, up to the cap: a header's payload counts like a file's."""
+class _Unpacked:
+    """What a .gz unpacks to, up to the cap: a header's payload counts like a file's.
 
-    def __init__(self, stream: gzip.GzipFile) -> None:
-        self._stream, self._left = stream, MAX_ARCHIVE
+    One stream, as tar and gzip write it: `gzip` would go through any number of empty ones, and of zeros after them.
+    """
 
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(min(size, self._left + 1) if size >= 0 else self._left + 1)
-        self._left -= len(data)
-        if self._left < 0:
-            raise Unsafe(f"unpacks to more than {MAX_ARCHIVE >> 20} MiB")
-        return data
+    def __init__(self, packed: BinaryIO) -> None:
+        self._packed, self._inflate = packed, zlib.decompressobj(wbits=31)
+        self._left, self._idle = MAX_ARCHIVE, 0
+
+    def read(self, size: int) -> bytes:
+        """`size` bytes, or fewer at the stream's end."""
+        parts: list[bytes] = []
+        while size > 0 and (data := self._some(size)):
+            parts.append(data)
+            size -= len(data)
+            self._left -= len(data)
+            if self._left < 0:
+                raise Unsafe(f"unpacks to more than {MAX_ARCHIVE >> 20} MiB")
+        return b"".join(parts)
+
+    def _some(self, size: int) -> bytes:
+        while not self._inflate.eof:
+            chunk = self._inflate.unconsumed_tail or self._packed.read(_CHUNK)
+            if not chunk:
+                raise Unsafe("ends in the middle of a file")
+            data = self._inflate.decompress(chunk, min(size, self._left + 1))
+            self._idle = 0 if data else self._idle + len(chunk)
+            if self._idle > _MAX_IDLE:
+                raise Unsafe("is packed in a way that unpacks to nothing")
+            if data:
+                return data
+        if (self._inflate.unused_data or self._packed.read(2)).startswith(b"\x1f\x8b"):
+            raise Unsafe("is made of several .gz files")
+        return b""
 
 
-def _members(stream: _Capped) -> Iterator[File]:
+def _members(stream: _Unpacked) -> Iterator[File]:
     """The ordinary files of a tar, in one pass.
 
     Only headers are left to `tarfile`, for what may stand between them can cost it hours and gigabytes (as
@@ -178,7 +203,7 @@ def _padded(size: int) -> int:
     return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
-def _exactly(stream: _Capped, size: int) -> bytes:
+def _exactly(stream: _Unpacked, size: int) -> bytes:
     """`size` bytes. Raises Unsafe where the stream ends before."""
     parts = []
     while size > 0:
@@ -187,7 +212,7 @@ def _exactly(stream: _Capped, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _some(stream: _Capped, size: int) -> bytes:
+def _some(stream: _Unpacked, size: int) -> bytes:
     """At least one of `size` bytes. Raises Unsafe at the stream's end."""
     data = stream.read(size)
     if not data:
@@ -214,14 +239,12 @@ def _records(payload: bytes) -> dict[bytes, bytes]:
 
 def _from_tar(packed: BinaryIO, names: Collection[str], marks: Collection[str]) -> Iterator[File]:
     """One pass to look, one to read: a compressed tar has no directory to look things up in."""
-    with gzip.open(packed) as raw:
-        there = [member.name for member in islice(_members(_Capped(raw)), MAX_MEMBERS + 1)]
+    there = [member.name for member in islice(_members(_Unpacked(packed)), MAX_MEMBERS + 1)]
     if len(there) > MAX_MEMBERS:
         raise Unsafe(f"holds more than {MAX_MEMBERS} files")
     home = _home([path for name in there if (path := _checked(name)) is not None], marks)
     wanted = {home / name: name for name in names}
     packed.seek(0)
-    with gzip.open(packed) as raw:
-        for member in _members(_Capped(raw)):
-            if name := wanted.get(PurePosixPath(member.name.replace("\\", "/"))):
-                yield File(name, member.read)
+    for member in _members(_Unpacked(packed)):
+        if name := wanted.get(PurePosixPath(member.name.replace("\\", "/"))):
+            yield File(name, member.read)

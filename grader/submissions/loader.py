@@ -9,6 +9,7 @@ import os
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from grader.core.errors import UsageError
@@ -22,6 +23,9 @@ FILES = (*CODE, "submission.json", "ATTRIBUTION.md")
 MAX_CODE = 32 << 10  # bytes of scheduler.py and of config.py: a schedule takes a few KiB
 MAX_TEXT = 64 << 10  # bytes of the other two files
 _ARCHIVES = (".zip", ".tar.gz", ".tgz")
+_MAX_ENTRIES = 2000  # of a folder that are looked at for the one that holds the submission
+
+
 @dataclass(frozen=True)
 class Submission:
     """One submission: its files as bytes, and what is wrong with them as files."""
@@ -113,16 +117,19 @@ def _home_of(folder: Path) -> Path | None:
     try:
         if any((folder / file).exists() for file in FILES[:3]):
             return folder
-        inner = [
-            p for p in folder.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith((".", "__"))
-        ]
+        with os.scandir(folder) as entries:
+            inner = [
+                Path(entry.path)
+                for entry in islice(entries, _MAX_ENTRIES)
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith((".", "__"))
+            ]
         return inner[0] if len(inner) == 1 and any((inner[0] / file).exists() for file in FILES[:3]) else None
     except OSError:
         return folder  # its files then say that they cannot be read
 
 
 def _problem(file: str, what: str, fix: str) -> Violation:
-    return Violation(rule=Rule.FILES, file=file, what=what, fix=fix)
+    return Violation(rule=Rule.FILES, file=file[:200], what=what[:500], fix=fix)
 
 
 def _missing(files: dict[str, bytes], problems: list[Violation]) -> tuple[Violation, ...]:

@@ -70,7 +70,7 @@ def read_manifest(files: dict[str, bytes]) -> tuple[Manifest | None, list[Violat
         )
     if contributors is None:
         return None, problems
-    return Manifest(assignment_name=assignment, contributors=tuple(contributors), sources=tuple(sources)), problems
+    return Manifest(assignment_name=clean(assignment.strip()), contributors=tuple(contributors), sources=tuple(sources)), problems
 
 
 def _manifest_problem(line: int | None, what: str, fix: str) -> Violation:

@@ -19,6 +19,7 @@ Rates = Sequence[float]
 _NUMBER = re.compile(r"(?<![\w.])(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _MAX_NUMBERS = 40  # of a submission's own that are tried as arguments
 _MAX_CHOICES = 20_000  # of arguments, for one scheduler: most are seen to be wrong at their second step
+_MAX_STEPS = 1_000_000  # that are compared, for all schedulers together
 _FORMULA = (ast.Mult, ast.Div, ast.Pow)
 
 
@@ -122,9 +123,14 @@ def played_by(rates: Rates, base: float, code: str, config: str) -> str | None:
     if len(rates) < 4 or min(rates) == max(rates) or holds_a_formula(code):
         return None
     numbers = _numbers(code + "\n" + config)
+    left = max(_MAX_STEPS, 4 * len(rates))
     for name, make, choices in _fits(rates, base, numbers):
         for arguments in islice(choices, _MAX_CHOICES):
-            if _equal(rates, make, arguments):
+            agreed = _agreement(rates, make, arguments)
+            left -= agreed
+            if left < 0:
+                return None
+            if agreed == len(rates):
                 shown = ", ".join(f"{a:g}" if isinstance(a, float) else str(a) for a in arguments)
                 return f"{name}({shown})"
     return None
@@ -135,12 +141,17 @@ def _numbers(text: str) -> list[float]:
     return [n for n in found if math.isfinite(n)][:_MAX_NUMBERS]
 
 
-def _equal(rates: Rates, make: Callable[..., Iterator[float]], arguments: Sequence[object]) -> bool:
+def _agreement(rates: Rates, make: Callable[..., Iterator[float]], arguments: Sequence[object]) -> int:
+    """How many steps, from the first on, have the same bits."""
+    agreed = 0
     try:
-        made = make(*arguments)
-        return all(a == b for a, b in itertools.zip_longest(rates, islice(made, len(rates))))
+        for wanted, made in zip(rates, make(*arguments), strict=False):
+            if wanted != made:
+                break
+            agreed += 1
     except (ArithmeticError, ValueError):
-        return False
+        pass
+    return agreed
 
 
 def _near(value: float, numbers: Iterable[float]) -> list[float]:

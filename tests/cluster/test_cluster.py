@@ -41,30 +41,18 @@ pytestmark = [
 STORE = 100 << 20
 
 
-def add_node(cluster: Any) -> None:
-    """A node with one CPU, which finds no Docker engine."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-        cluster.add_node(num_cpus=1, object_store_memory=STORE)
-
-
-@pytest.fixture(scope="module")
-def started_cluster() -> Iterator[Any]:
-    """A head that only manages."""
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A head that only manages, and two nodes with a CPU each, none of which finds a Docker engine."""
     from ray.cluster_utils import Cluster
 
-    head = {"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=head)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+        head = {"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False}
+        made = Cluster(initialize_head=True, head_node_args=head)
+        made.members = [made.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(2)]
     yield made
     made.shutdown()
-
-
-@pytest.fixture
-def cluster(started_cluster: Any) -> Any:
-    """The head and two nodes: those that an earlier test lost are replaced."""
-    while len(started_cluster.worker_nodes) < 2:
-        add_node(started_cluster)
-    return started_cluster
 
 
 def on(cluster: Any) -> list[str]:
@@ -121,7 +109,7 @@ def test_a_node_lost_in_the_middle_changes_nothing(cluster: Any, here: Path, tmp
     call = command(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
     with started(call, tmp_path) as process:
         said = read_to(process, "[1/")
-        cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+        cluster.remove_node(cluster.members[0], allow_graceful=False)
         assert process.stdout is not None
         said += process.stdout.read()
         assert process.wait(300) == 0, said
@@ -133,9 +121,9 @@ def test_when_all_nodes_are_lost_one_that_joins_takes_over(cluster: Any, here: P
     call = command(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
     with started(call, tmp_path) as process:
         read_to(process, "[2/")
-        for member in list(cluster.worker_nodes):
+        for member in cluster.members:
             cluster.remove_node(member, allow_graceful=False)
-        add_node(cluster)
+        cluster.add_node(num_cpus=1, object_store_memory=STORE)
         process.wait(300)
     # Submissions that had not left a sandbox when the last one went are ours to retry; no score is wrong or lost.
     done = run(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)

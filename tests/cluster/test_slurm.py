@@ -122,7 +122,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The class, graded without Slurm."""
     where = tmp_path_factory.mktemp("local")
-    assert run(slow_class(where / "class", 4), "--sandbox", "sandlock", where=where).returncode == 0
+    assert run(slow_class(where / "class", 3), "--sandbox", "sandlock", where=where).returncode == 0
     return where
 
 

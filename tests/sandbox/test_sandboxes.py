@@ -23,6 +23,7 @@ from grader.sandbox import docker as docker_module
 from grader.sandbox.base import Ending, Sandbox, SandboxChoice, job_of, limits_of
 from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.factory import choose
+from grader.sandbox.inside import supervisor
 from grader.sandbox.plain import PlainSandbox
 from grader.sandbox.sandlock import SandlockSandbox
 from support.patched import Patched
@@ -41,6 +42,27 @@ def attempt(name, action):
         sys.stderr.write(f"{name}: {type(error).__name__}\\n")
     else:
         sys.stderr.write(f"{name}: WORKED {str(result)[:60]!r}\\n")
+"""
+
+
+LATER = """
+import ctypes, os, threading, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+def later():
+    time.sleep(0.2)
+    for _ in range(40):
+        place = libc.mmap(None, 50 << 20, 3, 0x22, -1, 0)
+        libc.memset(place, 1, 50 << 20)
+        libc.mprotect(place, 50 << 20, 1)
+        time.sleep(0.02)
+    time.sleep(1)
+    os._exit(3)
+threading.Thread(target=later).start()
+libc.syscall(60, 0)
 """
 
 
@@ -310,6 +332,49 @@ attempt("descriptors", many)
     inodes = "\ndef inodes():\n    for n in range(5000):\n        open(f'/tmp/n{n}', 'w').close()\n"
     output = said(sandbox, task, facts, inodes + "attempt('inodes', inodes)")
     assert "WORKED" not in output
+
+
+def test_open_files_are_limited_over_all_tables(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    """A thread with a table of its own would have a limit of its own (close_range(2), CLOSE_RANGE_UNSHARE)."""
+    output = said(sandbox, task, facts, "attempt('a table of its own', lambda: call(436, 3, 2**32 - 1, 2))")
+    assert "PermissionError" in output
+
+
+def test_memory_is_limited_after_the_first_thread_has_ended(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    """The kernel then tells its memory of its threads alone; and RLIMIT_DATA counts only what may be written."""
+    result = Compile(sandbox, task, facts)(make(scheduler=LATER))
+    assert result.verdict is Verdict.MEMORY, result
+
+
+def test_a_process_cannot_call_itself_what_a_limit_reads(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    """`/proc/PID/status` gives the name of a process as it is, but for its line ends."""
+    output = said(sandbox, task, facts, r"attempt('a name', lambda: call(157, 15, b'a\rVmRSS: zz', 0, 0, 0))")
+    assert "PermissionError" in output
+
+
+@pytest.mark.parametrize("name", ["a\rVmRSS: zz", "a)b", "Threads: z"])
+def test_what_a_process_calls_itself_is_no_fact_about_it(name: str) -> None:
+    rename = f"import ctypes; ctypes.CDLL(None).prctl(15, {name.encode()!r}, 0, 0, 0); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", rename], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        facts = supervisor._status(process.pid)
+        assert supervisor._kb(facts, b"VmRSS") > 1000
+        assert int(facts[b"Threads"]) == 1
+        process.kill()
+
+
+def test_a_supervisor_that_fails_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise ValueError("unforeseen")
+
+    monkeypatch.setattr(supervisor, "_excess", broken)
+    limits = supervisor.Limits(seconds=5, memory_mb=1500, threads=64, output=1 << 20, document=1 << 20)
+    _, worker = supervisor.spawn([sys.executable, "-c", "import os; os.write(1, b'R'); input(); input()"])
+    assert worker is not None
+    with pytest.raises(ValueError, match="unforeseen"):
+        supervisor.supervise(worker, b"{}", limits, None)
+    assert not Path(f"/proc/{worker.pid}").exists()
 
 
 def test_time_limit_is_kept_to_the_second(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:

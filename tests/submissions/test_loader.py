@@ -123,6 +123,38 @@ def test_bombs_are_refused_without_unpacking(tmp_path: Path, kind: str) -> None:
     assert "larger than 32 KiB" in wide.problems[0].what
 
 
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_names_of_any_length_are_a_message_of_some_length(tmp_path: Path, kind: str) -> None:
+    two = {f"{letter * 1500}/scheduler.py": b"" for letter in "ab"}
+    (pack_zip if kind == "zip" else pack_tar)(tmp_path / f"two.{kind}", two)
+    problem = discover(tmp_path)[0][0].problems[0]
+    assert "holds two submissions" in problem.what
+    assert len(problem.what) < 500
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (gzip.compress(b"") * 50_000, "several .gz files"),
+        (gzip.compress(b"half a header") * 2, "several .gz files"),
+        (b"\x1f\x8b\x08\x08" + bytes(6) + b"a" * (2 << 20), "unpacks to nothing"),
+        (gzip.compress(b"")[:10] + b"\x00\x00\x00\xff\xff" * (1 << 19), "unpacks to nothing"),
+    ],
+    ids=["empty ones", "two", "an endless name", "empty blocks"],
+)
+def test_a_gz_is_one_stream_that_unpacks_to_something(tmp_path: Path, data: bytes, says: str) -> None:
+    (tmp_path / "odd.tar.gz").write_bytes(data)
+    assert says in discover(tmp_path)[0][0].problems[0].what
+
+
+def test_zeros_after_a_gz_are_passed_over(tmp_path: Path) -> None:
+    """As tapes and block devices leave them."""
+    path = pack_tar(tmp_path / "padded.tar.gz", dict(FILES))
+    with path.open("ab") as archive:
+        archive.write(bytes(8 << 20))
+    assert discover(tmp_path)[0][0].files == FILES
+
+
 def test_a_tar_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
     pack_tar(tmp_path / "deep.tar.gz", {**FILES, "model.pt": bytes(80 << 20)})
     assert "unpacks to more than 64 MiB" in discover(tmp_path)[0][0].problems[0].what

@@ -88,3 +88,26 @@ exec(compile(text, "scheduler.py", "exec"), {**vars(theirs), "__name__": "schedu
     assert result.recipe is not None
     found = ours.played_by(list(result.recipe.groups[0].lr.expand()), result.base_rates[0], code, config)
     assert found == "CosineAnnealingLR(0.05, 46, 0)"
+
+
+def test_no_schedule_makes_the_search_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rates that agree with every choice of arguments for half of the steps, and with none to the end."""
+    steps = 40_000
+    rates = [1e-323] * int(steps * 0.49)
+    rates += [1e-323 if n % 2 else 5e-324 for n in range(steps - len(rates))]
+    numbers = [*(9_999_000 + n for n in range(20)), *range(2, 17), 5e-324]
+    made = 0
+
+    def counted(make: Any) -> Any:
+        def rates_of(*arguments: Any) -> Any:
+            nonlocal made
+            for rate in make(*arguments):
+                made += 1
+                yield rate
+
+        return rates_of
+
+    for name in ("exponential", "cosine", "warm_restarts", "polynomial", "linear", "one_cycle"):
+        monkeypatch.setattr(ours, name, counted(getattr(ours, name)))
+    assert ours.played_by(rates, 1e-323, f"x = {numbers}", "") is None
+    assert 100_000 < made < 1_200_000

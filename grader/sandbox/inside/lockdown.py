@@ -3,7 +3,7 @@
 Runs inside the sandboxes only (Linux), after torch is imported and before a submission is read.
 What is left to the process is to compute and to write to the pipes it already holds:
 
-* no capabilities, no new privileges;
+* no capabilities, no new privileges, and no life after its supervisor's;
 * resource limits: private writable memory, CPU seconds, open files, file size, no core dumps;
 * a seccomp filter that lets through what `system_calls` lists, and refuses everything else.
 
@@ -17,11 +17,13 @@ import contextlib
 import ctypes
 import os
 import resource
+import signal
 import struct
 import time
 
 from . import system_calls
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
@@ -38,6 +40,7 @@ def confine(*, memory_mb: int, cpu_seconds: float, mapped: int, open_files: int 
     """
     libc = ctypes.CDLL(None, use_errno=True)
     _limit_resources(memory_mb, cpu_seconds, mapped, open_files)
+    _check(libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "death with its supervisor")
     _check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     _check(libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "dumpable")
     _drop_capabilities(libc)

@@ -8,6 +8,7 @@ Standard library only: the file is copied into the sandbox image.
 Wire format, both ways: one JSON header, a newline, then the blobs whose lengths it names.
 """
 
+import contextlib
 import io
 import json
 import os
@@ -104,13 +105,23 @@ def spawn(command: list[str] | None) -> tuple[int, Worker | None]:
     return 0, None
 
 
-# One function in spite of its length: a single loop over one set of descriptors, whose order of closing matters.
 def supervise(worker: Worker, job: bytes, limits: Limits, lease: int | None) -> Envelope:
     """Drive `worker` to its end, whatever it does. The clock starts when it says it is ready.
 
-    The process and all its threads are dead when this returns. When `lease` (a descriptor) reaches
+    The process and all its threads are dead when this returns or raises. When `lease` (a descriptor) reaches
     its end, whoever asked for the work is gone and the worker is killed at once.
     """
+    try:
+        return _drive(worker, job, limits, lease)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.kill(worker.pid, signal.SIGKILL)
+            os.waitpid(worker.pid, 0)
+        raise
+
+
+# One function in spite of its length: a single loop over one set of descriptors, whose order of closing matters.
+def _drive(worker: Worker, job: bytes, limits: Limits, lease: int | None) -> Envelope:
     os.set_blocking(worker.job, False)
     document, output = bytearray(), bytearray()
     output_seen, ready, ending, cpu_limit, mapped_kb = 0, False, "exited", 0.0, 0
@@ -226,11 +237,22 @@ def _mapped_kb(pid: int) -> int:
 
 def _status(pid: int) -> dict[bytes, bytes]:
     """`/proc/PID/status`; empty where the process is gone."""
-    try:
-        with open(f"/proc/{pid}/status", "rb") as status:
-            return dict(line.split(b":", 1) for line in status.read().splitlines())
-    except (OSError, ValueError):
-        return {}
+    facts = _facts(f"/proc/{pid}/status")
+    if facts and b"VmRSS" not in facts:  # its first thread has ended; those that go on share its memory
+        with contextlib.suppress(OSError):
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                of_thread = _facts(f"/proc/{pid}/task/{thread}/status")
+                if b"VmRSS" in of_thread:
+                    return of_thread
+    return facts
+
+
+def _facts(path: str) -> dict[bytes, bytes]:
+    # A process may call itself what it likes: of the characters of its name the kernel escapes only the line's end.
+    with contextlib.suppress(OSError), open(path, "rb") as status:
+        pairs = (line.partition(b":") for line in status.read().split(b"\n"))
+        return {name: value for name, colon, value in pairs if colon}
+    return {}
 
 
 def _kb(facts: dict[bytes, bytes], name: bytes) -> int:

@@ -36,7 +36,6 @@ ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "pread64": (17, 67),
     "pwrite64": (18, 68),
     "close": (3, 57),
-    "close_range": (436, 436),
     "lseek": (8, 62),
     "dup": (32, 23),
     "dup2": (33, None),
@@ -137,8 +136,10 @@ CONDITIONS: dict[str, Condition] = {
     "fcntl": Condition((72, 25), 1, (0, 1, 2, 3, 4, 1030)),
     # TCGETS, TCGETS2 and TIOCGWINSZ (is it a terminal?), FIONREAD, FIONBIO, FIOCLEX, FIONCLEX
     "ioctl": Condition((16, 29), 1, (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5451, 0x5450)),
-    # PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS, PR_SVE_GET_VL, PR_SME_GET_VL, PR_SET_VMA (a name)
-    "prctl": Condition((157, 167), 0, (15, 16, 3, 39, 51, 63, 0x53564D41)),
+    # No CLOSE_RANGE_UNSHARE: open files are limited per table of them.
+    "close_range": Condition((436, 436), 2, (0, 4)),
+    # PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS, PR_SVE_GET_VL, PR_SME_GET_VL, PR_SET_VMA (a name)
+    "prctl": Condition((157, 167), 0, (16, 3, 39, 51, 63, 0x53564D41)),
     # A thread of this process, in its namespaces.
     "clone": Condition((56, 220), 0, (0x00010000,), 0x00010000 | NAMESPACES),
     # Private ones. Others reach whoever maps the same file: the kernel wakes them where a thread ends. Whoever joins a
