@@ -92,7 +92,7 @@ def _say_skipped(console: Console, skipped: Sequence[Skipped]) -> None:
         for name in names[:_SKIPPED_SHOWN]:
             say(console, f"skipped {name!r}: {reason}")
         if len(names) > _SKIPPED_SHOWN:
-            say(console, f"skipped {len(names) - _SKIPPED_SHOWN} more: {reason}")
+            say(console, f"skipped {len(names) - _SKIPPED_SHOWN} more for the same reason: {reason}")
 
 
 def _announce(console: Console, session: Session, students: Sequence[Entry], entries: Sequence[Entry]) -> None:

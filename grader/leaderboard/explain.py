@@ -134,7 +134,8 @@ def _rank(row: RankedRow, board: Leaderboard) -> list[str]:
             )
         )
     elif len(row.seeds) > 1 and len(students) > 1 and comparison.steady(row) and comparison.noise(row) is not None:
-        lines.append("Every other student is surely above or below it.")
+        tied = sum(r.rank == row.rank for r in students) > 1
+        lines.append(f"Every {'student of another rank' if tied else 'other student'} is surely above or below it.")
     if by is RankBy.ACCURACY and len(row.seeds) > 1:
         lines.append(f"Under other rules: {', '.join(_under_other_rules(row, students))}.")
     if row.to_next is not None:

@@ -217,8 +217,8 @@ class BoardWriter:
         changed = other_in(there.task, self._empty.task)
         if changed:
             raise UsageError(
-                f"{self.path} holds scores of another task (its {' and '.join(changed)} differ): move it away, or name "
-                f"another file with --leaderboard {self.path.with_name(self._empty.task.name + '.json')}"
+                f"{self.path} holds scores of another task (the {' and '.join(changed)} changed): move it away, or "
+                f"name another file with --leaderboard {self.path.with_name(self._empty.task.name + '.json')}"
             )
         self._environments |= there.environments
         self._rows.take(row.unranked for row in there.rows)

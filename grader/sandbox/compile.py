@@ -96,7 +96,7 @@ def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts,
     if outcome.ending is Ending.BROKEN:
         verdict = Verdict.INTERNAL
     elif outcome.ending is not Ending.EXITED:
-        verdict, violation = _over_limit(outcome, task)
+        verdict, violation = _over_limit(outcome, task, limits.seconds)
         violations.append(violation)
     elif outcome.exit_code != 0:
         verdict = Verdict.CRASH
@@ -114,7 +114,7 @@ def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts,
             violations, recipe, observed = list(document.violations), document.recipe, document.observed
             base_rates = document.base_rates
             if document.memory:
-                verdict, violation = _over_limit(Outcome(Ending.MEMORY), task)
+                verdict, violation = _over_limit(Outcome(Ending.MEMORY), task, limits.seconds)
                 violations.append(violation)
             elif any(v.rule is Rule.RAISED for v in violations):
                 verdict = Verdict.CRASH
@@ -138,11 +138,11 @@ def _resource(what: str, fix: str) -> Violation:
     return Violation(rule=Rule.RESOURCES, file="scheduler.py", what=what, fix=fix)
 
 
-def _over_limit(outcome: Outcome, task: Task) -> tuple[Verdict, Violation]:
+def _over_limit(outcome: Outcome, task: Task, seconds: float) -> tuple[Verdict, Violation]:
     box = task.sandbox
     match outcome.ending:
         case Ending.TIMEOUT:
-            what = f"loading the submission and playing its schedule took longer than {box.seconds:g} s of computing"
+            what = f"loading the submission and playing its schedule took longer than {seconds:g} s of computing"
             fix = "look for an endless loop, or for a get_lr() that goes through all past steps each time"
             return Verdict.TIMEOUT, _resource(what, fix)
         case Ending.MEMORY:

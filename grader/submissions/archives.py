@@ -82,7 +82,7 @@ def _check_directory(stream: BinaryIO) -> None:
     tail = stream.read()
     end = tail.rfind(b"PK\5\6")
     if end < 0 or len(tail) < end + 22:
-        raise Unsafe("is no zip archive")
+        raise Unsafe("is no zip archive, or only a part of one")
     count, size = struct.unpack_from("<HI", tail, end + 10)
     if tail[max(0, end - 20) : end].startswith(b"PK\6\7") or count == 0xFFFF or size == 0xFFFFFFFF:
         raise Unsafe("is in the zip64 format, which is for archives larger than a submission")

@@ -94,9 +94,8 @@ def discover(root: Path) -> tuple[list[Submission], list[Skipped]]:
 def only(folder: Path) -> Submission:
     """The one submission in `folder`. Raises UsageError where there is none or more."""
     if not folder.is_dir():
-        raise UsageError(
-            f"{folder} is not a folder: give the folder with scheduler.py and config.py, or none inside it"
-        )
+        what = "is a file" if folder.exists() else "does not exist"
+        raise UsageError(f"{folder} {what}: give the folder with scheduler.py and config.py; unpack an archive first")
     if any(os.path.lexists(folder / name) for name in CODE):
         return _from_folder(folder, clean(folder.resolve().name))
     found, _ = discover(folder)

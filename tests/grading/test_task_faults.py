@@ -124,4 +124,4 @@ def test_folders_that_are_no_submissions_are_named_in_groups(tmp_path: Path) -> 
     said = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("skipped")]
     assert len(said) == 42
     assert "skipped 'broken000': " in said[0]
-    assert sum("skipped 180 more: " in line for line in said) == 2
+    assert sum("skipped 180 more for the same reason: " in line for line in said) == 2

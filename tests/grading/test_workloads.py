@@ -185,7 +185,7 @@ def test_other_weights_are_another_board(where: Path) -> None:
     (where / "weights.toml").write_text(text.replace("weight = 3", "weight = 2"))
     done = run(where / "class", "--sandbox", "sandlock", "--task", "weights.toml", where=where)
     assert done.returncode == 2
-    assert "holds scores of another task (its workloads differ)" in done.stderr
+    assert "holds scores of another task (the workloads changed)" in done.stderr
 
 
 def test_adaptive_seeds_are_refused_where_they_could_not_count(where: Path) -> None:

@@ -15,7 +15,7 @@ from support.submissions import Compile, make
 
 from grader.core.errors import UsageError
 from grader.core.verdict import Verdict
-from grader.submissions.loader import MAX_CODE, MAX_TEXT, discover
+from grader.submissions.loader import MAX_CODE, MAX_TEXT, Submission, discover
 
 FILES = make().files
 
@@ -121,6 +121,16 @@ def test_bombs_are_refused_without_unpacking(tmp_path: Path, kind: str) -> None:
     many_, wide = discover(tmp_path)[0]
     assert "more than 2000 files" in many_.problems[0].what
     assert "larger than 32 KiB" in wide.problems[0].what
+
+
+def test_half_a_character_in_a_manifest_is_no_error_of_ours(compiled: Compile) -> None:
+    manifest = FILES["submission.json"].replace(b'"Schedulers"', b'"\\ud800\\u001b[2Jx"')
+    assert manifest != FILES["submission.json"]
+    result = compiled(Submission("half", FILES | {"submission.json": manifest}))
+    assert result.verdict is Verdict.OK
+    assert "x" in result.model_dump_json()
+    assert result.manifest is not None
+    assert "\x1b" not in result.manifest.assignment_name
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
