@@ -45,6 +45,8 @@ def run_similarity(config: RunConfig, submissions: Path, former: Sequence[Path],
         say(
             console, f"{name}: scheduler.py takes too long to read, so only its schedule was compared: look at the code"
         )
+    for group in findings.equal:
+        say(console, f"{', '.join(group)}: equal recipes")
     count = len(findings.pairs)
     say(console, f"{count} pair(s) worth a look among {len(compared)} submissions: {out / 'report.html'}")
 

@@ -98,13 +98,23 @@ class DockerSandbox:
             )
         self._client = docker.from_env(timeout=_API_SECONDS)
         try:
-            self._has_seccomp = any("seccomp" in one for one in self._client.info().get("SecurityOptions") or ())
+            info = self._client.info()
+            self._check_runtime(info.get("Runtimes") or {})
+            self._has_seccomp = any("seccomp" in one for one in info.get("SecurityOptions") or ())
             if not self._has_seccomp:
                 say("this Docker engine cannot filter system calls: what holds them is the worker's own filter alone")
             remove_orphans(self._client, say)
             self._image = ensure_image(self._client, say)
         except _ENGINE_ERRORS as error:
             raise SetupError(f"the Docker engine failed: {error}") from None
+
+    def _check_runtime(self, known: Mapping[str, Any]) -> None:
+        """A runtime is configured under a name, or is the name of a containerd shim. Raises SetupError."""
+        if self._runtime and self._runtime not in known and not self._runtime.startswith("io.containerd."):
+            raise SetupError(
+                f"GRADER_DOCKER_RUNTIME={self._runtime}: this Docker engine has no such runtime. It has "
+                f"{', '.join(sorted(known))}; the README says how to add gVisor"
+            )
 
     def run(self, job: bytes, limits: Limits) -> Outcome:
         """Create, attach, start, send the job, read the envelope, remove."""

@@ -74,7 +74,7 @@ def ensure_image(client: Any, say: Say) -> str:
         end = "\n".join(tail[-15:])
         raise SetupError(
             f"the sandbox image could not be built:\n{end}\nA base image or package index of your own can be named "
-            "with GRADER_BASE_IMAGE and GRADER_INDEX_URL"
+            "with GRADER_BASE_IMAGE and GRADER_INDEX_URL; without a network, use --sandbox sandlock"
         ) from None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from grader.core.errors import SetupError
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
 from grader.sandbox.docker import DockerSandbox
@@ -31,6 +32,12 @@ def test_the_kernel_is_gvisor_s(in_gvisor: Compile) -> None:
     said = in_gvisor(scheduler="import os\nraise ValueError(os.uname().release)\n").violations[0].what
     assert "4.4.0" in said  # what gVisor calls itself, whatever the host is
     assert os.uname().release not in said
+
+
+def test_a_runtime_that_the_engine_does_not_have_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADER_DOCKER_RUNTIME", "runscc")
+    with pytest.raises(SetupError, match=r"GRADER_DOCKER_RUNTIME=runscc.*It has .*runsc"):
+        DockerSandbox().open(print)
 
 
 def test_a_recipe_has_the_same_bits(in_gvisor: Compile, compiled: Compile) -> None:
