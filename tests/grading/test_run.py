@@ -17,6 +17,8 @@ from grader.core.task import WALL_FACTOR
 from support.runs import board, command, make_class, rows, run
 from support.submissions import CONFIG, ROOT
 
+SAMPLES = pytest.mark.xdist_group("samples")  # graded once, for all tests that look at the outcome
+
 
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -28,6 +30,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where
 
 
+@SAMPLES
 def test_the_samples_are_graded_beside_the_references(graded: Path) -> None:
     found = rows(graded)
     verdicts = {name: row["verdict"] for (kind, name), row in found.items() if kind == "student"}
@@ -54,6 +57,7 @@ def test_the_samples_are_graded_beside_the_references(graded: Path) -> None:
     assert ranks[0] == 1
 
 
+@SAMPLES
 def test_the_first_board_shows_what_a_decaying_rate_is_good_for(graded: Path) -> None:
     beats = {name: row["beats_default"] for (kind, name), row in rows(graded).items() if kind == "reference"}
     assert beats.pop("warmup_constant") != "no"
@@ -62,6 +66,7 @@ def test_the_first_board_shows_what_a_decaying_rate_is_good_for(graded: Path) ->
     assert len(set(map(tuple, spans))) > 2  # not one tie of all
 
 
+@SAMPLES
 def test_each_submission_has_its_log(graded: Path) -> None:
     folder = graded / "results/digits/submissions/student"
     assert len(list(folder.iterdir())) == 18
@@ -73,6 +78,7 @@ def test_each_submission_has_its_log(graded: Path) -> None:
     assert "submission.json" in text
 
 
+@SAMPLES
 def test_nothing_is_done_twice_and_force_does_it_again(graded: Path, tmp_path: Path) -> None:
     where = tmp_path / "again"
     shutil.copytree(graded, where)
@@ -96,6 +102,7 @@ def test_nothing_is_done_twice_and_force_does_it_again(graded: Path, tmp_path: P
         }
 
 
+@SAMPLES
 @pytest.mark.docker
 def test_docker_gives_the_same_recipes_and_accuracies(graded: Path, tmp_path: Path) -> None:
     done = run(ROOT / "submissions", "--sandbox", "docker", where=tmp_path, every=True)
