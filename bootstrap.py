@@ -102,13 +102,10 @@ def prepare_engine():
 
 def prepare_gvisor():
     """gVisor as a runtime of the engine; whether it is there. It is put into the engine's configuration in CI only."""
-    listed = subprocess.run(["docker", "info", "--format", "{{json .Runtimes}}"], capture_output=True, text=True)
-    if '"runsc"' in listed.stdout:
-        return True
-    prefix = as_root()
+    script, prefix = str(ROOT / ".ci" / "engine.sh"), as_root()
     if prefix is None or not os.environ.get("CI"):
-        return False
-    return subprocess.run([*prefix, "bash", str(ROOT / ".ci" / "engine.sh"), "gvisor"]).returncode == 0
+        return subprocess.run(["bash", script, "has_gvisor"]).returncode == 0
+    return subprocess.run([*prefix, "bash", script, "gvisor"]).returncode == 0
 
 
 def prepare_browser():

@@ -3,6 +3,7 @@
 #   engine.sh engine   install it where it is missing, and start it
 #   engine.sh restart  stop it, and start it again
 #   engine.sh gvisor   install runsc where it is missing, and make it a runtime of the engine
+#   engine.sh has_gvisor   whether it is one
 #   engine.sh base     print GRADER_BASE_IMAGE and GRADER_INDEX_URL where the Dockerfile's own cannot be had
 set -euo pipefail
 
@@ -34,8 +35,10 @@ restart() {
     engine
 }
 
+has_gvisor() { docker info --format '{{json .Runtimes}}' | grep -q '"runsc"'; }
+
 gvisor() {
-    docker info --format '{{json .Runtimes}}' | grep -q '"runsc"' && return
+    has_gvisor && return
     if ! command -v runsc >/dev/null; then
         apt-get update -qq >/dev/null
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends runsc >/dev/null
@@ -45,7 +48,7 @@ gvisor() {
     runsc install -- --network=none >&2
     pkill -HUP -x dockerd
     for _ in $(seq 20); do
-        docker info --format '{{json .Runtimes}}' | grep -q '"runsc"' && return
+        has_gvisor && return
         sleep 0.5
     done
     return 1

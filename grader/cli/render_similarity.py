@@ -42,9 +42,7 @@ def run_similarity(config: RunConfig, submissions: Path, former: Sequence[Path],
         if known.torch:
             say(console, f"{known.id} has the very bits of PyTorch's {known.torch}, and no formula of its own")
     for name in findings.unread:
-        say(
-            console, f"{name}: scheduler.py takes too long to read, so only its schedule was compared: look at the code"
-        )
+        say(console, f"{name}: scheduler.py takes too long to read: look at it; only its schedule was compared")
     for group in findings.equal:
         say(console, f"{', '.join(group)}: equal recipes")
     count = len(findings.pairs)

@@ -110,9 +110,12 @@ class Cache:
     def compile(self, submission: Submission, sandbox: Sandbox) -> Compiled:
         """The stored compilation; else one that is made in `sandbox` now, and stored. Raises SetupError."""
         compiled = self.compiled(submission, sandbox.version)
-        if compiled is None:
-            compiled = compile_submission(submission, sandbox, self._task, self._facts)
-            self.keep_compiled(submission, sandbox.version, compiled)
+        return self.compile_anew(submission, sandbox) if compiled is None else compiled
+
+    def compile_anew(self, submission: Submission, sandbox: Sandbox) -> Compiled:
+        """A compilation in `sandbox` now, whatever is stored; it is stored in its place. Raises SetupError."""
+        compiled = compile_submission(submission, sandbox, self._task, self._facts)
+        self.keep_compiled(submission, sandbox.version, compiled)
         return compiled
 
     def keep_compiled(self, submission: Submission, sandbox: str, compiled: Compiled) -> None:

@@ -32,7 +32,6 @@ from grader.grading.results import Result, WorkloadResult, row_of
 from grader.grading.session import Part, Session
 from grader.leaderboard.models import GradedRow
 from grader.leaderboard.storage import BoardWriter
-from grader.sandbox.compile import compile_submission
 from grader.sandbox.compiled import Compiled
 from grader.submissions.entry import Entry
 from grader.submissions.loader import Submission
@@ -186,28 +185,26 @@ class GradingRun:
 
     def _compile_on(self, entry: Entry, part: Part) -> Compiled:
         """Compile for one workload, or take what is known. A reference is fitted to it."""
-        submission, version = entry.submission, self._session.sandbox.version
+        submission = entry.submission
         if entry.kind is not Kind.STUDENT:
             submission = fitted(submission, part.facts)
-        compiled = None if self._force else part.cache.compiled(submission, version)
+        compiled = None if self._force else part.cache.compiled(submission, self._session.sandbox.version)
         cached = compiled is not None
         if compiled is None:
-            compiled = self._compile_now(submission, part, version)
+            compiled = self._compile_now(submission, part)
         self._tell(SubmissionCompiled(entry, part.name, compiled, cached))
         return compiled
 
-    def _compile_now(self, submission: Submission, part: Part, version: str) -> Compiled:
+    def _compile_now(self, submission: Submission, part: Part) -> Compiled:
         """Compile, and keep it. An error of ours that one submission brings about is its own `internal`."""
-        session = self._session
+        sandbox = self._session.sandbox
         try:
-            compiled = compile_submission(submission, session.sandbox, part.task, part.facts)
-            part.cache.keep_compiled(submission, version, compiled)
-            return compiled
+            return part.cache.compile_anew(submission, sandbox)
         except GraderError:
             raise
         except (Exception, MemoryError) as error:
             detail = "".join(traceback.format_exception(error))[-2000:]
-            return Compiled(verdict=Verdict.INTERNAL, sandbox=session.sandbox.name.value, seconds=0.0, detail=detail)
+            return Compiled(verdict=Verdict.INTERNAL, sandbox=sandbox.name.value, seconds=0.0, detail=detail)
 
     def _is_over(self, progress: _Progress, one: _OnWorkload) -> bool:
         """Whether a training has ended the matter for this workload."""

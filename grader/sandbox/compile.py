@@ -9,6 +9,7 @@ from grader.core.verdict import Rule, Verdict, Violation
 from grader.sandbox.base import Ending, Outcome, Sandbox, job_of, limits_of
 from grader.sandbox.compiled import Compiled
 from grader.sandbox.document import BrokenDocument, read_document
+from grader.sandbox.inside.supervisor import Limits
 from grader.submissions.loader import CODE, FILES, Submission
 from grader.submissions.manifest import read_manifest
 
@@ -96,7 +97,7 @@ def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts,
     if outcome.ending is Ending.BROKEN:
         verdict = Verdict.INTERNAL
     elif outcome.ending is not Ending.EXITED:
-        verdict, violation = _over_limit(outcome, task, limits.seconds)
+        verdict, violation = _over_limit(outcome.ending, limits)
         violations.append(violation)
     elif outcome.exit_code != 0:
         verdict = Verdict.CRASH
@@ -114,7 +115,7 @@ def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts,
             violations, recipe, observed = list(document.violations), document.recipe, document.observed
             base_rates = document.base_rates
             if document.memory:
-                verdict, violation = _over_limit(Outcome(Ending.MEMORY), task, limits.seconds)
+                verdict, violation = _over_limit(Ending.MEMORY, limits)
                 violations.append(violation)
             elif any(v.rule is Rule.RAISED for v in violations):
                 verdict = Verdict.CRASH
@@ -138,23 +139,22 @@ def _resource(what: str, fix: str) -> Violation:
     return Violation(rule=Rule.RESOURCES, file="scheduler.py", what=what, fix=fix)
 
 
-def _over_limit(outcome: Outcome, task: Task, seconds: float) -> tuple[Verdict, Violation]:
-    box = task.sandbox
-    match outcome.ending:
+def _over_limit(ending: Ending, limits: Limits) -> tuple[Verdict, Violation]:
+    match ending:
         case Ending.TIMEOUT:
-            what = f"loading the submission and playing its schedule took longer than {seconds:g} s of computing"
+            what = f"loading the submission and playing its schedule took longer than {limits.seconds:g} s of computing"
             fix = "look for an endless loop, or for a get_lr() that goes through all past steps each time"
             return Verdict.TIMEOUT, _resource(what, fix)
         case Ending.MEMORY:
-            what = f"the submission's code needs more memory than {box.memory_mb} MB"
+            what = f"the submission's code needs more memory than {limits.memory_mb} MB"
             return Verdict.MEMORY, _resource(what, "compute the learning rate of the current step only")
         case Ending.THREADS:
-            return Verdict.CRASH, _resource(f"more than {box.threads} threads", "a schedule needs no threads")
+            return Verdict.CRASH, _resource(f"more than {limits.threads} threads", "a schedule needs no threads")
         case Ending.DOCUMENT:
-            what = f"the recorded schedule takes more than {box.document_kb} KB"
+            what = f"the recorded schedule takes more than {limits.document >> 10} KB"
             return Verdict.OUTPUT, _resource(what, "use fewer parameter groups with rates of their own, or fewer steps")
         case _:
-            what = f"the submission printed more than {box.output_kb} KB"
+            what = f"the submission printed more than {limits.output >> 10} KB"
             return Verdict.OUTPUT, _resource(what, "remove print() from code that runs in every step")
 
 

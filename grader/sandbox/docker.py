@@ -17,33 +17,29 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import docker
 import docker.errors
-import requests.exceptions
 from docker.types import Ulimit
 
 from grader.core.errors import SetupError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say
 from grader.sandbox.docker_image import ensure_image, image_tag
+from grader.sandbox.docker_owners import ENGINE_ERRORS, LABEL, labels_of, remove, remove_orphans
 from grader.sandbox.docker_seccomp import profile
 from grader.sandbox.envelope import BrokenEnvelope, receive
 from grader.sandbox.inside.supervisor import WALL_FACTOR, Limits, request
 
-LABEL = "org.grader"
 _API_SECONDS = 60
 _START_SECONDS = 130.0
 _GRACE_SECONDS = 5.0
 _SHM = "16m"
-_DAY_SECONDS = 86400
 # What a runtime with a kernel of its own takes beside the submission: gVisor traces each thread with others,
 # and holds the files that torch maps (about 500 MB) in its own memory. The limits inside stay the submission's.
 _RUNTIME_THREADS = 512
 _RUNTIME_MB = 1024
 _RESTART_SECONDS = 60.0  # how long a run waits for an engine that went away
-_ENGINE_ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
 
 
 def unusable() -> str | None:
@@ -52,7 +48,7 @@ def unusable() -> str | None:
         client = docker.from_env(timeout=10)
         client.ping()
         client.close()
-    except _ENGINE_ERRORS as error:
+    except ENGINE_ERRORS as error:
         return f"no Docker engine answers ({str(error).splitlines()[0][:200]})"
     return None
 
@@ -105,7 +101,7 @@ class DockerSandbox:
                 say("this Docker engine cannot filter system calls: what holds them is the worker's own filter alone")
             remove_orphans(self._client, say)
             self._image = ensure_image(self._client, say)
-        except _ENGINE_ERRORS as error:
+        except ENGINE_ERRORS as error:
             raise SetupError(f"the Docker engine failed: {error}") from None
 
     def _check_runtime(self, known: Mapping[str, Any]) -> None:
@@ -128,22 +124,22 @@ class DockerSandbox:
                     self._image = ensure_image(self._client, lambda _: None)
                 container = self._create(limits)
             return self._converse(container, nonce, job, limits)
-        except (*_ENGINE_ERRORS, SetupError) as error:
+        except (*ENGINE_ERRORS, SetupError) as error:
             self._wait_for_engine()
             return Outcome(Ending.BROKEN, detail=f"docker: {error}")
         finally:
             if container is not None:
-                _remove(container)
+                remove(container)
 
     def close(self) -> None:
         """Remove what this run still has, and disconnect."""
         if self._client is None:
             return
-        with contextlib.suppress(*_ENGINE_ERRORS):
+        with contextlib.suppress(*ENGINE_ERRORS):
             for container in self._client.containers.list(
                 all=True, filters={"label": f"{LABEL}.run={self._run}"}, ignore_removed=True
             ):
-                _remove(container)
+                remove(container)
         self._client.close()
         self._client = None
 
@@ -159,16 +155,9 @@ class DockerSandbox:
 
     def _create(self, limits: Limits) -> Any:
         memory = limits.memory_mb + (_RUNTIME_MB if self._runtime else 0) << 20
-        deadline = _clock() + WALL_FACTOR * limits.seconds + _START_SECONDS + _GRACE_SECONDS
         return self._client.containers.create(
             self._image,
-            labels={
-                LABEL: "probe",
-                f"{LABEL}.run": self._run,
-                f"{LABEL}.owner": _me(),
-                f"{LABEL}.deadline": str(int(deadline)),
-                f"{LABEL}.latest": str(int(time.time() + _DAY_SECONDS)),
-            },
+            labels=labels_of(self._run, _longest(limits)),
             stdin_open=True,
             network_mode="none",
             read_only=True,
@@ -204,7 +193,7 @@ class DockerSandbox:
             timed_out.set()
             _hang_up(raw)
 
-        watchdog = threading.Timer(WALL_FACTOR * limits.seconds + _START_SECONDS + _GRACE_SECONDS, give_up)
+        watchdog = threading.Timer(_longest(limits), give_up)
         watchdog.daemon = True
         try:
             container.start()
@@ -238,6 +227,11 @@ class DockerSandbox:
                 return False
             time.sleep(0.05)
         return False
+
+
+def _longest(limits: Limits) -> float:
+    """Seconds after which a container has not answered in time."""
+    return WALL_FACTOR * limits.seconds + _START_SECONDS + _GRACE_SECONDS
 
 
 class _Stdout(io.RawIOBase):
@@ -280,73 +274,3 @@ def _hang_up(raw: socket.socket) -> None:
         raw.shutdown(socket.SHUT_RDWR)
     with contextlib.suppress(OSError):
         raw.close()
-
-
-def _remove(container: Any) -> None:
-    """Kill and remove; gone or going already is as good."""
-    with contextlib.suppress(*_ENGINE_ERRORS):
-        container.remove(force=True, v=True)
-
-
-def _clock() -> float:
-    """Seconds since boot: no change of the wall clock makes a container look overdue."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
-
-
-def _me() -> str:
-    """This process, so that another can tell whether it still lives: boot, namespace of pids, pid, start time."""
-    return f"{_boot_id()}:{_pid_namespace()}:{os.getpid()}:{_start_time(os.getpid())}"
-
-
-def _pid_namespace() -> str:
-    """Which processes the pids of this one are among: a grader in a container sees others than its host does."""
-    with contextlib.suppress(OSError):
-        return os.readlink("/proc/self/ns/pid").strip("pid:[]")
-    return "unknown"
-
-
-def _boot_id() -> str:
-    with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return "unknown"
-
-
-def _start_time(pid: int) -> str:
-    with contextlib.suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    return "unknown"
-
-
-def _dead(owner: str) -> bool:
-    """Whether the owner of a container is known to be dead. Only who sees its pid can know."""
-    try:
-        boot, namespace, pid, start = owner.split(":")
-        number = int(pid)
-    except ValueError:
-        return True  # no label of ours
-    if (boot, namespace) != (_boot_id(), _pid_namespace()) or "unknown" in (boot, namespace, start):
-        return False
-    return start != _start_time(number)
-
-
-def _overdue(labels: Mapping[str, str]) -> bool:
-    """Whether a container is past its deadline, which is counted from this machine's boot; elsewhere, past a day."""
-    boot = labels.get(f"{LABEL}.owner", "").split(":")[0]
-    deadline = labels.get(f"{LABEL}.deadline", "")
-    if boot == _boot_id() != "unknown":
-        return not deadline.isdigit() or _clock() > int(deadline)
-    latest = labels.get(f"{LABEL}.latest", "")
-    return not latest.isdigit() or time.time() > int(latest)
-
-
-def remove_orphans(client: Any, say: Say) -> int:
-    """Remove our containers whose grader is dead or whose deadline passed; how many there were."""
-    removed = 0
-    for container in client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
-        labels = container.labels
-        if _overdue(labels) or _dead(labels.get(f"{LABEL}.owner", "")):
-            _remove(container)
-            removed += 1
-    if removed:
-        say(f"removed {removed} container(s) that an earlier run left behind")
-    return removed

@@ -196,7 +196,7 @@ def _members(stream: _Unpacked) -> Iterator[File]:
         yield File(name, read)
         rest = left + _padded(size) - size
         while rest > 0:
-            rest -= len(_some(stream, min(rest, 1 << 16)))
+            rest -= len(_exactly(stream, min(rest, _CHUNK)))
 
 
 def _padded(size: int) -> int:
@@ -205,17 +205,8 @@ def _padded(size: int) -> int:
 
 def _exactly(stream: _Unpacked, size: int) -> bytes:
     """`size` bytes. Raises Unsafe where the stream ends before."""
-    parts = []
-    while size > 0:
-        parts.append(_some(stream, size))
-        size -= len(parts[-1])
-    return b"".join(parts)
-
-
-def _some(stream: _Unpacked, size: int) -> bytes:
-    """At least one of `size` bytes. Raises Unsafe at the stream's end."""
     data = stream.read(size)
-    if not data:
+    if len(data) < size:
         raise Unsafe("ends in the middle of a file")
     return data
 

@@ -82,7 +82,7 @@ class Findings(Frozen):
     pairs: tuple[Pair, ...]
     known: tuple[Known, ...]
     equal: tuple[tuple[str, ...], ...]  # ids of the class with equal recipes
-    unread: tuple[str, ...] = ()  # ids of those whose code takes too long to read: only their behaviour is compared
+    unread: tuple[str, ...]  # ids of those whose code takes too long to read: only their behaviour is compared
 
 
 def compare(candidates: Sequence[Candidate], kit: Iterable[str]) -> Findings:

@@ -22,6 +22,7 @@ from grader.core.verdict import Rule, Violation
 from grader.training.memory import USE_LESS, give_back, volunteer
 
 if TYPE_CHECKING:
+    from grader.core.recipe import Recipe
     from grader.training.data import ImageData
 
 _PARTS, _ARRAYS = ("train", "test"), ("images", "labels")
@@ -103,7 +104,6 @@ class TrainingWorker:
         self.device = torch.device(device_name)
         loop.prepare_process(self.device)
         self._memory_mb = task.memory_mb
-        self._batch_size = 0  # of the recipe in hand
         self._fits = False  # the first part has been rehearsed
         if self.device.type == "cpu":
             with contextlib.suppress(Exception):  # said where the facts are asked for
@@ -114,25 +114,27 @@ class TrainingWorker:
     def answer(self, request: tuple[Any, ...]) -> tuple[Any, ...]:
         """The answer to a request, as in the module's list; raises nothing."""
         from grader.core.errors import TaskError
+        from grader.core.recipe import Recipe
         from grader.core.verdict import RejectedError
 
-        part = 0
+        part, recipe = 0, None
         try:
             if request[0] == "facts":
                 facts = []
                 for part in range(len(self.parts)):
                     facts.append(self.facts(part).model_dump_json())
                 return "facts", (facts, self.info().model_dump_json())
-            part = request[4]
-            return self.train(*request[1:])
+            _, recipe_json, seed, budget_s, part = request
+            recipe = Recipe.model_validate_json(recipe_json)
+            return self.train(recipe, seed, budget_s, part)
         except RejectedError as error:
             return "rejected", [v.model_dump_json() for v in error.violations]
         except TaskError as error:
             return "task", str(error)
         except Exception as error:
-            return self.blame(error, part)
+            return self.blame(error, part, recipe)
 
-    def blame(self, error: Exception, part: int) -> tuple[Any, ...]:
+    def blame(self, error: Exception, part: int, recipe: "Recipe | None") -> tuple[Any, ...]:
         """Whose fault an error during a training is: the recipe's, where a plain training still works here."""
         import torch
 
@@ -146,7 +148,7 @@ class TrainingWorker:
             give_back()
             allowed = f"the {self._memory_mb} MB that the task allows" if self.device.type == "cpu" else "there is"
             # That a plain training fits was seen when the task was looked at.
-            batches = f", with batches of {self._batch_size} images" if self._batch_size else ""
+            batches = f", with batches of {recipe.batch_size} images" if recipe else ""
             return _rejected(Rule.RESOURCES, f"the training needs more memory than {allowed}{batches}", USE_LESS)
         if self.device.type == "cuda" or "CUDA error" in text:
             return "failed", said  # a CUDA error leaves the whole process unusable: a fresh one must say
@@ -182,12 +184,9 @@ class TrainingWorker:
 
         return environment(self.device)
 
-    def train(self, recipe_json: str, seed: int, budget_s: float, part: int) -> tuple[Any, ...]:
-        from grader.core.recipe import Recipe
+    def train(self, recipe: "Recipe", seed: int, budget_s: float, part: int) -> tuple[Any, ...]:
         from grader.training import loop
 
-        recipe = Recipe.model_validate_json(recipe_json)
-        self._batch_size = recipe.batch_size
         run = loop.train(
             recipe,
             *self.parts[part],

@@ -152,11 +152,11 @@ def test_kill_nine_at_any_moment_loses_nothing(tmp_path: Path, box: str) -> None
     if box == "docker":
         import docker
 
-        from grader.sandbox.docker import _dead
+        from grader.sandbox.docker_owners import dead
 
         client = docker.from_env()
         ours = client.containers.list(all=True, filters={"label": "org.grader"}, ignore_removed=True)
-        assert not [c for c in ours if _dead(c.labels["org.grader.owner"])]  # others may be running beside us
+        assert not [c for c in ours if dead(c.labels["org.grader.owner"])]  # others may be running beside us
         client.close()
 
 

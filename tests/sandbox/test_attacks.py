@@ -210,11 +210,11 @@ def test_nobody_outlives_the_run(graded: Graded) -> None:
 def test_no_container_outlives_the_run(by_docker: Graded) -> None:
     import docker
 
-    from grader.sandbox.docker import LABEL, _dead
+    from grader.sandbox.docker_owners import LABEL, dead
 
     client = docker.from_env()
     left = client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
-    assert not [c for c in left if _dead(c.labels[f"{LABEL}.owner"])]
+    assert not [c for c in left if dead(c.labels[f"{LABEL}.owner"])]
     client.close()
 
 

@@ -20,6 +20,7 @@ import pytest
 from grader.core.task import SandboxLimits, Task, TaskFacts
 from grader.core.verdict import Verdict
 from grader.sandbox import docker as docker_module
+from grader.sandbox import docker_owners
 from grader.sandbox.base import Ending, Sandbox, SandboxChoice, job_of, limits_of
 from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.factory import choose
@@ -537,7 +538,7 @@ def test_containers_die_with_a_killed_grader_and_are_removed_by_the_next() -> No
 
     def ours(all_: bool) -> list[str]:
         return [
-            c.id for c in client.containers.list(ignore_removed=True, all=all_, filters={"label": docker_module.LABEL})
+            c.id for c in client.containers.list(ignore_removed=True, all=all_, filters={"label": docker_owners.LABEL})
         ]
 
     before = set(ours(True))
@@ -563,7 +564,7 @@ def test_graders_in_separate_namespaces_do_not_remove_each_others_containers() -
 
     def ours() -> set[str]:
         return {
-            c.id for c in client.containers.list(ignore_removed=True, all=True, filters={"label": docker_module.LABEL})
+            c.id for c in client.containers.list(ignore_removed=True, all=True, filters={"label": docker_owners.LABEL})
         }
 
     before = ours()
@@ -598,8 +599,8 @@ def test_graders_in_separate_namespaces_do_not_remove_each_others_containers() -
     ids=["alive", "gone", "another process of that number", "another namespace", "another machine"],
 )
 def test_only_who_can_know_says_that_a_grader_is_dead(change: dict[str, str], dead: bool) -> None:
-    owner = dict(zip(("boot", "namespace", "pid", "start"), docker_module._me().split(":"), strict=True))
-    assert docker_module._dead(":".join((owner | change).values())) is dead
+    owner = dict(zip(("boot", "namespace", "pid", "start"), docker_owners.me().split(":"), strict=True))
+    assert docker_owners.dead(":".join((owner | change).values())) is dead
 
 
 @pytest.mark.docker
