@@ -5,7 +5,7 @@ import json
 from markupsafe import escape
 
 from grader.core.kind import Kind
-from grader.publish.public import PublicBoard, PublicRow
+from grader.publish.public_board import PublicBoard, PublicRow
 
 NONE_YET = "none yet"
 _LABEL = "best accuracy"

@@ -17,7 +17,8 @@ from grader.publish.canvas import canvas
 from grader.publish.github import board_annotations, classroom
 from grader.publish.markdown import SUMMARY_BYTES, markdown
 from grader.publish.names import NameMode, Names, shown
-from grader.publish.public import PublicBoard, public
+from grader.publish.public import public
+from grader.publish.public_board import PublicBoard
 from grader.publish.tables import board_csv
 
 

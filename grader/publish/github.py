@@ -15,7 +15,7 @@ from enum import StrEnum
 from grader.core.kind import Kind
 from grader.core.text import clean
 from grader.leaderboard.points import Award
-from grader.publish.public import PublicBoard
+from grader.publish.public_board import PublicBoard
 
 #: How many annotations of a kind GitHub shows for one step.
 PER_STEP = 10

@@ -14,7 +14,7 @@ from grader.leaderboard.ranking import Place
 from grader.publish.badge import message
 from grader.publish.class_summary import lowest
 from grader.publish.drawing import Scale, small_curve, small_interval
-from grader.publish.public import PublicRow
+from grader.publish.public_board import PublicRow
 from grader.publish.tables import without_rank
 
 PAGE = 1000  # rows on one page of the board

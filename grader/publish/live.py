@@ -18,7 +18,8 @@ from grader.leaderboard.storage import BoardWriter
 from grader.publish.listing import BoardLine
 from grader.publish.names import NameMode, Names, appears, pseudonyms, shown_as
 from grader.publish.pages import line
-from grader.publish.public import Progress, PublicRow, public, public_head, public_row, references_of
+from grader.publish.public import public, public_head, public_row, references_of
+from grader.publish.public_board import Progress, PublicRow
 from grader.publish.site import Site
 from grader.submissions.entry import Entry
 

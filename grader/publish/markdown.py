@@ -4,7 +4,7 @@ import re
 
 from grader.core.kind import Kind
 from grader.core.text import clean
-from grader.publish.public import PublicBoard, PublicRow
+from grader.publish.public_board import PublicBoard, PublicRow
 
 #: GitHub drops a step's summary that is longer than this, all of it.
 SUMMARY_BYTES = 1024 << 10

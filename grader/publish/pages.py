@@ -23,7 +23,7 @@ from grader.leaderboard.workloads import Profile
 from grader.publish.badge import NONE_YET, board_badge, shields
 from grader.publish.drawing import chart, histogram, steps
 from grader.publish.listing import BoardLine, Listing, board_pages, line_of, scale_of, verdicts, yardsticks
-from grader.publish.public import PublicBoard, PublicRow, PublicWorkload
+from grader.publish.public_board import PublicBoard, PublicRow, PublicWorkload
 from grader.publish.tables import csv_of
 
 MARK = '<meta name="generator" content="grader '

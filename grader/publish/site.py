@@ -12,7 +12,7 @@ from grader.core.files import write_atomically
 from grader.core.kind import Kind
 from grader.publish.listing import Listing, is_board_page
 from grader.publish.pages import MARK, board_files, line, submission_page
-from grader.publish.public import PublicBoard, PublicRow
+from grader.publish.public_board import PublicBoard, PublicRow
 
 _PAGES = "s"
 _OURS = {"index.html", "names.html", "ranking.html", "leaderboard.csv", "badge.svg", "badge.json", ".nojekyll", _PAGES}

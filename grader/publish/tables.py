@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from grader.core.text import clean, no_command
-from grader.publish.public import PublicBoard, PublicRow
+from grader.publish.public_board import PublicBoard, PublicRow
 
 _STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _INNER = re.compile(r"([;,|]\s*[\"']*)(?=[=+\-@＝＋－＠])")

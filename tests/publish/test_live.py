@@ -14,7 +14,8 @@ from grader.leaderboard.ranking import header
 from grader.leaderboard.storage import BoardWriter, remove
 from grader.publish.live import LiveSite
 from grader.publish.names import NameMode, Names
-from grader.publish.public import Progress, public
+from grader.publish.public import public
+from grader.publish.public_board import Progress
 from grader.publish.site import Site
 from grader.submissions.entry import Entry
 from grader.submissions.loader import Submission

@@ -14,7 +14,8 @@ from grader.core.verdict import Verdict
 from grader.leaderboard.history import merged
 from grader.leaderboard.models import Leaderboard, RankingPolicy
 from grader.publish.names import NameMode, Names, parse, shown
-from grader.publish.public import Progress, public
+from grader.publish.public import public
+from grader.publish.public_board import Progress
 from grader.publish.site import Site
 from support.boards import board_of, failed, hostile_board, large_board, references, scored
 from support.gradings import graded

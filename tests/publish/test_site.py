@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from grader.core.task import RankBy, Task, TaskFacts
 from grader.core.verdict import Verdict
 from grader.publish.names import Names
-from grader.publish.public import Progress, PublicBoard, public
+from grader.publish.public import public
+from grader.publish.public_board import Progress, PublicBoard
 from grader.publish.site import Site
 from support.boards import failed, hostile_board, large_board
 from support.several import board, references, row
