@@ -185,7 +185,7 @@ def main():
         sys.exit(2)
     if sys.argv[1] == "test":
         sys.exit(test(sys.argv[2:]))
-    install("")
+    install("[course]")
     try:
         sys.exit(subprocess.run([PYTHON, "-m", "grader", *sys.argv[1:]]).returncode)
     except KeyboardInterrupt:

@@ -12,13 +12,14 @@ from grader import __version__
 from grader.core.errors import UsageError
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Grade learning-rate schedulers: compile them to recipes in a sandbox, train, rank.",
 )
 
 BOARD = Path("leaderboard/leaderboard.json")
+#: The option of every command that reads or changes a board.
+BoardOption = Annotated[Path, typer.Option("--leaderboard", help="The JSON leaderboard.")]
 
 
 E = TypeVar("E", bound=StrEnum)

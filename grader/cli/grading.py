@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from grader.cli.app import BOARD, app, chosen, interrupted
+from grader.cli.app import BOARD, BoardOption, app, chosen, interrupted
 from grader.core.errors import SetupError, UsageError
+from grader.core.extras import Extra, need
 
 
 @app.command()
@@ -36,6 +37,7 @@ def run(
     key_file: Annotated[Path | None, typer.Option(help="site: the secret of the pseudonyms.")] = None,
 ) -> None:
     """Grade every submission in a folder and rank it on the leaderboard beside the references."""
+    need(Extra.COURSE)
     from grader.cli.run import Publication, run_class
     from grader.core.task_file import load
     from grader.grading.config import Engine, EngineName, RunConfig, SeedPolicy
@@ -83,10 +85,11 @@ def _board_of(task: str) -> Path:
 def doctor(
     task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
     results: Annotated[Path, typer.Option(help="Where logs and finished work would be kept.")] = Path("results"),
-    leaderboard: Annotated[Path, typer.Option(help="The JSON leaderboard.")] = BOARD,
+    leaderboard: BoardOption = BOARD,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Say what grading relies on, what of it holds on this machine (by trying it), and how to mend the rest."""
+    need(Extra.COURSE)
     from grader.cli.render_doctor import run_doctor
 
     if not run_doctor(task, results, leaderboard, as_json=as_json):
@@ -107,6 +110,7 @@ def calibrate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train the references and report how large a difference the task can detect, with how many seeds and hours."""
+    need(Extra.COURSE)
     from grader.cli.render_calibrate import run_calibration
     from grader.core.task_file import load
     from grader.experiments import plots
@@ -129,9 +133,10 @@ def calibrate(
 @app.command()
 def remove(
     ids: Annotated[list[str], typer.Argument(help="The submissions whose rows go.")],
-    leaderboard: Annotated[Path, typer.Option(help="The JSON leaderboard.")] = BOARD,
+    leaderboard: BoardOption = BOARD,
 ) -> None:
     """Take students' rows off a leaderboard: a run never does, since it cannot know who has left."""
+    need(Extra.COURSE)
     from grader.leaderboard.storage import remove as remove_rows
 
     print(f"removed from {leaderboard}: {', '.join(remove_rows(leaderboard, ids))}")
@@ -139,10 +144,11 @@ def remove(
 
 @app.command()
 def show(
-    leaderboard: Annotated[Path, typer.Argument(help="A JSON leaderboard.")] = BOARD,
+    leaderboard: BoardOption = BOARD,
     wide: Annotated[bool, typer.Option("--wide", help="Every column whole, however wide the table gets.")] = False,
 ) -> None:
     """Print a leaderboard as a table that fits the terminal."""
+    need(Extra.COURSE)
     from rich.console import Console
 
     from grader.cli.progress import print_board
@@ -157,9 +163,10 @@ def show(
 @app.command()
 def explain(
     identity: Annotated[str, typer.Argument(metavar="ID", help="A submission, or a reference.")],
-    leaderboard: Annotated[Path, typer.Argument(help="A JSON leaderboard.")] = BOARD,
+    leaderboard: BoardOption = BOARD,
 ) -> None:
     """Say in words why a row stands where it stands: recipe, seeds, score, ranks, contribution, history, versions."""
+    need(Extra.COURSE)
     from grader.core.text import clean
     from grader.leaderboard.explain import explain as paragraphs
     from grader.leaderboard.storage import board_at
@@ -182,6 +189,7 @@ def similarity(
     out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("similarity"),
 ) -> None:
     """Report who may have copied from whom, by behaviour and by code: for the instructor, not for the board."""
+    need(Extra.COURSE)
     from grader.cli.render_similarity import run_similarity
     from grader.core.task_file import load
     from grader.grading.config import RunConfig
@@ -216,6 +224,7 @@ def gradescope(
     results: Annotated[Path, typer.Option(help="Where finished work is kept.")] = Path("/autograder/grader"),
 ) -> None:
     """Grade one submission inside a Gradescope autograder and write its results.json."""
+    need(Extra.COURSE)
     from grader.cli.run import discard, run_gradescope
     from grader.core.task_file import load
     from grader.grading.config import RunConfig

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grader.cli.app import BOARD, app
+from grader.cli.app import BOARD, BoardOption, app
 from grader.core.errors import UsageError
+from grader.core.extras import Extra, need
 from grader.core.text import no_command
 
 if TYPE_CHECKING:
     from grader.leaderboard.models import GradedRow
     from grader.publish.export import Printed
 
-Board = Annotated[Path, typer.Argument(help="A JSON leaderboard.")]
 NamesOption = Annotated[
     str, typer.Option("--names", help="full, pseudonyms (needs a secret), or top-N: only the first N ranks.")
 ]
@@ -25,7 +25,7 @@ KeyFile = Annotated[
 
 @app.command()
 def publish(
-    leaderboard: Board = BOARD,
+    leaderboard: BoardOption = BOARD,
     out: Annotated[Path, typer.Option(help="The site's folder: new, empty, or of an earlier call.")] = Path("site"),
     names: NamesOption = "full",
     key_file: KeyFile = None,
@@ -35,6 +35,7 @@ def publish(
     results: Annotated[Path, typer.Option(help="--final: where grader run kept its results.")] = Path("results"),
 ) -> None:
     """Write the leaderboard as a static web site: works from a file or GitHub Pages, needs no network."""
+    need(Extra.COURSE)
     from grader.grading.private_split import final_board
     from grader.leaderboard.storage import board_at
     from grader.publish.names import parse
@@ -52,7 +53,7 @@ def publish(
 @app.command()
 def export(
     form: Annotated[str, typer.Argument(metavar="FORMAT", help="One of the formats below.")],
-    leaderboard: Board = BOARD,
+    leaderboard: BoardOption = BOARD,
     out: Annotated[Path | None, typer.Option(help="The file to write; standard output otherwise.")] = None,
     identity: Annotated[str, typer.Option("--id", help="The submission, for formats about one.")] = "",
     names: NamesOption = "full",
@@ -70,6 +71,7 @@ def export(
     Of the whole board: markdown, summary (the job's page on GitHub), csv, canvas, annotations, badge, shields.
     Of one submission (--id): gradescope, codabench, classroom, badge.
     """
+    need(Extra.COURSE)
     from grader.grading.private_split import final_board
     from grader.leaderboard.storage import board_at
     from grader.publish.export import FORMATS, Request
@@ -102,8 +104,9 @@ def export(
 
 
 @app.command()
-def pseudonyms(leaderboard: Board = BOARD, key_file: KeyFile = None) -> None:
+def pseudonyms(leaderboard: BoardOption = BOARD, key_file: KeyFile = None) -> None:
     """Print whose pseudonym is whose, as CSV: for the instructor alone."""
+    need(Extra.COURSE)
     from grader.leaderboard.storage import board_at
     from grader.publish.names import parse, shown
     from grader.publish.tables import written

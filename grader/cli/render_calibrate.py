@@ -23,7 +23,8 @@ def run_calibration(config: RunConfig, students: int, usual: int, plot: Path | N
         if record.epoch == epochs:
             progress.print(f"{name}, seed {seed}: {100 * record.accuracy:.2f} %", highlight=False, markup=False)
 
-    found = calibrate(config, students, usual, told)
+    with progress.status("training the references"):
+        found = calibrate(config, students, usual, told)
     if plot is not None:
         plots.calibration(found, plot)
     if as_json:

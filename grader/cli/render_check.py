@@ -13,7 +13,8 @@ from grader.leaderboard.points import Award
 from grader.publish.github import PER_STEP, Level, annotation, classroom
 from grader.student.check import Checked
 
-_ROWS, _COLUMNS = 9, 64
+_ROWS, _COLUMNS = 9, 64  # of the picture
+_PRINTED_LINES, _PRINTED_COLUMNS = 10, 500  # of what the submission printed: --json has all that was kept
 
 
 def picture(rates: Sequence[float]) -> list[str]:
@@ -66,8 +67,9 @@ def as_text(checked: Checked, console: Console) -> None:
     for advice in checked.advice:
         console.print(f"[yellow]advice[/] {escape(str(advice))}", highlight=False, soft_wrap=True)
     if compiled.output:
-        console.print("printed by the submission:", highlight=False)
-        console.print(escape(compiled.output[-2000:]), highlight=False, soft_wrap=True, style="dim")
+        console.print("printed by the submission (the last lines):", highlight=False)
+        for text in compiled.output.splitlines()[-_PRINTED_LINES:]:
+            console.print(escape(text[:_PRINTED_COLUMNS]), highlight=False, soft_wrap=True, style="dim")
     if checked.accepted:
         console.print("[green]ok[/]: grader run would accept this submission", highlight=False)
     else:

@@ -27,7 +27,10 @@ def run_similarity(config: RunConfig, submissions: Path, former: Sequence[Path],
     found = [(submission, Origin.CLASS, "") for submission in discover(submissions)[0]]
     for folder in dict.fromkeys(path.resolve() for path in former):
         found += [(submission, Origin.FORMER, str(folder)) for submission in discover(folder)[0]]
-    with open_compiler(config, lambda text: say(console, text)) as session:
+    with (
+        console.status("compiling and comparing"),
+        open_compiler(config, lambda text: say(console, text)) as session,
+    ):
         found += [(entry.submission, Origin.REFERENCE, "") for entry in references_for(None, session.parts[0].facts)]
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             candidates = list(pool.map(lambda one: _candidate(one[0], one[1], one[2], session), found))

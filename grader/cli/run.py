@@ -45,7 +45,9 @@ def run_class(config: RunConfig, submissions: Path, board_path: Path, publicatio
     console = Console()
     students = _students(console, submissions)
     check_writable(board_path.parent)
-    with open_session(config, lambda text: say(console, text)) as session:
+    with contextlib.ExitStack() as opened:
+        with console.status("starting the trainers and the sandbox"):
+            session = opened.enter_context(open_session(config, lambda text: say(console, text)))
         if publication is not None and publication.names.mode is NameMode.PSEUDONYMS:
             random.shuffle(students)  # the order in which rows appear would be that of the names
         entries = [*references_for(config.references, session.parts[0].facts), *students]

@@ -10,16 +10,21 @@ import typer
 
 from grader.cli.app import app, chosen, interrupted
 from grader.core.errors import SetupError
+from grader.core.extras import Extra, need
 
 
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    install_from: Annotated[
+        str | None,
+        typer.Option(help="For instructors: the wheel or pinned address that the kit tells students to install."),
+    ] = None,
 ) -> None:
     """Write the assignment into a folder: scheduler, configuration, model, training script, texts."""
-    from grader.student.kit import write_kit
+    from grader.student.kit import InstallSource, write_kit
 
-    for path in write_kit(folder):
+    for path in write_kit(folder, InstallSource.of(install_from) if install_from is not None else None):
         print(f"wrote {path}")
     print(f"next: edit {folder / 'scheduler.py'}, then grader check {folder}")
 
@@ -51,7 +56,8 @@ def check(
         plots.check_name(plot)
     while True:
         seen = _times(folder)
-        checked = check_folder(folder, sandbox)
+        with Console(stderr=True).status("checking"):
+            checked = check_folder(folder, sandbox)
         if as_json:
             print(render_check.as_json(checked))
         else:
@@ -90,6 +96,7 @@ def compare(
     results: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = Path("results"),
 ) -> None:
     """Train your scheduler and the default one on the public task, with the same seeds, and draw both."""
+    need(Extra.TRAIN)
     from grader.cli.render_compare import run_comparison
     from grader.experiments import plots
     from grader.experiments.compare import public_task
@@ -119,6 +126,7 @@ def study(
     out: Annotated[Path, typer.Option(help="Where the report goes: a folder per task and study.")] = Path("study"),
 ) -> None:
     """Reproduce an exercise on learning-rate schedules: train its variants, and report with figures and intervals."""
+    need(Extra.TRAIN)
     from grader.cli.render_study import run_and_report
     from grader.experiments.compare import public_task
     from grader.grading.config import RunConfig

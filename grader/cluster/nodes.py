@@ -10,6 +10,7 @@ from typing import Any
 
 from grader.core.environment import is_kind, software
 from grader.core.errors import SetupError
+from grader.core.extras import Extra, need
 from grader.sandbox.base import Say
 from grader.training.pool import DeviceChoice
 
@@ -32,10 +33,9 @@ class Node:
 @contextlib.contextmanager
 def connected(address: str | None) -> Iterator[None]:
     """A connection to the cluster at `address`, to the one of RAY_ADDRESS, or to one begun here. Raises SetupError."""
-    try:
-        import ray
-    except ImportError:
-        raise SetupError("--engine ray needs Ray: pip install 'grader[ray]'") from None
+    need(Extra.RAY)
+    import ray
+
     try:
         _reach(address or os.environ.get("RAY_ADDRESS") or "")
         # Workers import grader as it is installed with them; nothing of this folder is uploaded.

@@ -7,7 +7,7 @@ from typing import Any
 from grader.cluster.nodes import Node, cause_of, pinned
 from grader.core.errors import GraderError, SetupError, UsageError
 from grader.sandbox.base import Ending, Outcome, SandboxChoice, SandboxName, Say
-from grader.sandbox.factory import choose, prove
+from grader.sandbox.factory import opened
 from grader.sandbox.inside.supervisor import Limits
 
 _OPEN_SECONDS = 3600.0  # a first start may build an image
@@ -18,14 +18,13 @@ class _SandboxActor:
     """Runs in a worker of the cluster: one node's sandbox."""
 
     def __init__(self, name: str) -> None:
-        self._sandbox = choose(SandboxChoice(name))
-        if self._sandbox.name is SandboxName.NONE:
+        self._wanted = SandboxChoice(name)
+        if self._wanted is SandboxChoice.NONE:
             raise SetupError("student code runs on a node in a sandbox only")
 
     def open(self) -> str:
         """The sandbox's version."""
-        self._sandbox.open(lambda _: None)
-        prove(self._sandbox)
+        self._sandbox = opened(self._wanted, lambda _: None)
         return self._sandbox.version
 
     def run(self, job: bytes, limits: Limits) -> Outcome:
@@ -78,9 +77,9 @@ class RaySandbox:
         problem = "; ".join(
             sorted({str(n.no_docker if self.name is SandboxName.DOCKER else n.no_sandlock) for n in self._nodes})
         )
-        for host, opened in starting:
+        for host, answer in starting:
             try:
-                versions.add(ray.get(opened, timeout=_OPEN_SECONDS))
+                versions.add(ray.get(answer, timeout=_OPEN_SECONDS))
                 self._hosts.append(host)
             except (ray.exceptions.RayError, GraderError) as error:
                 problem = cause_of(error)

@@ -12,7 +12,7 @@
 #   sbatch --nodes 4 --gpus-per-node 4 slurm.sh submissions/ --task held-out.toml --gpus-per-training 0.25
 #
 # What follows the script goes to `grader run`. Submit it where submissions, task and results lie, on a file system
-# that all nodes share. GRADER_VENV names the virtual environment with grader[ray] there (default: .venv).
+# that all nodes share. GRADER_VENV names the virtual environment with grader and its extra [ray] there (default: .venv).
 # Without GPUs: sbatch --gpus-per-node 0. A job that runs out of time finishes what is being trained and keeps it:
 # submit it again.
 set -euo pipefail

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from grader import __version__
+from grader.core.extras import DISTRIBUTION
 from grader.core.recipe import Frozen, canonical
 from grader.core.source_hash import source_hash
 
@@ -88,7 +89,7 @@ def commit() -> str:
         changed = _git(package.parent, "status", "--porcelain", "--", str(package))
         return f"{head}+changes" if head and changed else head
     try:  # PEP 610
-        direct = json.loads(metadata.distribution("grader").read_text("direct_url.json") or "{}")
+        direct = json.loads(metadata.distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")
         return str(direct.get("vcs_info", {}).get("commit_id", ""))
     except (metadata.PackageNotFoundError, ValueError, AttributeError):
         return ""

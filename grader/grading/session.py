@@ -17,7 +17,7 @@ from grader.leaderboard.models import Leaderboard
 from grader.leaderboard.ranking import header, identity
 from grader.leaderboard.storage import BoardWriter
 from grader.sandbox.base import Sandbox, SandboxName, Say
-from grader.sandbox.factory import choose, prove
+from grader.sandbox.factory import opened
 from grader.training.pool import TrainerPool, Trainers, choose_device, default_workers
 
 
@@ -88,15 +88,10 @@ def open_session(config: RunConfig, say: Say) -> Iterator[Session]:
     task = config.task
     check_writable(config.folder)
     with contextlib.ExitStack() as stack:
-        trainers, sandbox = (
-            _on_ray(config, say, stack) if config.engine.name is EngineName.RAY else _here(config, stack)
-        )
+        start = _on_ray if config.engine.name is EngineName.RAY else _here
+        trainers, sandbox = start(config, say, stack)
         if sandbox.name is SandboxName.NONE:
             say("--sandbox none: the submissions' code runs unprotected, as you")
-        stack.callback(sandbox.close)
-        sandbox.open(say)
-        if config.engine.name is EngineName.LOCAL:
-            prove(sandbox)  # a cluster's nodes have proved theirs
         facts, environment = trainers.facts()
         demand_kind(task, environment)
         yield Session.of(config, facts, environment, sandbox, trainers)
@@ -114,19 +109,18 @@ def open_compiler(config: RunConfig, say: Say) -> Iterator[Session]:
     check_writable(config.folder)
     with contextlib.closing(TrainerPool(config.task, "cpu", 1)) as trainers:
         facts, environment = trainers.facts()
-    sandbox = choose(config.sandbox)
-    with contextlib.closing(sandbox):
-        sandbox.open(say)
-        prove(sandbox)
+    with contextlib.closing(opened(config.sandbox, say)) as sandbox:
         yield Session.of(config, facts, environment, sandbox, trainers)
 
 
-def _here(config: RunConfig, stack: contextlib.ExitStack) -> tuple[Trainers, Sandbox]:
+def _here(config: RunConfig, say: Say, stack: contextlib.ExitStack) -> tuple[Trainers, Sandbox]:
     device = choose_device(config.device)
     trainers = TrainerPool(config.task, device, config.jobs or default_workers(device))
     stack.callback(trainers.close)
     trainers.start()
-    return trainers, choose(config.sandbox)
+    sandbox = opened(config.sandbox, say)
+    stack.callback(sandbox.close)
+    return trainers, sandbox
 
 
 def _on_ray(config: RunConfig, say: Say, stack: contextlib.ExitStack) -> tuple[Trainers, Sandbox]:
@@ -137,6 +131,8 @@ def _on_ray(config: RunConfig, say: Say, stack: contextlib.ExitStack) -> tuple[T
     stack.enter_context(connected(config.engine.address))
     nodes = census(say)
     sandbox = RaySandbox(config.sandbox, nodes)
+    stack.callback(sandbox.close)
+    sandbox.open(say)
     trainers = RayTrainers(config.task, nodes, config.device, config.jobs, config.engine.gpus_per_training, say)
     stack.callback(trainers.close)
     return trainers, sandbox

@@ -1,8 +1,34 @@
-"""`--sandbox auto`: Docker where an engine answers, then sandlock, otherwise say what to install."""
+"""`--sandbox auto`: Docker where its engine answers and has or can build the image, else sandlock, else what to do."""
 
 from grader.core.errors import SetupError
-from grader.sandbox.base import Ending, Sandbox, SandboxChoice, SandboxName
+from grader.sandbox.base import Ending, Sandbox, SandboxChoice, SandboxName, Say
 from grader.sandbox.inside.supervisor import Limits
+
+
+def opened(wanted: SandboxChoice, say: Say) -> Sandbox:
+    """The sandbox to use, ready: a worker of it has been started and has confined itself. Raises SetupError."""
+    from grader.sandbox import sandlock
+
+    sandbox = choose(wanted)
+    try:
+        return _ready(sandbox, say)
+    except SetupError as error:
+        fallback = wanted is SandboxChoice.AUTO and sandbox.name is SandboxName.DOCKER and sandlock.unusable() is None
+        if not fallback:
+            raise
+        say(f"Docker is not used: {str(error).splitlines()[0]}")
+        say("using sandlock instead (--sandbox sandlock chooses it at once, --sandbox docker shows the whole error)")
+        return _ready(_make(SandboxName.SANDLOCK), say)
+
+
+def _ready(sandbox: Sandbox, say: Say) -> Sandbox:
+    try:
+        sandbox.open(say)
+        prove(sandbox)
+    except BaseException:
+        sandbox.close()
+        raise
+    return sandbox
 
 
 def choose(wanted: SandboxChoice) -> Sandbox:

@@ -14,6 +14,7 @@ import sysconfig
 import threading
 
 from grader.core.errors import SetupError
+from grader.core.extras import Extra, how_to_install
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say, interpreter
 from grader.sandbox.envelope import BrokenEnvelope, receive
 from grader.sandbox.inside.supervisor import WALL_FACTOR, Limits, request
@@ -31,7 +32,7 @@ def unusable() -> str | None:
     if sys.platform != "linux":
         return f"sandlock needs Linux, this is {sys.platform}"
     if importlib.util.find_spec("sandlock") is None:
-        return "the package sandlock is not installed (pip install sandlock)"
+        return f"the package sandlock is not installed ({how_to_install(Extra.COURSE)})"
     abi = landlock_abi()
     if abi < _MIN_ABI:
         return f"the kernel's Landlock has ABI {abi}, sandlock needs {_MIN_ABI} (Linux 5.13, with Landlock switched on)"

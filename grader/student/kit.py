@@ -1,27 +1,95 @@
 """`grader init`: the assignment as files."""
 
+import re
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from grader.core.errors import SetupError, UsageError
+from grader.core.extras import DISTRIBUTION, Extra, wheel_name
 
 _KIT = Path(__file__).parents[1] / "scaffold"
+#: Where the kit's texts say how grader is installed: in its README and in its workflow.
+_INSTALL = "<!-- install -->"
+_INSTALL_STEP = "      # install\n"
+_WHEEL = re.compile(wheel_name(r"[\w.+!]+"))
+#: An address that names one version for ever: a commit, or the file of a wheel. No character has a meaning to a shell.
+_COMMIT = re.compile(r"git\+(https|ssh|file)://[\w./:@~%+-]+@[0-9a-f]{40}")
+_ADDRESS = re.compile(rf"https?://[\w./:~%+-]+/{_WHEEL.pattern}(#sha256=[0-9a-f]{{64}})?")
 
 
-def write_kit(folder: Path) -> list[Path]:
-    """Copy the kit into `folder`; nothing is ever overwritten. Raises UsageError where a file is in the way."""
+@dataclass(frozen=True)
+class InstallSource:
+    """Where the students of a course get grader: a wheel that lies in the kit, or a pinned address."""
+
+    address: str  # as pip reads it, without an extra
+    wheel: Path | None = None  # the file to copy into the kit
+
+    @classmethod
+    def of(cls, text: str) -> "InstallSource":
+        """Read `--install-from`. Raises UsageError unless it is a wheel of grader or an address of one version."""
+        if _COMMIT.fullmatch(text) or _ADDRESS.fullmatch(text):
+            return cls(text)
+        path = Path(text)
+        if _WHEEL.fullmatch(path.name) and path.is_file():
+            return cls(f"./{path.name}", path)
+        if path.suffix == ".whl" and not path.is_file() and "://" not in text:
+            raise UsageError(f"--install-from {text}: there is no such file")
+        raise UsageError(
+            f"--install-from {text}: give a wheel of grader ({wheel_name()}, from python -m build), the "
+            "address of one, or git+https://HOST/REPOSITORY@COMMIT with all 40 digits of the commit"
+        )
+
+    def requirement(self, extra: Extra | None = None) -> str:
+        """What follows `pip install`, quoted for a shell."""
+        named = f"[{extra}]" if extra else ""
+        return f'"{self.address}{named}"' if self.wheel else f'"{DISTRIBUTION}{named} @ {self.address}"'
+
+
+def write_kit(folder: Path, source: InstallSource | None = None) -> list[Path]:
+    """Copy the kit into `folder`; nothing is ever overwritten. Raises UsageError where a file is in the way.
+
+    `source` is written into the kit's README and workflow; without one the README says to ask the course, and the
+    workflow stops with that line.
+    """
     files = sorted(path for path in _KIT.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     targets = [folder / path.relative_to(_KIT).with_name(path.name.removesuffix(".txt")) for path in files]
-    in_the_way = [str(target) for target in targets if target.exists() or target.is_symlink()]
+    wheel = folder / source.wheel.name if source is not None and source.wheel is not None else None
+    in_the_way = [str(path) for path in (*targets, *([wheel] if wheel else [])) if path.exists() or path.is_symlink()]
     if in_the_way or (folder.exists() and not folder.is_dir()):
         named = ", ".join(in_the_way) or str(folder)
         raise UsageError(f"nothing was written, since it exists already: {named}. Name a new folder")
     try:
-        for source, target in zip(files, targets, strict=True):
+        for path, target in zip(files, targets, strict=True):
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(source.read_bytes())
+            target.write_text(_with_source(path.read_text(encoding="utf-8"), source), encoding="utf-8", newline="\n")
+        if source is not None and source.wheel is not None and wheel is not None:
+            shutil.copyfile(source.wheel, wheel)
+            targets.append(wheel)
     except OSError as error:
         raise SetupError(f"{folder} cannot be written: {error.strerror}") from None
     return targets
+
+
+def _with_source(text: str, source: InstallSource | None) -> str:
+    if source is None:
+        readme = (
+            "Your course says where to get `grader`. Do not run `pip install grader`: on the public index that name "
+            "belongs\nto another project."
+        )
+        step = (
+            "      - run: |\n"
+            '          echo "::error::this kit does not say where to install grader from: ask your course"\n'
+            "          exit 1\n"
+        )
+    else:
+        readme = (
+            "Python 3.11 or later is needed. In this folder:\n\n```sh\npython3 -m venv .venv\n. .venv/bin/activate\n"
+            f"pip install {source.requirement(Extra.TRAIN)}\n```\n\n"
+            f"Without `[{Extra.TRAIN}]` it is smaller, and enough for `grader check`."
+        )
+        step = f"      - run: pip install {source.requirement()}\n"
+    return text.replace(_INSTALL, readme).replace(_INSTALL_STEP, step)
 
 
 def kit_file(name: str) -> str:

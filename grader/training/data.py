@@ -16,6 +16,7 @@ import torch
 from filelock import FileLock
 
 from grader.core.errors import TaskError
+from grader.core.extras import Extra, how_to_install
 from grader.core.files import open_ordinary
 from grader.core.task import DataSource, Task
 from grader.training.splits import Bytes, Split
@@ -112,7 +113,7 @@ def _fetched(task: Task) -> Path:
     try:
         import fsspec
     except ImportError:
-        raise TaskError(f"task {task.name}: {task.data.path} needs fsspec: pip install 'grader[ray]'") from None
+        raise TaskError(f"task {task.name}: {task.data.path} needs fsspec: {how_to_install(Extra.RAY)}") from None
     try:
         system, root = fsspec.core.url_to_fs(task.data.path)
         listing = {path: _version_of(facts) for path, facts in system.find(root, detail=True).items()}

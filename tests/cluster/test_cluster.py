@@ -255,7 +255,7 @@ def test_without_a_cluster_or_without_ray_it_says_what_to_do(tmp_path: Path) -> 
     call = injected(code, tmp_path / "class", "--engine", "ray", where=tmp_path)
     done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 3
-    assert "pip install 'grader[ray]'" in done.stderr
+    assert "with the extra [ray]" in done.stderr
     done = run(tmp_path / "class", "--address", "127.0.0.1:1", where=tmp_path)
     assert done.returncode == 2
     assert "belong to --engine ray" in done.stderr

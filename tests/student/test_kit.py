@@ -1,0 +1,84 @@
+"""`grader init --install-from`: the kit says where grader comes from, and its workflow installs it from there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from grader.core.errors import UsageError
+from grader.student.kit import InstallSource, write_kit
+from support.runs import grader
+
+COMMIT = "git+https://example.org/course/grader@" + "0123456789" * 4
+WHEEL = "lr_scheduler_grader-0.1.0-py3-none-any.whl"
+
+
+def calls(folder: Path) -> list[str]:
+    """The requirements that README and workflow hand to pip, as a shell takes them apart."""
+    texts = [(folder / "README.md").read_text(), (folder / ".github/workflows/check.yml").read_text()]
+    lines = [line for text in texts for line in re.findall(r"^\W*(?:run: )?(pip install .*)$", text, re.M)]
+    return [shlex.split(line)[2] for line in lines]
+
+
+def test_a_wheel_is_copied_into_the_kit_and_installed_from_there(tmp_path: Path) -> None:
+    (tmp_path / WHEEL).write_bytes(b"a wheel")
+    done = grader("init", "kit", "--install-from", WHEEL, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"wrote kit/{WHEEL}" in done.stdout
+    assert (tmp_path / "kit" / WHEEL).read_bytes() == b"a wheel"
+    assert calls(tmp_path / "kit") == [f"./{WHEEL}[train]", f"./{WHEEL}"]
+
+
+@pytest.mark.parametrize(
+    "address", [COMMIT, f"https://example.org/{WHEEL}", f"https://example.org/{WHEEL}#sha256={'a' * 64}"]
+)
+def test_a_pinned_address_is_written_into_both(address: str, tmp_path: Path) -> None:
+    write_kit(tmp_path, InstallSource.of(address))
+    assert calls(tmp_path) == [f"lr-scheduler-grader[train] @ {address}", f"lr-scheduler-grader @ {address}"]
+
+
+def test_without_one_the_workflow_stops_and_says_why(tmp_path: Path) -> None:
+    write_kit(tmp_path)
+    assert calls(tmp_path) == []
+    steps = (tmp_path / ".github/workflows/check.yml").read_text().split("    steps:")[1]
+    assert re.search(r"- run: \|\n +echo \"::error::this kit does not say where .*\n +exit 1\n", steps)
+    assert "Your course says where to get `grader`" in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "grader",
+        "lr-scheduler-grader",
+        "lr-scheduler-grader==0.1.0",
+        "git+https://example.org/course/grader",
+        "git+https://example.org/course/grader@main",
+        "git+https://example.org/course/grader@0123456",
+        f"https://example.org/$(id)/{WHEEL}",
+        f"https://example.org/`id`/{WHEEL}",
+        f'https://example.org/"/{WHEEL}',
+        "https://example.org/grader-1.2-py3-none-any.whl",
+        "",
+    ],
+)
+def test_what_names_no_version_or_could_reach_a_shell_is_refused(source: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="give a wheel of grader"):
+        write_kit(tmp_path / "kit", InstallSource.of(source))
+    assert not (tmp_path / "kit").exists()
+
+
+def test_a_wheel_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = grader("init", "kit", "--install-from", f"dist/{WHEEL}", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"dist/{WHEEL}: there is no such file" in done.stderr
+
+
+def test_a_wheel_in_the_way_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / WHEEL).write_bytes(b"new")
+    (tmp_path / "kit").mkdir()
+    (tmp_path / "kit" / WHEEL).write_bytes(b"old")
+    assert grader("init", "kit", "--install-from", WHEEL, cwd=tmp_path).returncode == 2
+    assert [p.name for p in (tmp_path / "kit").iterdir()] == [WHEEL]
