@@ -19,8 +19,8 @@ class Extra(StrEnum):
 
 #: The modules that each extra brings. Docker and sandlock say by themselves that they are missing.
 _MODULES = {
-    Extra.TRAIN: ("kornia", "matplotlib", "scipy", "sklearn"),
-    Extra.COURSE: ("kornia", "matplotlib", "scipy", "sklearn", "copydetect", "docker"),
+    Extra.TRAIN: ("kornia", "matplotlib", "scipy"),
+    Extra.COURSE: ("kornia", "matplotlib", "scipy", "copydetect", "docker"),
     Extra.RAY: ("ray", "fsspec"),
 }
 

@@ -19,7 +19,7 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63
 class DataSource(StrEnum):
     """Where images come from."""
 
-    DIGITS = "digits"  # scikit-learn's 1,797 hand-written digits, embedded
+    DIGITS = "digits"  # 1,797 hand-written digits, embedded (`grader.training.data`)
     TORCHVISION = "torchvision"  # a class of torchvision.datasets with a `train` argument
     FOLDER = "folder"  # PATH/train/CLASS/*.png and PATH/test/CLASS/*.png
 

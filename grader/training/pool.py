@@ -178,7 +178,7 @@ class _Process:
             raise InternalError("the trainer was stopped")
         if self._process is not None:
             return
-        context = multiprocessing.get_context("spawn")
+        context = _context()
         ours, theirs = context.Pipe()
         arguments = (theirs, self._task.model_dump_json(), str(self._task.folder), self._device)
         # Not daemonic, for it may have helpers of its own; it ends with us nevertheless (`worker.main`).
@@ -246,6 +246,15 @@ class _Process:
     def kill(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             self._end()
+
+
+def _context() -> Any:
+    """How processes are started: forked from a server that has imported torch, where the system has such servers."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["grader.training.preload"])
+    return context
 
 
 class DeviceChoice(StrEnum):

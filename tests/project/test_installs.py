@@ -68,13 +68,11 @@ def test_the_extras_are_those_of_the_project_file() -> None:
     """`grader.core.extras` says what is missing before a command starts; the project file says what is installed."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["name"] == DISTRIBUTION
-    modules = {"scikit-learn": "sklearn"}
 
     def packages(extra: str) -> set[str]:
         names = {re.match(r"[\w-]+(\[\w+\])?", line)[0] for line in project["optional-dependencies"][extra]}  # type: ignore[index]
         inner = {name for name in names if name.startswith(DISTRIBUTION)}
-        others = {modules.get(name, name) for name in names - inner}
-        return others.union(*(packages(name[len(DISTRIBUTION) + 1 : -1]) for name in inner))
+        return (names - inner).union(*(packages(name[len(DISTRIBUTION) + 1 : -1]) for name in inner))
 
     assert set(_MODULES[Extra.TRAIN]) == packages("train")
     assert set(_MODULES[Extra.COURSE]) == packages("course") - {"sandlock"}  # not on every system

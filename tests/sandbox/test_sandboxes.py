@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -23,7 +24,7 @@ from grader.sandbox import docker as docker_module
 from grader.sandbox import docker_owners
 from grader.sandbox.base import Ending, Sandbox, SandboxChoice, job_of, limits_of
 from grader.sandbox.docker import DockerSandbox
-from grader.sandbox.factory import choose
+from grader.sandbox.factory import choose, opened
 from grader.sandbox.inside import supervisor
 from grader.sandbox.plain import PlainSandbox
 from grader.sandbox.sandlock import SandlockSandbox
@@ -634,3 +635,18 @@ def test_auto_prefers_docker_then_sandlock_then_says_what_to_install(monkeypatch
     monkeypatch.setattr(sandlock_module, "unusable", lambda: "old kernel")
     with pytest.raises(SetupError, match=r"no engine; old kernel.*Install and start Docker"):
         choose(SandboxChoice.AUTO)
+
+
+@pytest.mark.docker
+def test_auto_takes_sandlock_where_the_image_cannot_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a registry an engine answers and is of no use."""
+    from grader.core.errors import SetupError
+
+    monkeypatch.setenv("GRADER_BASE_IMAGE", "localhost:1/no-such-image")
+    said: list[str] = []
+    with contextlib.closing(opened(SandboxChoice.AUTO, said.append)) as sandbox:
+        assert sandbox.name == "sandlock"
+    assert any("Docker is not used: the sandbox image could not be built" in line for line in said)
+    assert any("using sandlock instead" in line for line in said)
+    with pytest.raises(SetupError, match=r"could not be built(.|\n)*--sandbox sandlock"):
+        opened(SandboxChoice.DOCKER, said.append)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torchvision.transforms as v1
@@ -17,7 +18,7 @@ from grader.core.verdict import Verdict
 from grader.sandbox.sandlock import SandlockSandbox
 from grader.training import loop, models, optimizers
 from grader.training import pool as pool_module
-from grader.training.data import ImageData
+from grader.training.data import _DIGITS, ImageData
 from grader.training.data import load as load_data
 from grader.training.pool import TrainerPool
 from grader.training.splits import Split
@@ -294,3 +295,12 @@ def test_a_last_batch_of_one_image_trains(sandlock: SandlockSandbox) -> None:
     classes = [right[labels == n].mean() for n in range(10)]
     assert run.balanced == pytest.approx(sum(classes) / 10)  # each class counts the same
     assert run.balanced != pytest.approx(run.accuracy, abs=1e-6)
+
+
+def test_the_embedded_digits_are_those_of_scikit_learn() -> None:
+    from sklearn.datasets import load_digits
+
+    theirs = load_digits()
+    with np.load(_DIGITS, allow_pickle=False) as ours:
+        assert (ours["images"] == theirs.images).all()
+        assert (ours["labels"] == theirs.target).all()

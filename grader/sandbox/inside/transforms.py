@@ -8,6 +8,7 @@ import enum
 import functools
 import inspect
 import math
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
@@ -120,8 +121,6 @@ def _flatten(transforms: Any) -> list[Any]:
 
 def _shipped_name(thing: Any) -> str | None:
     """The public name of a torchvision transform's class, or None for anything else."""
-    import sys
-
     for name in ("torchvision.transforms", "torchvision.transforms.v2"):
         module = sys.modules.get(name)
         kind = type(thing)
