@@ -1,6 +1,6 @@
 """What do 100, 10,000 and 1,000,000 submissions cost?   python benchmarks/costs.py
 
-The table of grader/cluster/README.md, from what one unit was measured to cost; the command that measures it stands
+The table of docs/cluster.md, from what one unit was measured to cost; the command that measures it stands
 beside each. For a task with three seeds, each configuration also trained at its constant rate: six trainings.
 """
 

@@ -2,7 +2,7 @@
 
 Simulated boards with known true means and noise. Prints how often 95 % intervals cover (with their Monte Carlo error),
 how often equal rows are told apart, with seeds alone and with images, and how many trainings adaptive and fixed seeds
-need to put rows that differ in the right order; draws the last into leaderboard/adaptive.svg.
+need to put rows that differ in the right order; draws the last into docs/images/adaptive.svg.
 """
 
 import sys
@@ -78,7 +78,7 @@ def economy() -> None:
     axis.set(xlabel="trainings for a board of 12", ylabel="neighbours in the right order (%)")
     axis.grid(alpha=0.3)
     axis.legend()
-    figure.savefig(Path(__file__).parents[1] / "leaderboard" / "adaptive.svg", metadata={"Date": None})
+    figure.savefig(Path(__file__).parents[1] / "docs" / "images" / "adaptive.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":

@@ -19,26 +19,26 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63
 class DataSource(StrEnum):
     """Where images come from."""
 
-    DIGITS = "digits"  # 1,797 hand-written digits, embedded (`grader.training.data`)
+    DIGITS = "digits"  # 1,797 hand-written digits that come with the package
     TORCHVISION = "torchvision"  # a class of torchvision.datasets with a `train` argument
-    FOLDER = "folder"  # PATH/train/CLASS/*.png and PATH/test/CLASS/*.png
+    FOLDER = "folder"  # images in PATH/train/CLASS/ and PATH/test/CLASS/
 
 
 class Precision(StrEnum):
     """Arithmetic of the training."""
 
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
+    FLOAT32 = "float32"  # single precision
+    BFLOAT16 = "bfloat16"  # mixed precision
 
 
 class Data(Frozen):
     """The `[data]` table."""
 
-    source: DataSource
-    name: str = ""  # for torchvision: the data set's class, such as "CIFAR10"
-    path: str = ""  # the image folder, or torchvision's root; relative to the task file. Or a folder's address (s3://…)
-    label_noise: float = Field(default=0.0, ge=0.0, lt=1.0)  # share of the training labels that are drawn anew
-    views: int = Field(default=0, ge=0, le=100)  # of each held-out image, turned, scaled and shifted; 0: as it is
+    source: DataSource  # where the images come from
+    name: str = ""  # for torchvision: the class of the data set, such as "CIFAR10"
+    path: str = ""  # the image folder, or torchvision's root; or the address of a folder (`s3://…`)
+    label_noise: float = Field(default=0.0, ge=0.0, lt=1.0)  # share of the training labels that is drawn anew
+    views: int = Field(default=0, ge=0, le=100)  # views of each held-out image, randomly turned, scaled and shifted
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -52,26 +52,26 @@ class Data(Frozen):
 class SandboxLimits(Frozen):
     """The `[sandbox]` table: what one submission's code may use."""
 
-    seconds: float = Field(default=30.0, gt=0)  # of CPU time; three times as much by the clock
-    memory_mb: int = Field(default=1500, ge=512)  # torch alone needs most of 512
-    threads: int = Field(default=64, ge=4)
-    output_kb: int = Field(default=8192, ge=1)
-    document_kb: int = Field(default=16384, ge=64)  # the recorded schedule, as JSON
+    seconds: float = Field(default=30.0, gt=0)  # CPU time; by the clock three times as much
+    memory_mb: int = Field(default=1500, ge=512)  # memory; torch alone needs most of 512
+    threads: int = Field(default=64, ge=4)  # threads and processes
+    output_kb: int = Field(default=8192, ge=1)  # what it may print
+    document_kb: int = Field(default=16384, ge=64)  # size of the recorded schedule, as JSON
 
 
 class Counting(StrEnum):
     """Which of a student's gradings counts."""
 
-    LATEST = "latest"
-    BEST = "best"  # the highest accuracy; rewards trying often
+    LATEST = "latest"  # the newest grading
+    BEST = "best"  # the highest accuracy, which rewards trying often
 
 
 class Reveal(Frozen):
     """The `[leaderboard]` table: which grading counts, and what the public file may say besides scores."""
 
-    counts: Counting = Counting.LATEST
-    learning_rates: bool = True
-    violations: bool = True
+    counts: Counting = Counting.LATEST  # which of a student's gradings counts
+    learning_rates: bool = True  # whether the public file summarises everybody's schedule
+    violations: bool = True  # whether the public file names the broken rules
 
 
 def public_count(n_test: int, share: float, views: int) -> int:
@@ -87,7 +87,7 @@ class RankBy(StrEnum):
     """What students are ranked by."""
 
     ACCURACY = "accuracy"  # with several workloads, the weighted mean of their accuracies
-    CONTRIBUTION = "contribution"  # accuracy less that of the same configuration at its constant rate
+    CONTRIBUTION = "contribution"  # accuracy minus that of the same configuration at its constant rate
     MEAN_RANK = "mean-rank"  # weighted mean of a row's ranks on the workloads
     GAP_CLOSED = "gap-closed"  # weighted mean of (accuracy - default's) / (best reference's - default's)
 
@@ -105,20 +105,20 @@ class RankBy(StrEnum):
 class FailedWorkload(StrEnum):
     """How a workload without a score counts for a submission that has one on another."""
 
-    UNRANKED = "unranked"  # the submission has the verdict of that workload and no score
+    UNRANKED = "unranked"  # the submission has that workload's verdict and no score
     GUESSING = "guessing"  # accuracy 1 / classes, as a diverged training has
 
 
 class Ranking(Frozen):
     """The `[ranking]` table."""
 
-    by: RankBy = RankBy.ACCURACY
-    contribution: bool = True  # train each configuration at its constant rate too
-    max_seeds: int = Field(default=10, ge=1)  # how far `--seeds adaptive` may go
-    public_share: float = Field(default=1.0, gt=0.0, le=1.0)  # of the held-out images; the rest decides in the end
-    max_gradings: int | None = Field(default=None, ge=1)  # of one student, that may count
-    mix_device_kinds: bool = False  # rank scores of different kinds of device together, which differ in their last bits
-    failed_workload: FailedWorkload = FailedWorkload.UNRANKED
+    by: RankBy = RankBy.ACCURACY  # what students are ranked by
+    contribution: bool = True  # train each configuration at its constant rate, too
+    max_seeds: int = Field(default=10, ge=1)  # the most seeds that `--seeds adaptive` uses
+    public_share: float = Field(default=1.0, gt=0.0, le=1.0)  # share of the held-out images that the board is about
+    max_gradings: int | None = Field(default=None, ge=1)  # how many gradings of a student may count
+    mix_device_kinds: bool = False  # rank scores of different kinds of device together; they differ in their last bits
+    failed_workload: FailedWorkload = FailedWorkload.UNRANKED  # how a workload without a score counts
 
     @model_validator(mode="after")
     def _measured(self) -> Self:
@@ -135,10 +135,10 @@ class Ranking(Frozen):
 class Points(Frozen):
     """The `[points]` table: what a gradebook gives for what."""
 
-    accepted: float = Field(default=1.0, ge=0)  # accepted by the contract, and trained
-    beats_default: float = Field(default=1.0, ge=0)  # a higher mean accuracy than the default scheduler's
-    top_three: float = Field(default=0.0, ge=0)  # rank 1 to 3, or a range of ranks that reaches rank 3
-    sure: bool = False  # whether `beats_default` wants more than chance: the interval above zero
+    accepted: float = Field(default=1.0, ge=0)  # for a score at all
+    beats_default: float = Field(default=1.0, ge=0)  # for a higher mean accuracy than the default scheduler's
+    top_three: float = Field(default=0.0, ge=0)  # for rank 1 to 3, or a range of ranks that reaches rank 3
+    sure: bool = False  # whether `beats_default` needs the whole interval of the difference above zero
 
     @property
     def possible(self) -> float:
@@ -149,12 +149,10 @@ class Points(Frozen):
 class Trained(Frozen):
     """What a submission is trained on: model and data."""
 
-    model: str  # a name in the registry, or "model.py:Class" beside the task file
-    image: tuple[int, int, int] = (3, 32, 32)  # channels, height, width that reach the model
-    precision: Precision = Precision.FLOAT32
-    cuda_graph: bool = (
-        False  # for a model of one's own: its every step runs the same operations, so a GPU may repeat it
-    )
+    model: str  # `cnn`, `lenet`, `resnet8`, `vgg`, or `model.py:Class`, a class in a file beside the task file
+    image: tuple[int, int, int] = (3, 32, 32)  # channels, height and width of the images that reach the model
+    precision: Precision = Precision.FLOAT32  # arithmetic of the training
+    cuda_graph: bool = False  # a model of your own runs the same operations in every step, so a GPU may replay them
     data: Data
 
     @model_validator(mode="after")
@@ -167,8 +165,8 @@ class Trained(Frozen):
 class Workload(Trained):
     """A `[[workload]]` table: one of several models and data sets that every submission is trained on."""
 
-    name: Identifier
-    weight: float = Field(default=1.0, gt=0)  # in the task's score
+    name: Identifier  # lower-case letters, digits, `-` and `_`
+    weight: float = Field(default=1.0, gt=0)  # its weight in the task's score
 
 
 class Task(Trained):
@@ -177,15 +175,15 @@ class Task(Trained):
     A task with several workloads has the model and the data of the first; `parts` are what is trained on.
     """
 
-    name: Identifier
-    description: str = ""
-    seeds: tuple[Annotated[int, Field(ge=0, lt=1 << 31)], ...] = Field(default=(0, 1, 2), min_length=1)
-    time_limit_s: float = Field(default=300.0, gt=0)  # sandbox plus one training: CPU time, on a GPU by the clock
-    device_kind: str = (
-        ""  # the only kind of device to train on: "cpu", a GPU's model, or a whole kind as results name it
-    )
-    memory_mb: int = Field(default=4096, ge=256)  # of a training on a CPU, besides the data; on a GPU all there is
-    max_steps: int = Field(default=200_000, ge=1)
+    name: Identifier  # lower-case letters, digits, `-` and `_`; names the folder of results
+    description: str = ""  # what students may know of the task
+    seeds: tuple[Annotated[int, Field(ge=0, lt=1 << 31)], ...] = Field(
+        default=(0, 1, 2), min_length=1
+    )  # one training each
+    time_limit_s: float = Field(default=300.0, gt=0)  # sandbox plus one training: CPU seconds, on a GPU by the clock
+    device_kind: str = ""  # the only kind of device to train on: `cpu`, a GPU's model, or a kind as results name it
+    memory_mb: int = Field(default=4096, ge=256)  # memory of a training on a CPU, besides the data
+    max_steps: int = Field(default=200_000, ge=1)  # the most steps that a training may have
     sandbox: SandboxLimits = SandboxLimits()
     leaderboard: Reveal = Reveal()
     ranking: Ranking = Ranking()
