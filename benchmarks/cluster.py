@@ -37,6 +37,7 @@ from grader.publish.site import Site
 from grader.sandbox.compiled import Compiled
 from grader.submissions.entry import Entry
 from grader.submissions.loader import Submission
+from grader.training.pool import DeviceChoice
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
 OBJECT_STORE = 100 << 20
@@ -205,7 +206,7 @@ def main() -> None:
             cluster.add_node(num_cpus=1, object_store_memory=OBJECT_STORE)
         try:
             with connected(cluster.address):
-                trainers = RayTrainers(task, census(print), "cpu", 0, 1.0, print)
+                trainers = RayTrainers(task, census(print), DeviceChoice.CPU, 0, 1.0, print)
                 for _ in range(20):
                     trainers.train(recipe(0.01), 0, 300.0, lambda _: None)
                 schedule(trainers)

@@ -20,7 +20,7 @@ import torch
 from sample_class import MOMENTUM, NORMALIZED, SHARE, series
 from scipy.stats import t as student
 
-from grader.core.recipe import Optimizer, ParameterGroup, Recipe, Series, steps_per_epoch
+from grader.core.recipe import Optimizer, ParameterGroup, Recipe, Series, Setting, steps_per_epoch
 from grader.core.task import Task, TaskFacts
 from grader.core.task_file import load
 from grader.training import data, loop, models
@@ -86,7 +86,9 @@ def recipe_of(candidate: Candidate, schedule: str, facts: TaskFacts) -> Recipe:
     """SGD with momentum 0.9 at the schedule's rates."""
     steps = candidate.epochs * steps_per_epoch(facts.n_train, candidate.batch_size)
     rates = series([candidate.rate * SCHEDULES[schedule](step / steps) for step in range(steps)])
-    others = {name: Series(values=(value,), counts=(steps,)) for name, value in MOMENTUM.items()}
+    others: dict[str, Series[Setting]] = {
+        name: Series(values=(value,), counts=(steps,)) for name, value in MOMENTUM.items()
+    }
     names = tuple(p.name for p in facts.trainable)
     return Recipe(
         optimizer=Optimizer.SGD,

@@ -3,6 +3,7 @@
 import random
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,15 +27,15 @@ class Plain:
     seconds: float
 
 
-class _Images(Dataset):
-    def __init__(self, split: Split, transforms: list) -> None:
+class _Images(Dataset[tuple[torch.Tensor, int]]):
+    def __init__(self, split: Split, transforms: list[Any]) -> None:
         self.split, self.transforms = split, transforms
 
     def __len__(self) -> int:
         return len(self.split)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        value = Image.fromarray(np.ascontiguousarray(self.split.images[index]))
+        value: Any = Image.fromarray(np.ascontiguousarray(self.split.images[index]))
         for transform in self.transforms:
             value = transform(value)
         return value, int(self.split.labels[index])
@@ -49,7 +50,7 @@ def train(recipe: Recipe, task: Task, data: ImageData, seed: int, device: torch.
     loss_function = nn.CrossEntropyLoss()
     train_set = _Images(data.train, [build(call) for call in recipe.transforms])
     test_set = _Images(data.test, [build(call) for call in evaluated(recipe.transforms)])
-    options = {"num_workers": workers, "pin_memory": device.type == "cuda"}
+    options: dict[str, Any] = {"num_workers": workers, "pin_memory": device.type == "cuda"}
     train_loader = DataLoader(train_set, recipe.batch_size, shuffle=True, **options)
     test_loader = DataLoader(test_set, recipe.batch_size, **options)
     started = time.perf_counter()

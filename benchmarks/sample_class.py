@@ -1,8 +1,9 @@
 """Twenty recipes like those that a class hands in, for the benchmarks."""
 
 import math
+from typing import Any
 
-from grader.core.recipe import Optimizer, ParameterGroup, Recipe, Series, TransformCall, steps_per_epoch
+from grader.core.recipe import Optimizer, ParameterGroup, Recipe, Series, Setting, TransformCall, steps_per_epoch
 from grader.core.task import TaskFacts
 
 _V1 = "torchvision.transforms."
@@ -19,10 +20,16 @@ _PIPELINES = {
     "crop+flip": (_CROP, _FLIP, *NORMALIZED),
 }
 MOMENTUM = {"momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False}
-_SGD = (Optimizer.SGD, {**MOMENTUM})
-_DECAYED = (Optimizer.SGD, {**MOMENTUM, "weight_decay": 5e-4, "nesterov": True})
-_ADAM = (Optimizer.ADAM, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0})
-_ADAMW = (Optimizer.ADAMW, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2})
+_SGD: tuple[Optimizer, dict[str, Setting]] = (Optimizer.SGD, {**MOMENTUM})
+_DECAYED: tuple[Optimizer, dict[str, Setting]] = (Optimizer.SGD, {**MOMENTUM, "weight_decay": 5e-4, "nesterov": True})
+_ADAM: tuple[Optimizer, dict[str, Setting]] = (
+    Optimizer.ADAM,
+    {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0},
+)
+_ADAMW: tuple[Optimizer, dict[str, Setting]] = (
+    Optimizer.ADAMW,
+    {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2},
+)
 
 #: batch size, optimizer, initial learning rate, schedule, random transforms
 _CLASS = (
@@ -58,7 +65,7 @@ SHARE = {
 
 def series(values: list[float]) -> Series[float]:
     """Values of every step, run-length encoded."""
-    runs: list[list] = []
+    runs: list[list[Any]] = []
     for value in values:
         if runs and runs[-1][0] == value:
             runs[-1][1] += 1
@@ -74,7 +81,9 @@ def recipes(facts: TaskFacts, epochs: int) -> list[Recipe]:
     for batch_size, (optimizer, settings), lr, schedule, pipeline in _CLASS:
         steps = epochs * steps_per_epoch(facts.n_train, batch_size)
         rates = series([lr * SHARE[schedule](step / steps) for step in range(steps)])
-        others = {name: Series(values=(value,), counts=(steps,)) for name, value in settings.items()}
+        others: dict[str, Series[Setting]] = {
+            name: Series(values=(value,), counts=(steps,)) for name, value in settings.items()
+        }
         made.append(
             Recipe(
                 optimizer=optimizer,

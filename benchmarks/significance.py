@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from grader.core.kind import Kind
 from grader.experiments.plots import canvas
 from grader.leaderboard.significance import settled
-from support.simulation import (  # type: ignore[import-not-found]
+from support.simulation import (
     adaptive_trainings,
     agreement,
     board_of,
@@ -63,7 +63,9 @@ def economy() -> None:
     fixed = []
     for seeds in range(3, 11):
         rng = np.random.default_rng(1)
-        right = np.mean([agreement(means, simulated(means, seeds, np.full(12, NOISE), rng)) for _ in range(boards)])
+        right = float(
+            np.mean([agreement(means, simulated(means, seeds, np.full(12, NOISE), rng)) for _ in range(boards)])
+        )
         fixed.append((seeds * len(means), right))
         print(f"fixed, {seeds} seeds: {seeds * len(means)} trainings, {right:.1%} of neighbours in the right order")
     rng = np.random.default_rng(1)

@@ -17,10 +17,11 @@ from collections import Counter
 from pathlib import Path
 
 from grader.core import task_file as tasks
+from grader.core.task import Task, TaskFacts
 from grader.sandbox.base import job_of, limits_of
 from grader.sandbox.inside import system_calls
 from grader.sandbox.sandlock import SandlockSandbox
-from grader.submissions.loader import discover
+from grader.submissions.loader import Submission, discover
 from grader.submissions.references import references_for
 from grader.training import data, models
 
@@ -60,7 +61,7 @@ def main() -> int:
     return 1 if unexpected else 0
 
 
-def _trace(logs: Path, submissions, task, facts) -> Counter[str]:
+def _trace(logs: Path, submissions: list[Submission], task: Task, facts: TaskFacts) -> Counter[str]:
     sandbox = SandlockSandbox()
     sandbox.open(print)
     assert sandbox.run(b"{}", limits_of(task, 300)).document == b""  # torch is imported over there by now
@@ -71,6 +72,7 @@ def _trace(logs: Path, submissions, task, facts) -> Counter[str]:
     )
     time.sleep(2)
     if tracer.poll() is not None:
+        assert tracer.stderr is not None
         raise SystemExit(tracer.stderr.read().decode())
     endings: Counter[str] = Counter()
     for submission in submissions:

@@ -14,6 +14,7 @@ import argparse
 import os
 import statistics
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -60,7 +61,7 @@ class Ours:
 
     def train(self, recipes: list[Recipe], seed: int) -> list[float]:
         runs = [self.threads.submit(self.pool.train, r, seed, 1e6, lambda _: None) for r in recipes]
-        return [run.result().accuracy for run in runs]
+        return [run.result().accuracy or 0.0 for run in runs]
 
 
 def timed(way: Plain | Ours, recipes: list[Recipe], seed: int) -> tuple[list[float], float]:
@@ -103,13 +104,13 @@ def floor(task: Task, classes: int, device: torch.device, jobs: int) -> tuple[fl
         module.register_forward_hook(count)
     with FlopCounterMode(display=False) as counter:
         model(batch).sum().backward()
-    flops, traffic = counter.get_total_flops() / 64, traffic / 64
+    flops, bytes_moved = counter.get_total_flops() / 64, traffic / 64
     cpu = device.type == "cpu"
     torch.set_num_threads(jobs if cpu else 1)
     a, b = (torch.randn(2048 if cpu else 8192, 2048 if cpu else 8192, device=device) for _ in range(2))
     big = torch.empty(1 << 27, device=device)
 
-    def best(work) -> float:
+    def best(work: Callable[[], object]) -> float:
         seconds = []
         for _ in range(8):
             started = time.perf_counter()
@@ -121,9 +122,9 @@ def floor(task: Task, classes: int, device: torch.device, jobs: int) -> tuple[fl
 
     speed = 2 * a.shape[0] ** 3 / best(lambda: a @ b)
     bandwidth = 8 * big.numel() / best(lambda: big.add_(1))
-    arithmetic, memory = flops / speed, traffic / bandwidth
+    arithmetic, memory = flops / speed, bytes_moved / bandwidth
     text = (
-        f"{flops / 1e6:.2f} Mflop and {traffic / 1e3:.0f} kB of layer outputs per image; this device: "
+        f"{flops / 1e6:.2f} Mflop and {bytes_moved / 1e3:.0f} kB of layer outputs per image; this device: "
         f"{speed / 1e9:.0f} Gflop/s in a large float32 product, {bandwidth / 1e9:.1f} GB/s\n"
         f"floor: arithmetic {1e6 * arithmetic:.1f} us, memory {1e6 * memory:.1f} us per image"
     )
@@ -179,7 +180,9 @@ def main() -> None:
         flush=True,
     )
     ours, plain = Ours(task, name, jobs), Plain(task, images, device)
-    mine, theirs, quick, slow = [], [], 0.0, 0.0
+    mine: list[list[float]] = []
+    theirs: list[list[float]] = []
+    quick, slow = 0.0, 0.0
     for seed in seeds:  # in turns, so that a machine that slows down slows both
         for way, scores in ((ours, mine), (plain, theirs)):
             found, seconds = timed(way, recipes, seed)

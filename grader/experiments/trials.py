@@ -15,7 +15,8 @@ from grader.training.pool import Trainers
 class EpochListener(Protocol):
     """Told of every epoch, from several threads."""
 
-    def __call__(self, name: str, seed: int, record: EpochRecord, epochs: int) -> None: ...
+    def __call__(self, name: str, seed: int, record: EpochRecord, epochs: int) -> None:
+        """An epoch of the training `name` with that seed has finished; `epochs` is how many it has."""
 
 
 def train_all(

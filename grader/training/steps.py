@@ -59,6 +59,7 @@ class HostSteps:
         self._trained = []
 
     def epoch(self, batches: Iterable[Tensor], labels: Tensor, deadline: Deadline) -> Tensor | None:
+        """See `Steps`."""
         pace = Pace(deadline, self._device)
         losses = []
         start = 0

@@ -161,6 +161,7 @@ class TrainingWorker:
         return _rejected(Rule.RAISED, f"the training fails: {text}", fix)
 
     def facts(self, part: int) -> Any:
+        """The TaskFacts of a workload. Raises TaskError where its model cannot be trained."""
         from grader.core.errors import TaskError
         from grader.training import loop, models
 
@@ -180,11 +181,13 @@ class TrainingWorker:
         return facts
 
     def info(self) -> Any:
+        """The Environment of the trainings of this process."""
         from grader.training.device import environment
 
         return environment(self.device)
 
     def train(self, recipe: "Recipe", seed: int, budget_s: float, part: int) -> tuple[Any, ...]:
+        """The answer "run" for one training. Raises RejectedError or TaskError."""
         from grader.training import loop
 
         run = loop.train(

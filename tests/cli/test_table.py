@@ -24,9 +24,9 @@ def several() -> Leaderboard:
 
 
 def printed(made: Leaderboard, width: int) -> list[str]:
-    console = Console(file=io.StringIO(), width=width)
-    console.print(board_table(made, width))
-    return console.file.getvalue().splitlines()  # type: ignore[attr-defined,no-any-return]
+    text = io.StringIO()
+    Console(file=text, width=width).print(board_table(made, width))
+    return text.getvalue().splitlines()
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 130, 200])

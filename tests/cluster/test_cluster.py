@@ -189,14 +189,14 @@ def test_a_course_s_own_model_and_data_go_to_the_nodes(cluster: Any, tmp_path: P
     (tmp_path / "own.toml").write_text(task)
     make_class(tmp_path / "class", 1)
     call = ("--sandbox", "sandlock", "--task", "own.toml")
-    environment = {"GRADER_CACHE": str(tmp_path / "cache")}
-    done = run(tmp_path / "class", *call, *on(cluster), where=tmp_path, **environment)
+    cache = str(tmp_path / "cache")
+    done = run(tmp_path / "class", *call, *on(cluster), where=tmp_path, GRADER_CACHE=cache)
     assert done.returncode == 0, done.stdout + done.stderr
     ours = essence(tmp_path)
     assert ours["student", "student00"]["verdict"] == "ok"
     shutil.rmtree(tmp_path / "results")
     (tmp_path / "leaderboard/leaderboard.json").unlink(missing_ok=True)
-    done = run(tmp_path / "class", *call, where=tmp_path, **environment)
+    done = run(tmp_path / "class", *call, where=tmp_path, GRADER_CACHE=cache)
     assert done.returncode == 0, done.stdout + done.stderr
     assert essence(tmp_path) == ours
 

@@ -21,4 +21,5 @@ def test_every_setting_of_torch_is_there_with_its_kind(name: Optimizer) -> None:
         value = inside.setting(made.param_groups[0].get(setting, defaults[setting]), defaults[setting])
         value = tuple(value) if isinstance(value, list) else value
         assert complaint(name, setting, value) is None
-        assert complaint(name, setting, ("x",) if isinstance(value, (float, bool)) else 0.5) is not None
+        wrong: Any = ("x",) if isinstance(value, (float, bool)) else 0.5
+        assert complaint(name, setting, wrong) is not None

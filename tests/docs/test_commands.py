@@ -121,7 +121,7 @@ def test_a_kit_s_check_needs_no_extra_and_what_does_says_so(wheel: Path, tmp_pat
 
 
 def commands() -> dict[str, Any]:
-    return vars(typer.main.get_command(app))["commands"]  # type: ignore[no-any-return]
+    return vars(typer.main.get_command(app))["commands"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

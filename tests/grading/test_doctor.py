@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from grader.core.errors import SetupError
 from grader.grading import doctor as module
 from grader.grading.doctor import State, examine
 from grader.sandbox import docker, sandlock
-from grader.sandbox.base import Sandbox
+from grader.sandbox.base import Sandbox, SandboxName
 from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.plain import PlainSandbox
 from support.patched import Patched
@@ -136,9 +137,9 @@ def test_a_machine_without_any_sandbox_cannot_grade(tmp_path: Path, monkeypatch:
 
 def test_a_sandbox_that_does_not_start_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(sandbox: Sandbox, beside: Path | None = None) -> list[str]:
-        raise module.SetupError("the worker did not run")
+        raise SetupError("the worker did not run")
 
     monkeypatch.setattr(module, "_tried", broken)
-    finding = module._sandbox(module.SandboxName.SANDLOCK, lambda: None)
+    finding = module._sandbox(SandboxName.SANDLOCK, lambda: None)
     assert finding.state is State.FAILED
     assert "did not run" in finding.what

@@ -19,9 +19,9 @@ import pytest
 
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
-from grader.sandbox import docker as docker_module
 from grader.sandbox.docker import DockerSandbox
 from grader.sandbox.docker_image import image_tag
+from grader.sandbox.docker_owners import LABEL
 from support.runs import MODEL, command, injected, make_class, read_to, rows, run, started, trainings
 from support.submissions import CONFIG, ROOT, Compile, make
 
@@ -347,7 +347,7 @@ class Engine:
         import docker
 
         client = docker.from_env()
-        there = client.containers.list(filters={"label": docker_module.LABEL}, ignore_removed=True)
+        there = client.containers.list(filters={"label": LABEL}, ignore_removed=True)
         mine = [c for c in there if self._is_mine(c)]
         for end in self._open:
             with contextlib.suppress(OSError):
@@ -360,7 +360,7 @@ class Engine:
     owner = 0
 
     def _is_mine(self, container: object) -> bool:
-        return str(container.labels[f"{docker_module.LABEL}.owner"]).split(":")[1] == str(self.owner)  # type: ignore[attr-defined]
+        return str(container.labels[f"{LABEL}.owner"]).split(":")[1] == str(self.owner)  # type: ignore[attr-defined]
 
     def _serve(self, listener: socket.socket) -> None:
         while True:

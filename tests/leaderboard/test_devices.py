@@ -71,7 +71,8 @@ def test_what_another_kind_of_device_gave_is_not_ranked(path: Path, cpu: Leaderb
     assert ranks(there) == ranks(board)
     rows = {row.id: row for row in board.rows}
     assert rows["a"].to_default is not None
-    assert rows["c"].to_default is rows["c"].beats_default is rows["c"].to_next is rows["c"].rank_interval is None
+    row = rows["c"]
+    assert [row.to_default, row.beats_default, row.to_next, row.rank_interval] == [None] * 4
     assert rows["c"].accuracy == pytest.approx(0.9)
     assert not {row.id for row in wanting(board)} & {"b", "c"}
 

@@ -12,7 +12,7 @@ from grader.core.kind import Kind
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
 from grader.leaderboard.history import merged
-from grader.leaderboard.models import Leaderboard, RankingPolicy
+from grader.leaderboard.models import GradedRow, Leaderboard, RankingPolicy
 from grader.publish.names import NameMode, Names, parse, shown
 from grader.publish.public import public
 from grader.publish.public_board import Progress
@@ -48,7 +48,7 @@ def test_pseudonyms_stay_and_hang_on_the_secret(board: Leaderboard) -> None:
 
 def test_no_name_is_in_any_file_under_pseudonyms(tmp_path: Path, task: Task, facts: TaskFacts) -> None:
     board = hostile_board(task, facts)
-    rows = [
+    rows: list[GradedRow] = [
         r if r.kind is not Kind.STUDENT
         else r.model_copy(update={"id": f"IDENTITY{n}", "team": (f"NAME{n}",), "detail": f"DETAIL{n}"})
         for n, r in enumerate(board.rows)

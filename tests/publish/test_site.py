@@ -55,7 +55,7 @@ def page(browser: Browser) -> Iterator[Page]:
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("dialog", lambda dialog: complaints.append(dialog.message))
-    page.on("request", lambda r: r.url.startswith(("file:", "data:")) or complaints.append(r.url))
+    page.on("request", lambda r: complaints.extend([] if r.url.startswith(("file:", "data:")) else [r.url]))
     yield page
     page.close()
     assert not complaints

@@ -72,7 +72,7 @@ class Graded:
 
     def log(self, name: str) -> dict[str, Any]:
         path = self.where / "results/attacked/submissions/student" / name / "log.json"
-        return json.loads(path.read_text())  # type: ignore[no-any-return]
+        return json.loads(path.read_text())
 
 
 def grade(where: Path, sandbox: str) -> Graded:
@@ -132,7 +132,7 @@ def by_docker(tmp_path_factory: pytest.TempPathFactory) -> Graded:
 
 @pytest.fixture(params=["sandlock", pytest.param("docker", marks=pytest.mark.docker)])
 def graded(request: pytest.FixtureRequest) -> Graded:
-    return request.getfixturevalue(f"by_{request.param}")  # type: ignore[no-any-return]
+    return request.getfixturevalue(f"by_{request.param}")
 
 
 def test_every_attacker_gets_the_expected_verdict(graded: Graded) -> None:

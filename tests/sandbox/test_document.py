@@ -88,7 +88,7 @@ def broken(recipe: dict[str, Any], path: str, value: object) -> dict[str, Any]:
     for step in way:
         at = at[int(step) if step.isdigit() else step]
     at[last] = value
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 @pytest.mark.parametrize(

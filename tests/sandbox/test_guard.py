@@ -411,7 +411,7 @@ def compiled_without(kind: str, submission: Submission, task: Task, facts: TaskF
         [sys.executable, "-c", UNGUARDED, kind], input=job_of(submission, task, facts), capture_output=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, timeout=120,
     )  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize("kind", KINDS)

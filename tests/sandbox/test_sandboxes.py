@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -427,6 +428,7 @@ def test_a_forged_recipe_gains_nothing_a_scheduler_could_not_have(
     assert honest is not None
     forged = honest.model_dump(mode="json")
     forged["groups"][0]["lr"] = {"values": [-1.0], "counts": [46]}
+    recipe: Any
     for recipe in (forged, {**honest.model_dump(mode="json"), "accuracy": 1.0}, {"groups": []}, None):
         document = {
             "protocol": 1,
@@ -483,7 +485,7 @@ def old_kernel() -> Iterator[SandlockSandbox]:
 
 @pytest.fixture(params=["sandlock", "old_kernel", pytest.param("docker_box", marks=pytest.mark.docker)])
 def confined(request: pytest.FixtureRequest) -> Sandbox:
-    return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
+    return request.getfixturevalue(request.param)
 
 
 GRADER = """

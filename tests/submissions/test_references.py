@@ -164,7 +164,7 @@ def test_a_reference_fills_any_training(name: str, compiled: Compile, task: Task
 def test_references_stand_the_smallest_tasks(n_train: int, compiled: Compile, facts: TaskFacts) -> None:
     few = facts.model_copy(update={"n_train": n_train})
     for entry in references_for(None, few):
-        namespace = {}
+        namespace: dict[str, Any] = {}
         exec(entry.submission.files["config.py"], namespace)
         kind = runpy.run_path(str(FOLDER / entry.submission.id / "scheduler.py"))["CustomLRScheduler"]
         target = optimizer()

@@ -15,6 +15,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from grader.core.recipe import Optimizer, ParameterGroup, Recipe, Series
 from grader.core.text import clean
@@ -139,7 +140,7 @@ def archives() -> Iterator[tuple[str, str, bytes]]:
     holes = b"3000000\n" + b"0\n" * 6_000_000
     sparse = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "a", "GNU.sparse.realsize": "1"}
     yield "a tar's map of holes", ".tar.gz", _tar((b"0", holes, sparse))
-    many = [(b"g", _records(400), {})] * 80 + [(b"0", bytes(512), {})]
+    many: list[Any] = [(b"g", _records(400), {})] * 80 + [(b"0", bytes(512), {})]
     again = _tar(*many * 6, *[(b"0", bytes(512), {})] * 1800)
     yield "a tar's headers for all files, again and again", ".tar.gz", again
     endless = b"5 aa\n" * 400_000 + b"5 a=\n"
@@ -227,19 +228,18 @@ def places() -> dict[str, Iterator[Case]]:
             both,
         ),
         "a folder": each(_folder),
-        "an archive": ((name, lambda s=s, d=d: _archive(s, d)) for name, s, d in archives()),  # type: ignore[misc]
+        "an archive": ((name, lambda s=s, d=d: _archive(s, d)) for name, s, d in archives()),
         "similarity": each(
             lambda text: similarity.compare([_candidate("a", text), _candidate("b", text + "\nx = 1")], []),
             {name: TEXTS[name] for name in SLOW_TO_LEX},
         ),
         "advice": each(_advice),
         "a schedule's name": (
-            (name, lambda rates=rates: known_schedules.name_of(rates))  # type: ignore[misc]
-            for name, rates in SCHEDULES.items()
+            (name, lambda rates=rates: known_schedules.name_of(rates)) for name, rates in SCHEDULES.items()
         ),
         "PyTorch's bits": each(_bits),
         "PyTorch's bits with many numbers": (
-            (name, lambda rates=rates: played_by(rates, rates[0] or 1.0, "x = 1", NUMBERS))  # type: ignore[misc]
+            (name, lambda rates=rates: played_by(rates, rates[0] or 1.0, "x = 1", NUMBERS))
             for name, rates in SCHEDULES.items()
         ),
         "text that is shown": each(clean),

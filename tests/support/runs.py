@@ -45,7 +45,7 @@ def run(
 
 
 def board(where: Path) -> dict[str, Any]:
-    return json.loads((where / "leaderboard/leaderboard.json").read_text())  # type: ignore[no-any-return]
+    return json.loads((where / "leaderboard/leaderboard.json").read_text())
 
 
 def rows(where: Path) -> dict[tuple[str, str], dict[str, Any]]:

@@ -18,16 +18,17 @@ from grader.leaderboard.seed_allocation import wanting
 from support.gradings import TRAINER
 
 Table = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+Noise = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
-def simulated(means: Sequence[float], seeds: int, noise: Table, rng: np.random.Generator) -> Table:
+def simulated(means: Sequence[float], seeds: int, noise: Noise, rng: np.random.Generator) -> Table:
     """Accuracies [rows, seeds]: true mean, what the seed does to all, and noise of each training."""
     common = rng.normal(0, 0.01, (1, seeds))
     return np.array(means)[:, None] + common + rng.normal(0, 1, (len(means), seeds)) * np.asarray(noise)[:, None]
 
 
 def simulated_images(
-    rows: int, seeds: int, images: int, noise: Table, rng: np.random.Generator
+    rows: int, seeds: int, images: int, noise: Noise, rng: np.random.Generator
 ) -> np.ndarray[tuple[int, int, int], np.dtype[np.bool_]]:
     """Images that trainings classify rightly [rows, seeds, images], of rows that do equally well on new images.
 
@@ -76,7 +77,7 @@ def board_of(
     images: int = 1,
 ) -> Leaderboard:
     """A board whose task has `base` seeds (all of the first row's where it is not given)."""
-    rows = [row(number, accuracies) for number, accuracies in enumerate(table)]
+    rows = [row(number, list(accuracies)) for number, accuracies in enumerate(table)]
     seeds = tuple(range(base if base is not None else len(table[0])))
     task = BoardTask(
         name="t", description="", model_hash="", data_hash="", n_train=1, n_test=images, seeds=seeds, time_limit_s=1.0,
@@ -111,7 +112,7 @@ def agreement(means: Sequence[float], table: Table | Sequence[Sequence[float]]) 
     return float(np.mean([found[a] > found[b] for a, b in pairwise(order)]))
 
 
-def adaptive_trainings(means: Sequence[float], noise: Table, rng: np.random.Generator) -> tuple[int, float]:
+def adaptive_trainings(means: Sequence[float], noise: Noise, rng: np.random.Generator) -> tuple[int, float]:
     """Trainings that adaptive seeds take, from 3 to 10, and the agreement that they reach."""
     everything = simulated(means, 10, noise, rng)
     taken = [3] * len(means)

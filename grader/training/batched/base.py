@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.nn import functional
+from typing_extensions import override
 
 Draws = tuple[Tensor, ...]
 
@@ -29,6 +30,7 @@ class BatchTransform(ABC):
 class ToFloat(BatchTransform):
     """uint8 to float32 in 0 to 1, as ToTensor does."""
 
+    @override
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         return images if images.dtype == torch.float32 else images.to(torch.float32).div_(255)
 
@@ -39,6 +41,7 @@ class Normalize(BatchTransform):
     def __init__(self, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> None:
         self.mean, self.std = (torch.as_tensor(v, dtype=torch.float32) for v in (mean, std))
 
+    @override
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         mean, std = self._like(images)
         return images.sub(mean).div_(std)
@@ -54,6 +57,7 @@ class Normalize(BatchTransform):
 class ToNormalized(Normalize):
     """ToFloat, then Normalize, in the memory of one result."""
 
+    @override
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         if images.dtype == torch.float32:
             return super().apply(images)
@@ -67,9 +71,11 @@ class Flip(BatchTransform):
     def __init__(self, axis: int, p: float) -> None:
         self.axis, self.p = axis, p
 
+    @override
     def draw(self, count: int, generator: torch.Generator) -> Draws:
         return (torch.rand(count, generator=generator) < self.p,)
 
+    @override
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         if images.device.type != "cpu":
             return choose(draws[0], images.flip(self.axis), images)
@@ -84,9 +90,11 @@ class Crop(BatchTransform):
         self.height, self.width, self.padding = height, width, padding
         self.offsets = (from_height + 2 * padding - height + 1, from_width + 2 * padding - width + 1)
 
+    @override
     def draw(self, count: int, generator: torch.Generator) -> Draws:
         return tuple(torch.randint(n, (count,), generator=generator) for n in self.offsets)
 
+    @override
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         n = self.padding
         return _cut(functional.pad(images, (0, 0, n, n, n, n)), draws[0], draws[1], self.height, self.width)
@@ -98,6 +106,7 @@ class CenterCrop(BatchTransform):
     def __init__(self, height: int, width: int) -> None:
         self.height, self.width = height, width
 
+    @override
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         top, left = (round((a - b) / 2) for a, b in zip(images.shape[1:3], (self.height, self.width), strict=True))
         return images[:, top : top + self.height, left : left + self.width].contiguous()
@@ -109,10 +118,12 @@ class Sometimes(BatchTransform):
     def __init__(self, steps: Sequence[BatchTransform], p: float) -> None:
         self.steps, self.p = steps, p
 
+    @override
     def draw(self, count: int, generator: torch.Generator) -> Draws:
         chosen = torch.rand(count, generator=generator) < self.p
         return (chosen, *(d for step in self.steps for d in step.draw(count, generator)))
 
+    @override
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         changed, rest = images, draws[1:]
         for step in self.steps:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from grader.training.batched.base import BatchTransform, Draws, ToFloat, choose
 
@@ -15,9 +16,11 @@ class Grayscale(BatchTransform):
     def __init__(self, p: float) -> None:
         self.p = p
 
+    @override
     def draw(self, count: int, generator: torch.Generator) -> Draws:
         return (torch.rand(count, generator=generator) < self.p,)
 
+    @override
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         luma = images.to(torch.float32) @ torch.tensor([0.299, 0.587, 0.114], device=images.device)
         if images.dtype == torch.uint8:
@@ -35,12 +38,14 @@ class Jitter(BatchTransform):
     def __init__(self, ranges: Sequence[tuple[float, float] | None]) -> None:
         self.ranges = ranges  # brightness, contrast, saturation, hue
 
+    @override
     def draw(self, count: int, generator: torch.Generator) -> Draws:
         present = [r for r in self.ranges if r is not None]
         factors = [torch.empty(count).uniform_(*r, generator=generator) for r in present]
         order = torch.rand(count, len(present), generator=generator).argsort(1)
         return torch.stack(factors, 1), order
 
+    @override
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         from kornia import enhance
 

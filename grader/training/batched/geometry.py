@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from grader.training.batched.base import BatchTransform, Draws
 
@@ -27,6 +28,7 @@ class Affine(BatchTransform):
     ) -> None:
         self.degrees, self.translate, self.scale, self.shear, self.size = degrees, translate, scale, shear, size
 
+    @override
     def draw(self, count: int, generator: torch.Generator) -> Draws:
         height, width = self.size
 
@@ -39,6 +41,7 @@ class Affine(BatchTransform):
         shear_x, shear_y = uniform(*self.shear[:2]), uniform(*self.shear[2:])
         return (inverse_affine(angle, (shift[0], shift[1]), scale, (shear_x, shear_y), (height, width)),)
 
+    @override
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         n, height, width, channels = images.shape
         matrix = draws[0]
@@ -79,6 +82,7 @@ class ResizedCrop(BatchTransform):
     def __init__(self, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]) -> None:
         self.height, self.width, self.scale, self.ratio = height, width, scale, ratio
 
+    @override
     def draw(self, count: int, generator: torch.Generator) -> Draws:
         h, w, found = _boxes(count, self.height, self.width, self.scale, self.ratio, generator, strict=False)
         # Where no try fitted: the largest box in the middle whose shape is allowed.
@@ -95,6 +99,7 @@ class ResizedCrop(BatchTransform):
         left = torch.where(found, left, (self.width - full_w) // 2)
         return top, left, h, w
 
+    @override
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         top, left, h, w = draws
         n, height, width, channels = images.shape
@@ -132,6 +137,7 @@ class Erase(BatchTransform):
     ) -> None:
         self.p, self.scale, self.ratio, self.value, self.size = p, scale, ratio, value, size
 
+    @override
     def draw(self, count: int, generator: torch.Generator) -> Draws:
         height, width = self.size
         chosen = torch.rand(count, generator=generator) < self.p
@@ -139,6 +145,7 @@ class Erase(BatchTransform):
         top, left = _below(height - h + 1, generator), _below(width - w + 1, generator)
         return top, left, torch.where(found & chosen, h, 0), w
 
+    @override
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         top, left, h, w = (d[:, None] for d in draws)
         y, x = (torch.arange(n, device=images.device) for n in images.shape[1:3])
