@@ -167,16 +167,19 @@ def explain(
 ) -> None:
     """Say in words why a row stands where it stands: recipe, seeds, score, ranks, contribution, history, versions."""
     need(Extra.COURSE)
+    from rich.console import Console
+
+    from grader.cli.progress import say
     from grader.core.text import clean
     from grader.leaderboard.explain import explain as paragraphs
     from grader.leaderboard.storage import board_at
     from grader.publish.export import find_row
     from grader.publish.github import only_text
 
-    board = board_at(leaderboard)
+    board, console = board_at(leaderboard), Console()
     with only_text():
         for line in paragraphs(find_row(board, identity), board, str(leaderboard)):
-            print(clean(line))
+            say(console, clean(line))
 
 
 @app.command()

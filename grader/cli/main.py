@@ -5,7 +5,9 @@
 """
 
 import io
+import shutil
 import sys
+import textwrap
 
 import typer
 
@@ -26,7 +28,7 @@ def main() -> None:
         code = app(standalone_mode=False)  # Typer hands back the code of typer.Exit
         sys.exit(code if isinstance(code, int) else 0)
     except GraderError as error:
-        print(f"grader: {no_command(str(error))}", file=sys.stderr)
+        _complain(no_command(str(error)))
         sys.exit(_exit_code(error))
     except (KeyboardInterrupt, typer.Abort):
         interrupted()
@@ -34,9 +36,19 @@ def main() -> None:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's usage errors
             if not error.format_message():
                 sys.exit(2)  # no command: the help is printed already
-            print(f"grader: {error.format_message()} (see grader --help)", file=sys.stderr)
+            _complain(f"{error.format_message()} (see grader --help)")
             sys.exit(2)
         raise
+
+
+def _complain(text: str) -> None:
+    """Print an error: wrapped between words on a terminal, as it is elsewhere."""
+    lines = f"grader: {text}".splitlines()
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        wrapped = (textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) for line in lines)
+        lines = [part for line in wrapped for part in line or [""]]
+    print("\n".join(lines), file=sys.stderr)
 
 
 def _exit_code(error: GraderError) -> int:

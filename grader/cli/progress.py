@@ -84,7 +84,7 @@ class Display:
             case SubmissionGraded():
                 self._graded_line(event.entry, event.row)
             case Remark():
-                self._console.print(escape(event.text), highlight=False, soft_wrap=True)
+                say(self._console, event.text)
 
     def _graded_line(self, entry: Entry, row: GradedRow) -> None:
         with self._lock:
@@ -92,7 +92,7 @@ class Display:
             style = _STYLES.get(row.verdict, "red")
             what = f"accuracy {_accuracy(row)}{_guessing(row)}" if row.accuracy is not None else _reason(row)
             line = f"[{self._graded}/{self._count}] {escape(entry.label)}: [{style}]{row.verdict}[/] {escape(what)}"
-            self._console.print(line, highlight=False, soft_wrap=True)
+            self._console.print(line, highlight=False, soft_wrap=not self._console.is_terminal)
 
 
 def _accuracy(row: GradedRow) -> str:
@@ -161,8 +161,8 @@ def print_board(console: Console, board: Leaderboard, *, wide: bool = False) -> 
 
 
 def say(console: Console, text: str) -> None:
-    """Print plain text, unwrapped and without markup."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    """Print plain text: wrapped between words on a terminal, a line elsewhere."""
+    console.print(text, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
 def _score(row: RankedRow) -> str:

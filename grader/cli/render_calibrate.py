@@ -34,7 +34,7 @@ def run_calibration(config: RunConfig, students: int, usual: int, plot: Path | N
     for table in (_references(found), _resolutions(found)):
         console.print(table)
     for line in (*_sentences(found), "", *found.advice):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, highlight=False, markup=False, soft_wrap=not console.is_terminal)
     if plot is not None:
         console.print(f"figure: {plot}", highlight=False, soft_wrap=True)
 

@@ -40,7 +40,7 @@ def as_text(checked: Checked, console: Console) -> None:
     """The whole report for a terminal."""
     compiled = checked.compiled
     for violation in compiled.violations:
-        console.print(f"[red]{escape(str(violation))}[/]", highlight=False, soft_wrap=True)
+        console.print(f"[red]{escape(str(violation))}[/]", highlight=False, soft_wrap=not console.is_terminal)
         line = _source_line(checked, violation.file, violation.line)
         if line:
             console.print(f"    {escape(line)}", highlight=False, soft_wrap=True, style="dim")
@@ -52,7 +52,7 @@ def as_text(checked: Checked, console: Console) -> None:
             f"{recipe.optimizer}, batch size {recipe.batch_size}, {recipe.epochs} epochs, {recipe.steps} steps on "
             f"{checked.task.name}",
             highlight=False,
-            soft_wrap=True,
+            soft_wrap=not console.is_terminal,
         )
     if checked.predicted_seconds is not None:
         limit = checked.task.time_limit_s
@@ -62,10 +62,10 @@ def as_text(checked: Checked, console: Console) -> None:
             f"predicted grading time: about {checked.predicted_seconds:.0f} s on one CPU core, {share} the limit of "
             f"{limit:.0f} s (a GPU is faster)",
             highlight=False,
-            soft_wrap=True,
+            soft_wrap=not console.is_terminal,
         )
     for advice in checked.advice:
-        console.print(f"[yellow]advice[/] {escape(str(advice))}", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]advice[/] {escape(str(advice))}", highlight=False, soft_wrap=not console.is_terminal)
     if compiled.output:
         console.print("printed by the submission (the last lines):", highlight=False)
         for text in compiled.output.splitlines()[-_PRINTED_LINES:]:

@@ -47,7 +47,7 @@ def run_comparison(config: RunConfig, folder: Path, others: Sequence[str], plot:
         lines = compare(folder, config, others, progress)
     console.print(_table(lines))
     for remark in _remarks(lines, task.name):
-        console.print(remark, highlight=False, soft_wrap=True)
+        console.print(remark, highlight=False, soft_wrap=not console.is_terminal)
     plots.comparison(
         {line.name: line.runs for line in lines}, f"{task.name}: mean and range of {len(task.seeds)} seed(s)", plot
     )

@@ -33,9 +33,9 @@ def run_doctor(task: str, results: Path, board: Path, *, as_json: bool) -> bool:
 def _print(console: Console, finding: Finding) -> None:
     colour = _COLOURS[finding.state]
     line = f"[{colour}]{finding.state:6}[/]  {escape(finding.name)}: {escape(finding.what)}"
-    console.print(line, highlight=False, soft_wrap=True)
+    console.print(line, highlight=False, soft_wrap=not console.is_terminal)
     if finding.mend and finding.state is not State.OK:
-        console.print(f"        → {escape(finding.mend)}", highlight=False, soft_wrap=True)
+        console.print(f"        → {escape(finding.mend)}", highlight=False, soft_wrap=not console.is_terminal)
 
 
 def _conclusion(found: Sequence[Finding]) -> str:
