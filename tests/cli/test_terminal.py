@@ -81,7 +81,8 @@ def test_where_it_is_no_terminal_a_line_stays_a_line(tmp_path: Path) -> None:
 def test_of_what_a_submission_prints_the_last_lines_are_shown(tmp_path: Path) -> None:
     make_class(tmp_path, 1)
     scheduler = tmp_path / "student00/scheduler.py"
-    scheduler.write_text(scheduler.read_text().replace("        return", "        print('at', self.last_epoch)\n        return"))
+    talking = "        print('at', self.last_epoch)\n        return"
+    scheduler.write_text(scheduler.read_text().replace("        return", talking))
     call = [sys.executable, "-m", "grader", "check", "student00"]
     done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stdout
