@@ -18,6 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -192,6 +193,10 @@ def prepare(services):
     return environment, missing
 
 
+def folders(*stages):
+    return [f"tests/{folder}" for name in stages for folder in STAGES[name][0]]
+
+
 def test(arguments):
     """Run the tests of a stage, of all stages, or what pytest is told; the exit code."""
     install("[test]")
@@ -205,16 +210,30 @@ def test(arguments):
     if missing and os.environ.get("CI"):
         stop("; ".join(missing.values()))
     environment = {**found, **os.environ}
-    command = [PYTHON, "-m", "pytest"]
+    others = {marker for _, markers in STAGES.values() for marker in markers} - services  # of other stages
+    wanted = " and ".join(f"not {marker}" for marker in sorted({*missing, *others, "restarts_engine"}))
+    parallel = ["-n", "2", "--dist", "loadgroup", "-m", wanted]
     code = 0
-    folders = [f"tests/{folder}" for name in stages if name != ALONE for folder in STAGES[name][0]]
-    if folders or not stages:
-        wanted = " and ".join(f"not {marker}" for marker in (*missing, "restarts_engine"))
-        call = [*command, "-n", "2", "--dist", "loadgroup", "-m", wanted, *folders, *rest]
-        code = subprocess.run(call, cwd=ROOT, env=environment).returncode
+
+    def run(*call):
+        nonlocal code
+        begun = time.monotonic()
+        code = subprocess.run([PYTHON, "-m", *call], cwd=ROOT, env=environment).returncode or code
+        say(f"{' '.join(call[:2])}: {time.monotonic() - begun:.0f} s")
+
+    if not stages:
+        run("pytest", *parallel, *rest)
+    if "unit" in stages:
+        shutil.rmtree(ROOT / "build" / "coverage", ignore_errors=True)
+        measured = ["coverage", "run", "-m"] if os.environ.get("CI") else []
+        run(*measured, "pytest", *parallel, *folders("unit"), *rest)
+        if measured:
+            run("coverage", "combine", "--quiet")
+            run("coverage", "report")
+    if further := [name for name in stages if name not in ("unit", ALONE)]:
+        run("pytest", *parallel, *folders(*further), *rest)
     if ALONE in stages or (everything and os.environ.get("CI")):
-        call = [*command, "-m", "restarts_engine", "tests/grading"]
-        code = subprocess.run(call, cwd=ROOT, env=environment).returncode or code
+        run("pytest", "-m", "restarts_engine", "tests/grading")
     else:
         missing["restarts_engine"] = f"it restarts Docker: alone and on purpose, python3 bootstrap.py test {ALONE}"
     for marker, why in missing.items():

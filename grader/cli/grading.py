@@ -21,20 +21,23 @@ def run(
         Path | None,
         typer.Option(help=f"The JSON leaderboard to update; {BOARD}, or one beside it for another task."),
     ] = None,
-    results: Annotated[Path, typer.Option(help="Where logs and finished work are kept.")] = Path("results"),
+    results: Annotated[Path, typer.Option(help="Where logs and the cache are kept.")] = Path("results"),
     reference: Annotated[Path | None, typer.Option(help="Folder of reference schedulers.")] = None,
     seeds: Annotated[
-        str, typer.Option(help="fixed: the task's; adaptive: more where neighbours cannot be told apart.")
+        str, typer.Option(help="fixed: the task's seeds. adaptive: more where neighbours cannot be told apart.")
     ] = "fixed",
-    force: Annotated[bool, typer.Option("--force", help="Compile and train again what is already known.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Compile and train again what is cached.")] = False,
     engine: Annotated[str, typer.Option(help="local, or ray: sandboxes and trainings on a Ray cluster.")] = "local",
     address: Annotated[
-        str | None, typer.Option(help="ray: the cluster, such as HOST:6379; else RAY_ADDRESS, else one begun here.")
+        str | None,
+        typer.Option(help="ray: the cluster, such as HOST:6379; default: RAY_ADDRESS, or a new one on this machine."),
     ] = None,
-    gpus_per_training: Annotated[float, typer.Option(help="ray: a share of a GPU, such as 0.25, or whole ones.")] = 1.0,
-    site: Annotated[Path | None, typer.Option(help="Keep a web site here up to date while results come in.")] = None,
+    gpus_per_training: Annotated[float, typer.Option(help="ray: GPUs per training, such as 0.25 or 2.")] = 1.0,
+    site: Annotated[
+        Path | None, typer.Option(help="Keep a web site in this folder up to date while results come in.")
+    ] = None,
     names: Annotated[str, typer.Option(help="site: full, pseudonyms, or top-N.")] = "full",
-    key_file: Annotated[Path | None, typer.Option(help="site: the secret of the pseudonyms.")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="site: a file with the secret of the pseudonyms.")] = None,
 ) -> None:
     """Grade every submission in a folder and rank it on the leaderboard beside the references."""
     need(Extra.COURSE)
@@ -84,11 +87,11 @@ def _board_of(task: str) -> Path:
 @app.command()
 def doctor(
     task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
-    results: Annotated[Path, typer.Option(help="Where logs and finished work would be kept.")] = Path("results"),
+    results: Annotated[Path, typer.Option(help="Where logs and the cache would be kept.")] = Path("results"),
     leaderboard: BoardOption = BOARD,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Say what grading relies on, what of it holds on this machine (by trying it), and how to mend the rest."""
+    """Try everything that grading relies on, on this machine, and say how to fix what fails."""
     need(Extra.COURSE)
     from grader.cli.render_doctor import run_doctor
 
@@ -99,12 +102,14 @@ def doctor(
 @app.command()
 def calibrate(
     task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
-    data: Annotated[Path | None, typer.Option(help="Image folder (train/CLASS, test/CLASS) to use instead.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Use images from this folder instead (train/CLASS, test/CLASS).")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=2, help="Trainings per reference.")] = 5,
     students: Annotated[int, typer.Option(min=2, help="The size of the class.")] = 30,
     device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
     jobs: Annotated[int, typer.Option(min=0, help="Trainings at a time; 0 chooses.")] = 0,
-    results: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = Path("results"),
+    results: Annotated[Path, typer.Option(help="Where trainings are cached.")] = Path("results"),
     reference: Annotated[Path | None, typer.Option(help="Folder of reference schedulers.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the result here: .png, .svg or .pdf.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -132,10 +137,10 @@ def calibrate(
 
 @app.command()
 def remove(
-    ids: Annotated[list[str], typer.Argument(help="The submissions whose rows go.")],
+    ids: Annotated[list[str], typer.Argument(help="The submissions whose rows are removed.")],
     leaderboard: BoardOption = BOARD,
 ) -> None:
-    """Take students' rows off a leaderboard: a run never does, since it cannot know who has left."""
+    """Remove students' rows from a leaderboard. A run never does that, since it may cover a part of the class."""
     need(Extra.COURSE)
     from grader.leaderboard.storage import remove as remove_rows
 
@@ -145,7 +150,9 @@ def remove(
 @app.command()
 def show(
     leaderboard: BoardOption = BOARD,
-    wide: Annotated[bool, typer.Option("--wide", help="Every column whole, however wide the table gets.")] = False,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Show all columns in full, however wide the table gets.")
+    ] = False,
 ) -> None:
     """Print a leaderboard as a table that fits the terminal."""
     need(Extra.COURSE)
@@ -165,7 +172,7 @@ def explain(
     identity: Annotated[str, typer.Argument(metavar="ID", help="A submission, or a reference.")],
     leaderboard: BoardOption = BOARD,
 ) -> None:
-    """Say in words why a row stands where it stands: recipe, seeds, score, ranks, contribution, history, versions."""
+    """Explain why a row stands where it stands: recipe, seeds, score, ranks, contribution, history, versions."""
     need(Extra.COURSE)
     from rich.console import Console
 
@@ -188,10 +195,10 @@ def similarity(
     task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
     former: Annotated[list[Path] | None, typer.Option(help="A former year's submissions; may be repeated.")] = None,
     sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
-    results: Annotated[Path, typer.Option(help="Where finished work is kept.")] = Path("results"),
+    results: Annotated[Path, typer.Option(help="Where the cache is kept.")] = Path("results"),
     out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("similarity"),
 ) -> None:
-    """Report who may have copied from whom, by behaviour and by code: for the instructor, not for the board."""
+    """Report similar submissions, by behaviour and by code. For the instructor: nothing of it appears on the board."""
     need(Extra.COURSE)
     from grader.cli.render_similarity import run_similarity
     from grader.core.task_file import load
@@ -224,7 +231,7 @@ def gradescope(
     task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
     sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
-    results: Annotated[Path, typer.Option(help="Where finished work is kept.")] = Path("/autograder/grader"),
+    results: Annotated[Path, typer.Option(help="Where the cache is kept.")] = Path("/autograder/grader"),
 ) -> None:
     """Grade one submission inside a Gradescope autograder and write its results.json."""
     need(Extra.COURSE)

@@ -19,22 +19,25 @@ NamesOption = Annotated[
     str, typer.Option("--names", help="full, pseudonyms (needs a secret), or top-N: only the first N ranks.")
 ]
 KeyFile = Annotated[
-    Path | None, typer.Option(help="The secret of the pseudonyms; else the variable GRADER_PSEUDONYM_KEY.")
+    Path | None,
+    typer.Option(help="A file with the secret of the pseudonyms; default: the variable GRADER_PSEUDONYM_KEY."),
 ]
 
 
 @app.command()
 def publish(
     leaderboard: BoardOption = BOARD,
-    out: Annotated[Path, typer.Option(help="The site's folder: new, empty, or of an earlier call.")] = Path("site"),
+    out: Annotated[Path, typer.Option(help="The folder of the site: new, empty, or of an earlier call.")] = Path(
+        "site"
+    ),
     names: NamesOption = "full",
     key_file: KeyFile = None,
     final: Annotated[
-        bool, typer.Option("--final", help="Rank by the held-out images that the board did not show so far.")
+        bool, typer.Option("--final", help="Rank by the held-out images that the board has not shown so far.")
     ] = False,
     results: Annotated[Path, typer.Option(help="--final: where grader run kept its results.")] = Path("results"),
 ) -> None:
-    """Write the leaderboard as a static web site: works from a file or GitHub Pages, needs no network."""
+    """Write the leaderboard as a static web site, which works from a file and from GitHub Pages."""
     need(Extra.COURSE)
     from grader.grading.private_split import final_board
     from grader.leaderboard.storage import board_at
@@ -54,7 +57,7 @@ def publish(
 def export(
     form: Annotated[str, typer.Argument(metavar="FORMAT", help="One of the formats below.")],
     leaderboard: BoardOption = BOARD,
-    out: Annotated[Path | None, typer.Option(help="The file to write; standard output otherwise.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write; default: standard output.")] = None,
     identity: Annotated[str, typer.Option("--id", help="The submission, for formats about one.")] = "",
     names: NamesOption = "full",
     key_file: KeyFile = None,
@@ -64,7 +67,9 @@ def export(
         "submissions"
     ),
     results: Annotated[Path, typer.Option(help="Where grader run keeps its results.")] = Path("results"),
-    final: Annotated[bool, typer.Option("--final", help="By the held-out images that the board did not show.")] = False,
+    final: Annotated[
+        bool, typer.Option("--final", help="Rank by the held-out images that the board has not shown so far.")
+    ] = False,
 ) -> None:
     """Write the leaderboard, or one submission of it, as another program reads it.
 

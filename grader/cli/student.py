@@ -21,7 +21,7 @@ def init(
         typer.Option(help="For instructors: the wheel or pinned address that the kit tells students to install."),
     ] = None,
 ) -> None:
-    """Write the assignment into a folder: scheduler, configuration, model, training script, texts."""
+    """Write the assignment into a folder: scheduler, configuration, public model, training script, instructions."""
     from grader.student.kit import InstallSource, write_kit
 
     for path in write_kit(folder, InstallSource.of(install_from) if install_from is not None else None):
@@ -40,7 +40,7 @@ def check(
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a file changes.")] = False,
 ) -> None:
-    """Say in seconds what grader run would say: violations, the schedule, advice. Runs your code unprotected."""
+    """Check a submission in seconds, as grader run would: violations, schedule, advice. Does not sandbox the code."""
     from grader.sandbox.plain import PlainSandbox
 
     sandbox = PlainSandbox()
@@ -89,11 +89,13 @@ def compare(
     folder: Annotated[Path, typer.Argument(help="The folder with scheduler.py and config.py.")] = Path("."),
     with_: Annotated[str, typer.Option("--with", help="References to train as well, such as cosine,constant.")] = "",
     task: Annotated[str, typer.Option(help="cifar10, digits (no download), or a task file.")] = "cifar10",
-    data: Annotated[Path | None, typer.Option(help="Image folder with train/CLASS and test/CLASS instead.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Use images from this folder instead (train/CLASS, test/CLASS).")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings per schedule.")] = 3,
     device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
-    plot: Annotated[Path, typer.Option(help="Where the figure goes: .png or .svg.")] = Path("compare.png"),
-    results: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = Path("results"),
+    plot: Annotated[Path, typer.Option(help="Where the figure is written: .png or .svg.")] = Path("compare.png"),
+    results: Annotated[Path, typer.Option(help="Where trainings are cached.")] = Path("results"),
 ) -> None:
     """Train your scheduler and the default one on the public task, with the same seeds, and draw both."""
     need(Extra.TRAIN)
@@ -117,13 +119,17 @@ def compare(
 def study(
     name: Annotated[str, typer.Argument(help="step-decay, cosine, polynomial, warmup, all, or a study file.")] = "all",
     task: Annotated[str, typer.Option(help="digits (no download), cifar10, or a task file.")] = "digits",
-    data: Annotated[Path | None, typer.Option(help="Image folder with train/CLASS and test/CLASS instead.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Use images from this folder instead (train/CLASS, test/CLASS).")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings per schedule.")] = 3,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs per training; the study's own otherwise.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs per training; default: the study's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
     jobs: Annotated[int, typer.Option(min=0, help="Trainings at a time; 0 chooses.")] = 0,
-    results: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = Path("results"),
-    out: Annotated[Path, typer.Option(help="Where the report goes: a folder per task and study.")] = Path("study"),
+    results: Annotated[Path, typer.Option(help="Where trainings are cached.")] = Path("results"),
+    out: Annotated[Path, typer.Option(help="Where reports are written, in a folder per task and study.")] = Path(
+        "study"
+    ),
 ) -> None:
     """Reproduce an exercise on learning-rate schedules: train its variants, and report with figures and intervals."""
     need(Extra.TRAIN)

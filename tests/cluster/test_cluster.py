@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -20,17 +18,15 @@ from grader.cluster.trainers import files_of
 from grader.core.errors import SetupError, TaskError
 from grader.core.task_file import load
 from grader.training.pool import DeviceChoice
+from support.clusters import local_cluster, on
 from support.runs import (
     MODEL,
     command,
     essence,
     injected,
     make_class,
-    read_to,
     rows,
     run,
-    slow_class,
-    started,
     trainings,
 )
 
@@ -38,33 +34,13 @@ pytestmark = [
     pytest.mark.xdist_group("cluster"),
     pytest.mark.skipif(sys.platform != "linux", reason="a cluster of several nodes on one machine is Linux's"),
 ]
-STORE = 100 << 20
-
-
-@pytest.fixture
-def cluster() -> Iterator[Any]:
-    """A head that only manages, and two nodes with a CPU each, none of which finds a Docker engine."""
-    from ray.cluster_utils import Cluster
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-        head = {"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False}
-        made = Cluster(initialize_head=True, head_node_args=head)
-        made.members = [made.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(2)]
-    yield made
-    made.shutdown()
-
-
-def on(cluster: Any) -> list[str]:
-    return ["--engine", "ray", "--address", cluster.address]
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The class, graded by the local engine."""
-    where = tmp_path_factory.mktemp("local")
-    assert run(slow_class(where / "class", 3), "--sandbox", "sandlock", where=where).returncode == 0
-    return where
+def cluster() -> Iterator[Any]:
+    """One for all of these tests, none of which takes a node or a driver away from it."""
+    with local_cluster() as made:
+        yield made
 
 
 def test_a_class_graded_on_a_cluster_has_the_same_board_to_the_bit(cluster: Any, here: Path, tmp_path: Path) -> None:
@@ -103,72 +79,6 @@ def test_a_model_outside_the_task_s_folder_is_not_written_elsewhere(tmp_path: Pa
         files_of(load(str(tmp_path / "task/t.toml")))
     (tmp_path / "task/t.toml").write_text(text.format(tmp_path / "mine.py"))
     assert files_of(load(str(tmp_path / "task/t.toml"))) == {}  # each node reads its own
-
-
-def test_a_node_lost_in_the_middle_changes_nothing(cluster: Any, here: Path, tmp_path: Path) -> None:
-    call = command(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
-    with started(call, tmp_path) as process:
-        said = read_to(process, "[1/")
-        cluster.remove_node(cluster.members[0], allow_graceful=False)
-        assert process.stdout is not None
-        said += process.stdout.read()
-        assert process.wait(300) == 0, said
-    assert "1 place(s) to train are left" in said
-    assert essence(tmp_path) == essence(here)
-
-
-def test_when_all_nodes_are_lost_one_that_joins_takes_over(cluster: Any, here: Path, tmp_path: Path) -> None:
-    call = command(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
-    with started(call, tmp_path) as process:
-        read_to(process, "[2/")
-        for member in cluster.members:
-            cluster.remove_node(member, allow_graceful=False)
-        cluster.add_node(num_cpus=1, object_store_memory=STORE)
-        process.wait(300)
-    # Submissions that had not left a sandbox when the last one went are ours to retry; no score is wrong or lost.
-    done = run(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert essence(tmp_path) == essence(here)
-
-
-def test_a_driver_that_is_killed_goes_on_where_it_was(cluster: Any, here: Path, tmp_path: Path) -> None:
-    call = command(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
-    with started(call, tmp_path) as process:
-        read_to(process, "[2/")
-        process.send_signal(signal.SIGKILL)
-    known = trainings(tmp_path)
-    assert known
-    done = run(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert known.items() <= trainings(tmp_path).items()
-    assert essence(tmp_path) == essence(here)
-
-
-def kill_trainers() -> int:
-    """How many processes that train were found, and killed."""
-    killed = 0
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if b"ray::_TrainerActor.answer" in entry.read_bytes():
-                os.kill(int(entry.parent.name), signal.SIGKILL)
-                killed += 1
-        except OSError:
-            continue
-    return killed
-
-
-def test_an_actor_that_is_killed_is_replaced(cluster: Any, here: Path, tmp_path: Path) -> None:
-    """As Ray itself does where a node runs out of memory."""
-    call = command(here / "class", "--sandbox", "sandlock", *on(cluster), where=tmp_path)
-    with started(call, tmp_path) as process:
-        read_to(process, "[1/")
-        killed = kill_trainers()
-        while not killed and process.poll() is None:
-            time.sleep(0.05)
-            killed = kill_trainers()
-        assert killed
-        assert process.wait(300) == 0
-    assert essence(tmp_path) == essence(here)
 
 
 def test_a_course_s_own_model_and_data_go_to_the_nodes(cluster: Any, tmp_path: Path) -> None:
