@@ -28,6 +28,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-golden", action="store_true", help="record the golden trainings of this kind of device")
 
 
+#: Fixtures of modules that grade or train: made once, if the tests that use them run in one process.
+COSTLY = {"candidates", "small", "where"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of a module that share a costly fixture into one group."""
+    for item in items:
+        if COSTLY & set(getattr(item, "fixturenames", ())) and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def task() -> Task:
     return tasks.load(str(LENET))
