@@ -67,11 +67,11 @@ class Counting(StrEnum):
 
 
 class Reveal(Frozen):
-    """The `[leaderboard]` table: which grading counts, and what the public file may say besides scores."""
+    """The `[leaderboard]` table: which grading counts, and what leaderboard and site show besides scores."""
 
     counts: Counting = Counting.LATEST  # which of a student's gradings counts
-    learning_rates: bool = True  # whether the public file summarises everybody's schedule
-    violations: bool = True  # whether the public file names the broken rules
+    learning_rates: bool = True  # whether leaderboard and site summarise each schedule
+    violations: bool = True  # whether leaderboard and site name the broken rules
 
 
 def public_count(n_test: int, share: float, views: int) -> int:

@@ -30,13 +30,13 @@ class Verdict(StrEnum):
 
 MEANINGS = {
     Verdict.OK: "trained",
-    Verdict.DIVERGED: "trained, but the loss left the finite numbers; the accuracy counts",
-    Verdict.CONTRACT: "a rule is broken; all broken rules are listed, each with file, line and how to mend it",
+    Verdict.DIVERGED: "trained, but the loss became infinite or NaN; the accuracy counts",
+    Verdict.CONTRACT: "rules are broken; each is listed with file, line and how to fix it",
     Verdict.CRASH: "the submission's code raised an error or ended its process",
     Verdict.TIMEOUT: "compiling or training took longer than the task allows; the epoch is named",
     Verdict.MEMORY: "the code needed more memory than the task allows",
     Verdict.OUTPUT: "the code printed more than the task allows",
-    Verdict.INTERNAL: "our fault: no score, retried on the next run",
+    Verdict.INTERNAL: "grader failed: no score, retried on the next run",
 }
 
 

@@ -109,7 +109,7 @@ class DockerSandbox:
         if self._runtime and self._runtime not in known and not self._runtime.startswith("io.containerd."):
             raise SetupError(
                 f"GRADER_DOCKER_RUNTIME={self._runtime}: this Docker engine has no such runtime. It has "
-                f"{', '.join(sorted(known))}; the README says how to add gVisor"
+                f"{', '.join(sorted(known))}; docs/instructors.md says how to add gVisor"
             )
 
     def run(self, job: bytes, limits: Limits) -> Outcome:

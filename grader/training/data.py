@@ -102,7 +102,7 @@ def _torchvision(task: Task) -> tuple[Split, Split]:
         except Exception as error:
             raise TaskError(
                 f"task {task.name}: {task.data.name} could not be loaded or downloaded to {root}: {error}. "
-                "Put its files there, or write a task with an image folder (see the README)"
+                "Put its files there, or write a task with an image folder (see docs/task-file.md)"
             ) from error
         images = part.data.numpy() if isinstance(part.data, torch.Tensor) else np.asarray(part.data)
         parts.append(Split(_fit(images.astype(np.uint8), task), np.asarray(part.targets, np.int64)))

@@ -78,7 +78,8 @@ def test_the_exercises_page(course: Path, tmp_path: Path) -> None:
 def test_an_instructor_s_pages(wheel: Path, course: Path, tmp_path: Path) -> None:
     """From the kit to the exports, on the page's own task file with a few images."""
     page = shown("instructors.md")
-    shutil.copy(wheel, tmp_path)
+    (tmp_path / "dist").mkdir()
+    shutil.copy(wheel, tmp_path / "dist")
     for block in page:
         if block.title:
             (tmp_path / block.title).write_text(block.text)

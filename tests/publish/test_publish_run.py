@@ -137,9 +137,9 @@ def test_classroom_gets_the_check(tmp_path: Path) -> None:
     assert "submission.json: the file is missing" in results[1]["tests"][0]["message"]
 
 
-def test_the_readme_s_verdicts_are_those_of_the_program() -> None:
+def test_the_documented_verdicts_are_those_of_the_program() -> None:
     from grader.core.verdict import MEANINGS
 
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs/instructors.md").read_text()
     for verdict, meaning in MEANINGS.items():
         assert f"| `{verdict}` | {meaning} | {'yes' if verdict.ranked else 'no'} |" in text

@@ -147,7 +147,7 @@ def test_the_untouched_kit_lacks_its_attribution_only(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     names = {str(p.relative_to(tmp_path / "kit")) for p in (tmp_path / "kit").rglob("*") if p.is_file()}
     assert names == {"scheduler.py", "config.py", "model.py", "main.py", "submission.json", "ATTRIBUTION.md",
-                     "README.md", ".github/workflows/check.yml"}  # fmt: skip
+                     "README.md", ".github/workflows/check.yml", ".gitignore"}  # fmt: skip
     done = grader("check", "kit", "--json", cwd=tmp_path)
     assert done.returncode == 1
     violations = json.loads(done.stdout)["violations"]
