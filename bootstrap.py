@@ -173,11 +173,10 @@ def prepare_slurm():
 
 
 def prepare(services):
-    """Start what the tests of those markers need. The environment they run in, and why which service is missing."""
-    environment, missing = {}, {}
+    """Start what the tests of those markers need: the variables of the engine, or None, and what is missing and why."""
+    engine, missing = None, {}
     if "docker" in services:
         engine = prepare_engine()
-        environment = engine or {}
         if engine is None:
             missing["docker"] = "no Docker engine answers, and none could be installed (Debian, Ubuntu: docker.io)"
         elif "gvisor" in services and not prepare_gvisor():
@@ -190,7 +189,7 @@ def prepare(services):
         missing["mounts"] = "only root on Linux, or passwordless sudo, can mount what they mount"
     if "slurm" in services and not prepare_slurm():
         missing["slurm"] = "root on Linux is needed, with Slurm and munge (Debian, Ubuntu: slurm-wlm, munge)"
-    return environment, missing
+    return engine, missing
 
 
 def folders(*stages):
@@ -209,7 +208,7 @@ def test(arguments):
     found, missing = prepare(services)
     if missing and os.environ.get("CI"):
         stop("; ".join(missing.values()))
-    environment = {**found, **os.environ}
+    environment = {**(found or {}), **os.environ}
     others = {marker for _, markers in STAGES.values() for marker in markers} - services  # of other stages
     wanted = " and ".join(f"not {marker}" for marker in sorted({*missing, *others, "restarts_engine"}))
     parallel = ["-n", "2", "--dist", "loadgroup", "-m", wanted]
@@ -221,6 +220,9 @@ def test(arguments):
         code = subprocess.run([PYTHON, "-m", *call], cwd=ROOT, env=environment).returncode or code
         say(f"{' '.join(call[:2])}: {time.monotonic() - begun:.0f} s")
 
+    # The sandbox image takes minutes on a new machine: it is built beside the tests that need none.
+    build = "from grader.sandbox.docker import DockerSandbox as D; d = D(); d.open(print); d.close()"
+    builder = subprocess.Popen([PYTHON, "-c", build], cwd=ROOT, env=environment) if found is not None else None
     if not stages:
         run("pytest", *parallel, *rest)
     if "unit" in stages:
@@ -230,6 +232,8 @@ def test(arguments):
         if measured:
             run("coverage", "combine", "--quiet")
             run("coverage", "report")
+    if builder is not None:
+        builder.wait()
     if further := [name for name in stages if name not in ("unit", ALONE)]:
         run("pytest", *parallel, *folders(*further), *rest)
     if ALONE in stages or (everything and os.environ.get("CI")):
