@@ -158,13 +158,16 @@ def test_a_container_at_work_is_no_orphan_whatever_the_clock_says(
 # -- the trainer
 
 
-def _trainers(grader: int) -> list[int]:
-    found = []
-    for children in Path(f"/proc/{grader}/task").glob("*/children"):
-        for pid in map(int, children.read_text().split()):
-            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-    return found
+def _trainers(pid: int) -> list[int]:
+    """The training processes of a grader: children of its fork server."""
+    servers = [child for child in _children(pid) if b"forkserver" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [trainer for server in servers for trainer in _children(server)]
+
+
+def _children(pid: int) -> list[int]:
+    """Of all threads of a process."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for one in lists for child in one.read_text().split()]
 
 
 def test_a_trainer_that_is_killed_is_replaced_and_its_training_made_again(tmp_path: Path) -> None:
