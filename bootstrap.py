@@ -257,7 +257,7 @@ def main():
         return install("[test]")
     install("[course]")
     try:
-        sys.exit(subprocess.run([PYTHON, "-m", "grader", *sys.argv[1:]]).returncode)
+        sys.exit(subprocess.run([PYTHON, "-P", "-m", "grader", *sys.argv[1:]]).returncode)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -141,7 +141,7 @@ def remove(
     leaderboard: BoardOption = BOARD,
 ) -> None:
     """Remove students' rows from a leaderboard. A run never does that, since it may cover a part of the class."""
-    need(Extra.COURSE)
+    need(Extra.COURSE, "scipy")
     from grader.leaderboard.storage import remove as remove_rows
 
     print(f"removed from {leaderboard}: {', '.join(remove_rows(leaderboard, ids))}")
@@ -155,7 +155,7 @@ def show(
     ] = False,
 ) -> None:
     """Print a leaderboard as a table that fits the terminal."""
-    need(Extra.COURSE)
+    need(Extra.COURSE, "scipy")
     from rich.console import Console
 
     from grader.cli.progress import print_board
@@ -173,7 +173,7 @@ def explain(
     leaderboard: BoardOption = BOARD,
 ) -> None:
     """Explain why a row stands where it stands: recipe, seeds, score, ranks, contribution, history, versions."""
-    need(Extra.COURSE)
+    need(Extra.COURSE, "scipy")
     from rich.console import Console
 
     from grader.cli.progress import say

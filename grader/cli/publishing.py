@@ -38,7 +38,7 @@ def publish(
     results: Annotated[Path, typer.Option(help="--final: where grader run kept its results.")] = Path("results"),
 ) -> None:
     """Write the leaderboard as a static web site, which works from a file and from GitHub Pages."""
-    need(Extra.COURSE)
+    need(Extra.COURSE, "scipy")
     from grader.grading.private_split import final_board
     from grader.leaderboard.storage import board_at
     from grader.publish.names import parse
@@ -76,7 +76,7 @@ def export(
     Of the whole board: markdown, summary (the job's page on GitHub), csv, canvas, annotations, badge, shields.
     Of one submission (--id): gradescope, codabench, classroom, badge.
     """
-    need(Extra.COURSE)
+    need(Extra.COURSE, "scipy")
     from grader.grading.private_split import final_board
     from grader.leaderboard.storage import board_at
     from grader.publish.export import FORMATS, Request
@@ -111,7 +111,7 @@ def export(
 @app.command()
 def pseudonyms(leaderboard: BoardOption = BOARD, key_file: KeyFile = None) -> None:
     """Print whose pseudonym is whose, as CSV: for the instructor alone."""
-    need(Extra.COURSE)
+    need(Extra.COURSE, "scipy")
     from grader.leaderboard.storage import board_at
     from grader.publish.names import parse, shown
     from grader.publish.tables import written

@@ -41,6 +41,8 @@ def check(
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a file changes.")] = False,
 ) -> None:
     """Check a submission in seconds, as grader run would: violations, schedule, advice. Does not sandbox the code."""
+    if plot is not None:
+        need(Extra.TRAIN, "matplotlib")
     from grader.sandbox.plain import PlainSandbox
 
     sandbox = PlainSandbox()

@@ -33,7 +33,7 @@ class Node:
 @contextlib.contextmanager
 def connected(address: str | None) -> Iterator[None]:
     """A connection to the cluster at `address`, to the one of RAY_ADDRESS, or to one begun here. Raises SetupError."""
-    need(Extra.RAY)
+    need(Extra.RAY, "ray")
     import ray
 
     try:

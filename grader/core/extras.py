@@ -17,7 +17,7 @@ class Extra(StrEnum):
     RAY = "ray"  # more than one machine
 
 
-#: The modules that each extra brings. Docker and sandlock say by themselves that they are missing.
+#: The modules that each extra brings. (sandlock is there on Linux only.)
 _MODULES = {
     Extra.TRAIN: ("kornia", "matplotlib", "scipy"),
     Extra.COURSE: ("kornia", "matplotlib", "scipy", "copydetect", "docker"),
@@ -30,9 +30,9 @@ def wheel_name(version: str = "VERSION") -> str:
     return f"{DISTRIBUTION.replace('-', '_')}-{version}-py3-none-any.whl"
 
 
-def need(extra: Extra) -> None:
-    """Raise SetupError where the packages of `extra` are not installed."""
-    missing = [name for name in _MODULES[extra] if find_spec(name) is None]
+def need(extra: Extra, *modules: str) -> None:
+    """Raise SetupError where `modules`, or else all that `extra` brings, are not installed."""
+    missing = [name for name in modules or _MODULES[extra] if find_spec(name) is None]
     if missing:
         raise SetupError(f"this command needs {', '.join(missing)}: {how_to_install(extra)}")
 

@@ -16,6 +16,11 @@ import docker.errors
 from grader.core.errors import SetupError
 from grader.sandbox.base import Say
 
+
+class ImageError(SetupError):
+    """The engine answers, and the image cannot be built: without a registry, or without a package index."""
+
+
 _INSIDE = Path(__file__).parent / "inside"
 
 
@@ -72,7 +77,7 @@ def ensure_image(client: Any, say: Say) -> str:
         return str(client.images.get(tag).id)
     except docker.errors.ImageNotFound:
         end = "\n".join(tail[-15:])
-        raise SetupError(
+        raise ImageError(
             f"the sandbox image could not be built:\n{end}\nA base image or package index of your own can be named "
             "with GRADER_BASE_IMAGE and GRADER_INDEX_URL; without a network, use --sandbox sandlock"
         ) from None

@@ -1,20 +1,27 @@
 """`--sandbox auto`: Docker where its engine answers and has or can build the image, else sandlock, else what to do."""
 
+import os
+
 from grader.core.errors import SetupError
 from grader.sandbox.base import Ending, Sandbox, SandboxChoice, SandboxName, Say
 from grader.sandbox.inside.supervisor import Limits
 
+#: The variable that names the runtime of the containers.
+RUNTIME = "GRADER_DOCKER_RUNTIME"
+
 
 def opened(wanted: SandboxChoice, say: Say) -> Sandbox:
     """The sandbox to use, ready: a worker of it has been started and has confined itself. Raises SetupError."""
-    from grader.sandbox import sandlock
-
     sandbox = choose(wanted)
+    if wanted is not SandboxChoice.AUTO or sandbox.name is not SandboxName.DOCKER:
+        return _ready(sandbox, say)
+    from grader.sandbox import sandlock
+    from grader.sandbox.docker_image import ImageError
+
     try:
         return _ready(sandbox, say)
-    except SetupError as error:
-        fallback = wanted is SandboxChoice.AUTO and sandbox.name is SandboxName.DOCKER and sandlock.unusable() is None
-        if not fallback:
+    except ImageError as error:
+        if os.environ.get(RUNTIME) or sandlock.unusable() is not None:
             raise
         say(f"Docker is not used: {str(error).splitlines()[0]}")
         say("using sandlock instead (--sandbox sandlock chooses it at once, --sandbox docker shows the whole error)")
@@ -54,7 +61,8 @@ def _first_usable() -> Sandbox:
     from grader.sandbox import docker, sandlock
 
     why_not_docker = docker.unusable()
-    if why_not_docker is None:
+    # A runtime is named to have a kernel of its own, such as gVisor's: nothing less is taken in its place.
+    if why_not_docker is None or os.environ.get(RUNTIME):
         return _make(SandboxName.DOCKER)
     why_not_sandlock = sandlock.unusable()
     if why_not_sandlock is None:

@@ -1,5 +1,6 @@
 """`grader init`: the assignment as files."""
 
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ _KIT = Path(__file__).parents[1] / "scaffold"
 #: Where the kit's texts say how grader is installed: in its README and in its workflow.
 _INSTALL = "<!-- install -->"
 _INSTALL_STEP = "      # install\n"
-_WHEEL = re.compile(wheel_name(r"[\w.+!]+"))
-#: An address that names one version for ever: a commit, or the file of a wheel. No character has a meaning to a shell.
-_COMMIT = re.compile(r"git\+(https|ssh|file)://[\w./:@~%+-]+@[0-9a-f]{40}")
-_ADDRESS = re.compile(rf"https?://[\w./:~%+-]+/{_WHEEL.pattern}(#sha256=[0-9a-f]{{64}})?")
+_WHEEL = re.compile(re.escape(wheel_name("VERSION")).replace("VERSION", "[A-Za-z0-9_.+]+"))
+#: An address that names one version for ever: a commit, or a wheel with its hash. There is no password in it, and no
+#: character that has a meaning to a shell or to YAML.
+_COMMIT = re.compile(r"git\+(https://|ssh://git@)[A-Za-z0-9_./:~%+-]+@[0-9a-f]{40}")
+_ADDRESS = re.compile(rf"https://[A-Za-z0-9_./:~%+-]+/{_WHEEL.pattern}#sha256=[0-9a-f]{{64}}")
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,14 @@ class InstallSource:
         if _COMMIT.fullmatch(text) or _ADDRESS.fullmatch(text):
             return cls(text)
         path = Path(text)
-        if _WHEEL.fullmatch(path.name) and path.is_file():
+        if _WHEEL.fullmatch(path.name) and "://" not in text:
+            if not os.path.isfile(path):
+                raise UsageError(f"--install-from {text}: there is no such file")
             return cls(f"./{path.name}", path)
-        if path.suffix == ".whl" and not path.is_file() and "://" not in text:
-            raise UsageError(f"--install-from {text}: there is no such file")
         raise UsageError(
-            f"--install-from {text}: give a wheel of grader ({wheel_name()}, from python -m build), the "
-            "address of one, or git+https://HOST/REPOSITORY@COMMIT with all 40 digits of the commit"
+            f"--install-from {text}: give a wheel of grader ({wheel_name()}, from python -m build), its address as "
+            "https://…#sha256=HASH, or git+https://HOST/REPOSITORY@COMMIT with all 40 digits of the commit, without a "
+            "password in it"
         )
 
     def requirement(self, extra: Extra | None = None) -> str:
@@ -55,7 +58,10 @@ def write_kit(folder: Path, source: InstallSource | None = None) -> list[Path]:
     files = sorted(path for path in _KIT.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     targets = [folder / path.relative_to(_KIT).with_name(path.name.removesuffix(".txt")) for path in files]
     wheel = folder / source.wheel.name if source is not None and source.wheel is not None else None
-    in_the_way = [str(path) for path in (*targets, *([wheel] if wheel else [])) if path.exists() or path.is_symlink()]
+    written = [*targets, *([wheel] if wheel else [])]
+    in_the_way = [str(path) for path in written if path.exists() or path.is_symlink()]
+    in_the_way += sorted({str(path.parent) for path in written if path.parent != folder and path.parent.is_symlink()})
+    in_the_way += [str(folder / ".github")] if (folder / ".github").is_symlink() else []
     if in_the_way or (folder.exists() and not folder.is_dir()):
         named = ", ".join(in_the_way) or str(folder)
         raise UsageError(f"nothing was written, since it exists already: {named}. Name a new folder")

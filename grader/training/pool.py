@@ -25,6 +25,8 @@ from grader.training import worker
 from grader.training.memory import USE_LESS, oom_kills
 
 _GRACE_SECONDS = 30.0
+_SAFE = "PYTHONSAFEPATH"
+_UNKNOWN = 255  # exit code of a process whose fork server has ended before it
 _START_SECONDS = 3600.0  # a first start may decode or download a data set
 OnEpoch = Callable[[EpochRecord], None]
 
@@ -51,9 +53,14 @@ class TrainerPool:
             self._idle.put(process)
 
     def start(self) -> None:
-        """Start the processes; they load torch and the data in the background."""
-        for process in self._all:
-            process.start()
+        """Start the processes in the background; they load torch and the data. What fails is said by who asks them."""
+
+        def start() -> None:
+            for process in self._all:
+                with contextlib.suppress(InternalError):
+                    process.start()
+
+        threading.Thread(target=start, daemon=True).start()
 
     def facts(self) -> tuple[tuple[TaskFacts, ...], Environment]:
         """What each workload's data and model are, and what trains here. Raises TaskError."""
@@ -99,7 +106,7 @@ class TrainerPool:
     def close(self) -> None:
         """End all processes at once."""
         for process in self._all:
-            process.kill()
+            process.stop()
 
 
 def read_facts(payload: Any) -> tuple[tuple[TaskFacts, ...], Environment]:
@@ -171,21 +178,32 @@ class _Process:
         self._process: Any = None
         self._connection: Connection[Any, Any] | None = None
         self._ready = False
-        self._killed = False
+        self._stopped = threading.Event()
+        self._starting = threading.Lock()
 
     def start(self) -> None:
-        if self._killed:
-            raise InternalError("the trainer was stopped")
-        if self._process is not None:
-            return
-        context = _context()
-        ours, theirs = context.Pipe()
-        arguments = (theirs, self._task.model_dump_json(), str(self._task.folder), self._device)
-        # Not daemonic, for it may have helpers of its own; it ends with us nevertheless (`worker.main`).
-        self._process = context.Process(target=worker.main, args=arguments)
-        self._process.start()
-        theirs.close()
-        self._connection, self._ready = ours, False
+        """Start the process, unless it runs. Raises DiedError."""
+        with self._starting:
+            if self._stopped.is_set():
+                raise InternalError("the trainer was stopped")
+            if self._process is not None:
+                return
+            context = _context()
+            ours, theirs = context.Pipe()
+            arguments = (theirs, worker.__file__, self._task.model_dump_json(), str(self._task.folder), self._device)
+            # Not daemonic, for it may have helpers of its own; it ends with us nevertheless (`worker.main`).
+            process = context.Process(target=worker.main, args=arguments)
+            try:
+                with _SAFE_PATH:
+                    process.start()
+            except (OSError, EOFError, RuntimeError) as error:
+                ours.close()
+                raise DiedError(f"a training process could not be started ({error})") from None
+            finally:
+                theirs.close()
+            self._process, self._connection, self._ready = process, ours, False
+        if self._stopped.is_set():  # in the meantime
+            self.kill()
 
     def ask(self, request: tuple[Any, ...], timeout: float, on_epoch: OnEpoch) -> tuple[str, Any]:
         """Send a request and follow it to its answer. Raises InternalError, TaskError or TimeoutError."""
@@ -205,7 +223,7 @@ class _Process:
             raise
         except (EOFError, OSError) as error:
             code = self._end()
-            if self._ready and code == -9 and oom_kills() > killed_before:
+            if self._ready and code in (-9, _UNKNOWN) and oom_kills() > killed_before:
                 raise KilledForMemoryError("the kernel ended a training process for want of memory") from None
             raise DiedError(f"a training process died (exit code {code}; {type(error).__name__})") from None
 
@@ -239,13 +257,42 @@ class _Process:
             self._connection.close()
         if process is None:
             return None
-        process.kill()
+        if process.exitcode is None:  # else its number may be another process's by now
+            process.kill()
         process.join(5)
         return process.exitcode  # type: ignore[no-any-return]
 
     def kill(self) -> None:
+        """End the process; the next request starts another one."""
         with contextlib.suppress(OSError, ValueError):
             self._end()
+
+    def stop(self) -> None:
+        """End the process for good, also where it is being started."""
+        self._stopped.set()
+        self.kill()
+
+
+class _SafePath(contextlib.AbstractContextManager[None]):
+    """Python processes that are started in it do not import from the working directory, where student code may lie.
+
+    Fork server and resource tracker of `multiprocessing` are started with `python -c`, which does.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._before = threading.Lock(), ""
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._before = os.environ.get(_SAFE, "")
+        os.environ[_SAFE] = "1"
+
+    def __exit__(self, *_: object) -> None:
+        os.environ[_SAFE] = self._before  # empty is as good as not set
+        self._lock.release()
+
+
+_SAFE_PATH = _SafePath()
 
 
 def _context() -> Any:
@@ -289,7 +336,7 @@ def count_gpus() -> int:
         "names = [c.get_device_name(i) for i in range(c.device_count() if c.is_available() else 0)]\n"
         "print(len(list(itertools.takewhile(lambda n: n == names[0], names))))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
     return int(done.stdout) if done.returncode == 0 else 0
 
 
@@ -304,7 +351,7 @@ def device_kind() -> str:
         f"device = torch.device({'cuda:0' if count_gpus() else 'cpu'!r})\n"
         "loop.prepare_process(device); print(kind_of(device))"
     )
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def default_workers(device: str) -> int:

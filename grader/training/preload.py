@@ -2,13 +2,22 @@
 
 The fork server of `grader.training.pool` imports this module once, and training processes are forked from it, so that
 none of them spends the 3 s of CPU time that these imports take. No device is touched and no thread of torch is started
-here: forks are safe, also of processes that use CUDA.
+here: forks are safe, also of processes that use CUDA. Nothing else imports this module.
 """
 
-import torch._inductor  # with torch._dynamo: by use_deterministic_algorithms, and by the first optimizer
-import torchvision.transforms.v2
+import contextlib
+import importlib
+import signal
 
-import grader.training.data
-import grader.training.loop
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's ^C is for the grader, which ends this process
 
-__all__ = ["grader", "torch", "torchvision"]
+_MODULES = (
+    "torch._inductor",  # by use_deterministic_algorithms; with it torch._dynamo, which the first optimizer imports
+    "torchvision.transforms.v2",
+    "grader.training.data",
+    "grader.training.loop",
+)
+
+for _name in _MODULES:
+    with contextlib.suppress(Exception):  # a process that needs it says what is wrong
+        importlib.import_module(_name)

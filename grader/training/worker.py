@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 _PARTS, _ARRAYS = ("train", "test"), ("images", "labels")
 
 
-def main(connection: "Connection[Any, Any]", task_json: str, folder: str, device_name: str) -> None:
-    """Serve until the pipe ends or the parent dies."""
+def main(connection: "Connection[Any, Any]", file: str, task_json: str, folder: str, device_name: str) -> None:
+    """Serve until the pipe ends or the parent dies. `file` is this module's, as the parent has it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's ^C is for the grader, which tells us
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic with it only
     threading.Thread(target=_die_with_parent, daemon=True).start()
     volunteer()
     with contextlib.suppress(EOFError, ConnectionError):  # the grader ended: so do we
+        if file != __file__:  # the fork server has no other paths than the environment's
+            connection.send(("failed", f"the training process has grader from {__file__}, the grader from {file}"))
+            return
         _serve(connection, from_json(task_json, Path(folder)), device_name)
 
 

@@ -69,6 +69,8 @@ def test_an_explanation_is_wrapped_between_words(tmp_path: Path) -> None:
     """From a board of an earlier version, which is read as well."""
     board = ROOT / "tests/leaderboard/boards/version-2.json"
     said = on_a_terminal(tmp_path, "explain", "constant", "--leaderboard", str(board))
+    assert "constant" in said
+    assert len(said.splitlines()) > 5
     assert all(len(line) <= 80 for line in said.splitlines())
 
 

@@ -13,8 +13,8 @@ from support.submissions import ROOT
 
 #: A call that would ask an index for the distribution, or for the stranger's package that is called grader.
 FROM_AN_INDEX = re.compile(
-    r"(?:pip3?|pipx|uv|uvx|uv tool|poetry|conda)\b[^\n`]*? (?:install|run|add|--from|--with)\b[^\n`,]*?"
-    r"[ '\"](?:grader|lr[-_]scheduler[-_]grader)(?:\[[\w, ]*\])?(?:[=<>~!][^\s`]*)?['\"]?(?=[\s`.,;:)]|$)(?! @)"
+    r"(?:(?:pip3?|pipx|uv|uv tool|poetry|conda)\b[^\n`]*? (?:install|run|add|--from|--with)\b|\buvx\b)[^\n`]*?"
+    r"[ '\"](?:grader|lr[-_]scheduler[-_]grader)(?:\[[\w, ]*\])?(?:[=<>~!][^\s`]*)?['\"]?(?=[\s`.,;:)&]|$)(?! @)"
 )
 #: The one way in which that call may be named.
 WARNED_OF = "Do not run `pip install grader`"
@@ -35,6 +35,9 @@ def found_in(text: str) -> list[str]:
         "uv pip install grader",
         "needs Ray: `pip install lr_scheduler_grader`.",
         "pipx run grader",
+        "uvx grader check",
+        "pip install torch, grader",
+        "RUN pip install grader&& true",
     ],
 )
 def test_such_a_call_would_be_found(text: str) -> None:
@@ -48,7 +51,6 @@ def test_such_a_call_would_be_found(text: str) -> None:
         'pip install ".[course]"',
         'pip install "./lr_scheduler_grader-0.1.0-py3-none-any.whl[train]"',
         f'pip install "lr-scheduler-grader[train] @ git+https://example.org/grader@{"a" * 40}"',
-        "pip install torch, then grader check",
         "pip install mutmut && mutmut run grader/core",
     ],
 )

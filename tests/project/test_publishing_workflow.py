@@ -44,39 +44,55 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path / "clone"
 
 
+def bare(clone: Path) -> Path:
+    return clone.parent / "origin.git"
+
+
+def tip(clone: Path) -> str:
+    return git("rev-parse", "leaderboard", where=bare(clone)).strip()
+
+
 def test_the_board_is_recorded_where_main_takes_no_pushes(clone: Path) -> None:
     git("commit", "--quiet", "--allow-empty", "-m", "second", where=clone)
     with pytest.raises(subprocess.CalledProcessError):
         git("push", "origin", "HEAD:main", where=clone)
-    board = clone / "board.json"
+    before = ""
     for text in ("one", "two", "two"):
-        board.write_text(text)
-        done = record("push", "board.json", where=clone)
+        (clone / "board.json").write_text(text)
+        done = record("push", "board.json", before, where=clone)
         assert done.returncode == 0, done.stderr
-    log = git("log", "--format=%an %s", "leaderboard", where=clone.parent / "origin.git").splitlines()
+        before = tip(clone)
+    log = git("log", "--format=%an %s", "leaderboard", where=bare(clone)).splitlines()
     assert len(log) == 2  # an unchanged board is no commit
     assert all(re.fullmatch(r"github-actions\[bot\] Leaderboard of \d{4}-\d\d-\d\d", line) for line in log)
-    assert git("show", "--format=", "--name-only", "leaderboard", where=clone.parent / "origin.git").split() == [
-        "leaderboard.json"
-    ]
+    assert git("show", "--format=", "--name-only", "leaderboard", where=bare(clone)).split() == ["leaderboard.json"]
 
 
 def test_the_next_run_starts_from_the_recorded_board(clone: Path) -> None:
-    assert record("restore", "leaderboard/leaderboard.json", where=clone).returncode == 0
+    done = record("restore", "leaderboard/leaderboard.json", where=clone)
+    assert (done.returncode, done.stdout) == (0, "")
     assert not (clone / "leaderboard").exists()  # nothing has been recorded yet
     (clone / "board.json").write_text("one")
-    assert record("push", "board.json", where=clone).returncode == 0
-    git("clone", "--quiet", "--depth", "1", f"file://{clone.parent / 'origin.git'}", "next", where=clone.parent)
-    assert record("restore", "leaderboard/leaderboard.json", where=clone.parent / "next").returncode == 0
+    assert record("push", "board.json", "", where=clone).returncode == 0
+    git("clone", "--quiet", "--depth", "1", f"file://{bare(clone)}", "next", where=clone.parent)
+    done = record("restore", "leaderboard/leaderboard.json", where=clone.parent / "next")
+    assert (done.returncode, done.stdout.strip()) == (0, tip(clone))
     assert (clone.parent / "next/leaderboard/leaderboard.json").read_text() == "one"
 
 
-def test_a_board_pushed_in_between_is_kept_in_the_history(clone: Path) -> None:
-    git("clone", "--quiet", f"file://{clone.parent / 'origin.git'}", "other", where=clone.parent)
-    for where, text in ((clone, "mine"), (clone.parent / "other", "theirs"), (clone, "mine again")):
-        (where / "board.json").write_text(text)
-        assert record("push", "board.json", where=where).returncode == 0
-    assert git("rev-list", "--count", "leaderboard", where=clone.parent / "origin.git").strip() == "3"
+def test_a_board_recorded_during_the_run_is_not_written_over(clone: Path) -> None:
+    (clone / "board.json").write_text("before")
+    assert record("push", "board.json", "", where=clone).returncode == 0
+    before = tip(clone)
+    git("clone", "--quiet", f"file://{bare(clone)}", "other", where=clone.parent)
+    (clone.parent / "other/board.json").write_text("an instructor removed a student")
+    assert record("push", "board.json", before, where=clone.parent / "other").returncode == 0
+    for known in (before, ""):
+        (clone / "board.json").write_text("of a run that began before")
+        done = record("push", "board.json", known, where=clone)
+        assert done.returncode == 1
+        assert "another leaderboard has been recorded during this run" in done.stderr
+    assert git("show", "leaderboard:leaderboard.json", where=bare(clone)) == "an instructor removed a student"
 
 
 def test_a_repository_that_cannot_be_reached_is_an_error_and_no_empty_board(clone: Path) -> None:
@@ -86,6 +102,17 @@ def test_a_repository_that_cannot_be_reached_is_an_error_and_no_empty_board(clon
         done = record(verb, "board.json", where=clone)
         assert done.returncode == 1
         assert "cannot be reached" in done.stderr
+
+
+def test_a_board_that_cannot_be_fetched_is_an_error_and_no_empty_board(clone: Path) -> None:
+    """The branch is there, and its objects are not."""
+    (clone / "board.json").write_text("a whole term")
+    assert record("push", "board.json", "", where=clone).returncode == 0
+    git("clone", "--quiet", "--depth", "1", "--branch", "main", f"file://{bare(clone)}", "next", where=clone.parent)
+    git("update-ref", "refs/heads/leaderboard", "HEAD", where=bare(clone))
+    (bare(clone) / "refs/heads/leaderboard").write_text("1" * 40 + "\n")
+    assert record("restore", "board.json", where=clone.parent / "next").returncode != 0
+    assert not (clone.parent / "next/board.json").exists()
 
 
 def test_without_a_choice_of_names_none_are_published() -> None:
@@ -111,7 +138,9 @@ def test_the_token_is_used_without_being_written_down(clone: Path) -> None:
     )
     assert base64.b64decode(said.stdout.split("basic ")[1]) == b"x-access-token:t0ken"
     (clone / "board.json").write_text("one")
-    done = subprocess.run([RECORD, "push", "board.json"], cwd=clone, env=environment, capture_output=True, check=False)
+    done = subprocess.run(
+        [RECORD, "push", "board.json", ""], cwd=clone, env=environment, capture_output=True, check=False
+    )
     assert done.returncode == 0
     assert "extraheader" not in (clone / ".git/config").read_text()
 
@@ -140,6 +169,15 @@ def test_pins_that_are_old_or_name_another_commit_are_told(tmp_path: Path) -> No
     workflow.write_text(f"- uses: actions/checkout@{'a' * 40} # v2.0.0\n")
     done = pins(tmp_path, workflow)
     assert (done.returncode, done.stdout) == (1, "actions/checkout v2.0.0: the pin is not the commit of v2.0.0\n")
+    for loose in (
+        "actions/checkout@v4",
+        "actions/checkout@main",
+        f"actions/checkout@{commit}",
+        f'"a/b@{commit}" # v1.0.0',
+    ):
+        workflow.write_text(f"- uses: {loose}\n")
+        done = pins(tmp_path, workflow)
+        assert (done.returncode, done.stdout) == (1, f"{loose}: not pinned, as OWNER/NAME@COMMIT # vX.Y.Z\n")
 
 
 def test_pins_of_a_repository_that_does_not_answer_are_not_called_new(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ SET_UP = """
 import sys, torch
 from grader.sandbox.inside import no_torch_compiler
 no_torch_compiler.install()
-real = lambda: getattr(sys.modules.get("torch._dynamo"), "__file__", None) is not None
+import types
+real = lambda: type(sys.modules.get("torch._dynamo")) is types.ModuleType
 """
 
 
@@ -77,6 +78,26 @@ def test_who_uses_the_compiler_gets_the_real_one(use: str) -> None:
 def test_a_submission_may_use_it(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
     code = "import torch._dynamo.config\nassert torch._dynamo.__file__\n" + SCHEDULER
     assert Compile(sandbox, task, facts)(make(scheduler=code)).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "torch.cond(torch.tensor(True), lambda x: x + 1, lambda x: x, (torch.ones(1),))",
+        "torch.compiler.list_backends()",
+        "torch.func.vmap(lambda x: x * 2)(torch.ones(2))",
+        "torch.jit.trace(lambda x: x * 2, torch.ones(2))",
+        "torch.testing.assert_close(torch.ones(1), torch.ones(1))",
+        "torch.compile(lambda x: x + 1)",
+        "torch.compiler.disable(lambda x: x)(1)",
+        "__import__('importlib.util').util.find_spec('torch._dynamo').origin",
+        "'optimize' in dir(torch._dynamo)",
+    ],
+)
+def test_what_needs_the_compiler_still_works(use: str, sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:
+    code = f"import torch\n{use}\n" + SCHEDULER
+    compiled = Compile(sandbox, task, facts)(make(scheduler=code))
+    assert compiled.verdict is Verdict.OK, compiled.violations
 
 
 def test_the_recipe_is_the_same_with_and_without(sandbox: Sandbox, task: Task, facts: TaskFacts) -> None:

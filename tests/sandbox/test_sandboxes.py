@@ -639,6 +639,20 @@ def test_auto_prefers_docker_then_sandlock_then_says_what_to_install(monkeypatch
         choose(SandboxChoice.AUTO)
 
 
+def test_nothing_less_is_taken_where_a_runtime_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who names gVisor wants a kernel of its own for the submissions, or no grading."""
+    from grader.core.errors import SetupError
+
+    monkeypatch.setenv("GRADER_DOCKER_RUNTIME", "no-such-runtime")
+    said: list[str] = []
+    for host in (None, "unix:///nowhere/docker.sock"):
+        if host:
+            monkeypatch.setenv("DOCKER_HOST", host)
+        with pytest.raises(SetupError):
+            opened(SandboxChoice.AUTO, said.append)
+    assert not any("sandlock" in line for line in said)
+
+
 @pytest.mark.docker
 def test_auto_takes_sandlock_where_the_image_cannot_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a registry an engine answers and is of no use."""

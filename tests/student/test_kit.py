@@ -33,7 +33,7 @@ def test_a_wheel_is_copied_into_the_kit_and_installed_from_there(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "address", [COMMIT, f"https://example.org/{WHEEL}", f"https://example.org/{WHEEL}#sha256={'a' * 64}"]
+    "address", [COMMIT, COMMIT.replace("https://", "ssh://git@"), f"https://example.org/{WHEEL}#sha256={'a' * 64}"]
 )
 def test_a_pinned_address_is_written_into_both(address: str, tmp_path: Path) -> None:
     write_kit(tmp_path, InstallSource.of(address))
@@ -57,6 +57,13 @@ def test_without_one_the_workflow_stops_and_says_why(tmp_path: Path) -> None:
         "git+https://example.org/course/grader",
         "git+https://example.org/course/grader@main",
         "git+https://example.org/course/grader@0123456",
+        COMMIT.replace("https://", "https://x-access-token:secret@"),
+        COMMIT.replace("https://example.org", "file:///srv"),
+        f"https://example.org/{WHEEL}",
+        f"http://example.org/{WHEEL}#sha256={'a' * 64}",
+        WHEEL.replace(".whl", '"whl'),
+        WHEEL.replace("0.1.0", "1!0.1.0"),
+        "a" * 300 + ".whl",
         f"https://example.org/$(id)/{WHEEL}",
         f"https://example.org/`id`/{WHEEL}",
         f'https://example.org/"/{WHEEL}',
@@ -74,6 +81,15 @@ def test_a_wheel_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = grader("init", "kit", "--install-from", f"dist/{WHEEL}", cwd=tmp_path)
     assert done.returncode == 2
     assert f"dist/{WHEEL}: there is no such file" in done.stderr
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "kit").mkdir()
+    (tmp_path / "kit/.github").symlink_to(tmp_path / "outside")
+    with pytest.raises(UsageError, match="exists already"):
+        write_kit(tmp_path / "kit")
+    assert not list((tmp_path / "outside").iterdir())
 
 
 def test_a_wheel_in_the_way_is_not_overwritten(tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
-"""Does without torch's compiler, which a worker never uses, in half of the time that torch and torchvision take.
+"""Does without torch's compiler, which schedules never use, in half of the time that torch and torchvision take.
 
 torch imports `torch._dynamo` when an optimizer is made and at each of its steps, torchvision when it is imported: to
 tell the compiler where its graphs end and what to leave alone. Outside of a compilation these calls do nothing, and in
 a worker nothing is compiled (`interception`). So they get a module that does just that. Whoever asks it for anything
-else, such as a submission that imports `torch._dynamo` by itself, gets the real one.
+else gets the real one, which takes a second of CPU time: a submission that imports `torch._dynamo` by itself, and
+functions such as `torch.func.vmap`, `torch.utils.checkpoint` and `torch.jit.trace`.
 """
 
 import importlib
+import importlib.util
 import os
 import sys
+import tempfile
 import types
 from typing import Any
 
@@ -29,18 +32,17 @@ class _StandIn(types.ModuleType):
         remove()
         return getattr(_imported(self.__name__), name)
 
+    def __dir__(self) -> list[str]:
+        remove()
+        return dir(_imported(self.__name__))
+
 
 def _imported(name: str) -> types.ModuleType:
-    """The real module. Its import makes a folder for what it will compile, unless one is named that is there: a
-    confined worker can make none, and compiles nothing."""
-    before = os.environ.get(_CACHE)
+    """The real module. It makes folders for what it will compile, unless one is named that is there: a confined worker
+    can make none, and compiles nothing."""
     os.environ[_CACHE] = os.sep
-    try:
-        return importlib.import_module(name)
-    finally:
-        del os.environ[_CACHE]
-        if before is not None:
-            os.environ[_CACHE] = before
+    tempfile.tempdir = tempfile.tempdir or os.sep
+    return importlib.import_module(name)
 
 
 def install() -> None:
@@ -48,6 +50,8 @@ def install() -> None:
     if _COMPILER in sys.modules:
         return
     compiler, tools = _StandIn(_COMPILER), _StandIn(_ITS_TOOLS)
+    compiler.__spec__ = importlib.util.find_spec(_COMPILER)
+    compiler.__file__ = compiler.__spec__.origin if compiler.__spec__ else None
     vars(compiler).update(disable=_leave_alone, graph_break=_do_nothing, utils=tools)
     vars(tools).update(is_compile_supported=_no)
     sys.modules |= {_COMPILER: compiler, _ITS_TOOLS: tools}
