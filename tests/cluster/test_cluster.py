@@ -32,6 +32,7 @@ from support.runs import (
 
 pytestmark = [
     pytest.mark.xdist_group("cluster"),
+    pytest.mark.filterwarnings("default"),  # Ray's own
     pytest.mark.skipif(sys.platform != "linux", reason="a cluster of several nodes on one machine is Linux's"),
 ]
 

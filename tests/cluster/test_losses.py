@@ -17,6 +17,7 @@ from support.runs import command, essence, read_to, run, started, trainings
 
 pytestmark = [
     pytest.mark.xdist_group("cluster"),
+    pytest.mark.filterwarnings("default"),  # Ray's own
     pytest.mark.skipif(sys.platform != "linux", reason="a cluster of several nodes on one machine is Linux's"),
 ]
 

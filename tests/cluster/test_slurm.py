@@ -18,7 +18,7 @@ import pytest
 from support.runs import essence, run, slow_class, trainings
 from support.submissions import ROOT
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("cluster"), pytest.mark.filterwarnings("default")]
 SCRIPT = ROOT / "grader/cluster/slurm.sh"
 CONFIGURATION = """
 ClusterName=test

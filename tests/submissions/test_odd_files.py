@@ -27,7 +27,8 @@ def _socket(path: Path) -> None:
     here = os.getcwd()
     os.chdir(path.parent)  # a socket's path is short
     try:
-        socket.socket(socket.AF_UNIX).bind(path.name)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path.name)
     finally:
         os.chdir(here)
 
