@@ -7,11 +7,13 @@ import contextlib
 import multiprocessing
 import os
 import queue
+import signal
 import threading
 import time
 from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
@@ -194,7 +196,7 @@ class _Process:
             # Not daemonic, for it may have helpers of its own; it ends with us nevertheless (`worker.main`).
             process = context.Process(target=worker.main, args=arguments)
             try:
-                with _SAFE_PATH:
+                with _LAUNCH:
                     process.start()
             except (OSError, EOFError, RuntimeError) as error:
                 ours.close()
@@ -273,10 +275,12 @@ class _Process:
         self.kill()
 
 
-class _SafePath(contextlib.AbstractContextManager[None]):
-    """Python processes that are started in it do not import from the working directory, where student code may lie.
+class _Launch(contextlib.AbstractContextManager[None]):
+    """How Python processes are started in it: they do not import from the working directory, and ^C is not for them.
 
-    Fork server and resource tracker of `multiprocessing` are started with `python -c`, which does.
+    Fork server and resource tracker of `multiprocessing` are started with `python -c`, which looks for modules in the
+    working directory, where student code may lie. ^C reaches every process of a terminal, also one that is not yet
+    there to ignore it: so it is blocked, and a blocked signal stays blocked in what is started.
     """
 
     def __init__(self) -> None:
@@ -286,13 +290,18 @@ class _SafePath(contextlib.AbstractContextManager[None]):
         self._lock.acquire()
         self._before = os.environ.get(_SAFE, "")
         os.environ[_SAFE] = "1"
+        if hasattr(signal, "pthread_sigmask"):
+            resource_tracker.ensure_running()  # which blocks ^C for itself, and would unblock it here
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
     def __exit__(self, *_: object) -> None:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         os.environ[_SAFE] = self._before  # empty is as good as not set
         self._lock.release()
 
 
-_SAFE_PATH = _SafePath()
+_LAUNCH = _Launch()
 
 
 def _context() -> Any:
