@@ -55,7 +55,7 @@ def publish(
 
 @app.command()
 def export(
-    form: Annotated[str, typer.Argument(metavar="FORMAT", help="One of the formats below.")],
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="One of the formats above.")],
     leaderboard: BoardOption = BOARD,
     out: Annotated[Path | None, typer.Option(help="The file to write; default: standard output.")] = None,
     identity: Annotated[str, typer.Option("--id", help="The submission, for formats about one.")] = "",
@@ -79,10 +79,12 @@ def export(
     need(Extra.COURSE, "scipy")
     from grader.grading.private_split import final_board
     from grader.leaderboard.storage import board_at
-    from grader.publish.export import FORMATS, Request
+    from grader.publish.export import ABOUT_ONE, FORMATS, Request
 
     if form not in FORMATS:
         raise UsageError(f"there is no format {form!r}: use {', '.join(FORMATS)}")
+    if identity and form not in ABOUT_ONE:
+        raise UsageError(f"{form} is about the whole board: leave out --id, which goes with {', '.join(ABOUT_ONE)}")
     from grader.publish.names import parse
 
     board = board_at(leaderboard)

@@ -18,7 +18,9 @@ def init(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
     install_from: Annotated[
         str | None,
-        typer.Option(help="For instructors: the wheel or pinned address that the kit tells students to install."),
+        typer.Option(
+            help="For instructors: what students install: a wheel, its https address with #sha256=HASH, or git+https…@COMMIT."
+        ),
     ] = None,
 ) -> None:
     """Write the assignment into a folder: scheduler, configuration, public model, training script, instructions."""
@@ -26,14 +28,17 @@ def init(
 
     for path in write_kit(folder, InstallSource.of(install_from) if install_from is not None else None):
         print(f"wrote {path}")
-    print(f"next: edit {folder / 'scheduler.py'}, then grader check {folder}")
+    if install_from is not None:
+        print(f"hand out {folder}: its README says how to install grader")
+    else:
+        print(f"next: fill in {folder / 'submission.json'}, edit {folder / 'scheduler.py'}, then grader check {folder}")
 
 
 @app.command()
 def check(
     folder: Annotated[Path, typer.Argument(help="The folder with scheduler.py and config.py.")] = Path("."),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw the schedule into this .png or .svg file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the schedule into this .png, .svg or .pdf file.")] = None,
     github: Annotated[bool, typer.Option("--github", help="Print annotations for a GitHub workflow.")] = False,
     classroom: Annotated[
         Path | None, typer.Option(help="Append result=… for GitHub Classroom to this file ($GITHUB_OUTPUT).")

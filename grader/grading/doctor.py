@@ -216,7 +216,9 @@ def _training(task: Task, results: Path) -> Iterator[Finding]:
         try:
             facts, environment = trainers.facts()
         except GraderError as error:
-            yield Finding(name, State.FAILED, str(error), "correct the task file, its model or its data")
+            yield Finding(
+                name, State.FAILED, str(error).removeprefix(f"{name}: "), "correct the task file, model or data"
+            )
             return
     for part, found in zip(task.parts, facts, strict=True):
         yield _trains(part, found, environment)
@@ -247,7 +249,7 @@ def _memory(task: Task) -> Finding:
         free = max(free, _available_gb())
     except (ValueError, OSError, AttributeError):
         return Finding("memory", State.NOTE, "this system does not say how much is free")
-    what = f"{free:.0f} GB free; {workers} at a time may need {wanted:.0f}"
+    what = f"{free:.0f} GB free; {workers} at a time may need {wanted:.0f} GB"
     if free < wanted:
         return Finding("memory", State.NOTE, what, "name a smaller number with --jobs")
     return Finding("memory", State.OK, what)

@@ -129,6 +129,8 @@ def _classroom(request: Request) -> str:
     return classroom(awards(row, request.board)) + "\n"
 
 
+#: The formats about one submission, which `--id` names; a badge may be about the whole board as well.
+ABOUT_ONE = ("badge", "classroom", "codabench", "gradescope")
 FORMATS: dict[str, Callable[[Request], str]] = {
     "markdown": lambda request: markdown(request.public),
     "summary": _summary,

@@ -23,7 +23,8 @@ def opened(wanted: SandboxChoice, say: Say) -> Sandbox:
     except ImageError as error:
         if os.environ.get(RUNTIME) or sandlock.unusable() is not None:
             raise
-        say(f"Docker is not used: {str(error).splitlines()[0]}")
+        said = str(error).splitlines()
+        say(f"Docker is not used: {said[0]} {said[-2]}")  # the last line of the engine's; then there is advice
         say("using sandlock instead (--sandbox sandlock chooses it at once, --sandbox docker shows the whole error)")
         return _ready(_make(SandboxName.SANDLOCK), say)
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,8 @@ class InstallSource:
         if _WHEEL.fullmatch(path.name) and "://" not in text:
             if not os.path.isfile(path):
                 raise UsageError(f"--install-from {text}: there is no such file")
+            if not zipfile.is_zipfile(path):
+                raise UsageError(f"--install-from {text}: this is no wheel, or a damaged one: build it again")
             return cls(f"./{path.name}", path)
         raise UsageError(
             f"--install-from {text}: give a wheel of grader ({wheel_name()}, from python -m build), its address as "

@@ -34,6 +34,7 @@ PACKAGE = ROOT / "grader"
         (["publish", "--names", "some"], 2, "use full, pseudonyms, or top-N"),
         (["export", "pdf"], 2, "there is no format 'pdf': use markdown, summary, csv"),
         (["export", "csv"], 2, "grader run makes one"),
+        (["export", "csv", "--id", "ada"], 2, "csv is about the whole board: leave out --id"),
         (["pseudonyms"], 2, "grader run makes one"),
         (["gradescope", "--submission", "nowhere"], 2, "nowhere is not a folder"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,12 @@ def calls(folder: Path) -> list[str]:
 
 
 def test_a_wheel_is_copied_into_the_kit_and_installed_from_there(tmp_path: Path) -> None:
-    (tmp_path / WHEEL).write_bytes(b"a wheel")
+    with zipfile.ZipFile(tmp_path / WHEEL, "w") as archive:
+        archive.writestr("grader/__init__.py", "")
     done = grader("init", "kit", "--install-from", WHEEL, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"wrote kit/{WHEEL}" in done.stdout
-    assert (tmp_path / "kit" / WHEEL).read_bytes() == b"a wheel"
+    assert (tmp_path / "kit" / WHEEL).read_bytes() == (tmp_path / WHEEL).read_bytes()
     assert calls(tmp_path / "kit") == [f"./{WHEEL}[train]", f"./{WHEEL}"]
 
 
@@ -83,6 +85,14 @@ def test_a_wheel_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert f"dist/{WHEEL}: there is no such file" in done.stderr
 
 
+def test_a_wheel_that_is_damaged_is_named(tmp_path: Path) -> None:
+    (tmp_path / WHEEL).write_bytes(b"")
+    done = grader("init", "kit", "--install-from", WHEEL, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "this is no wheel, or a damaged one" in done.stderr
+    assert not (tmp_path / "kit").exists()
+
+
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "kit").mkdir()
@@ -93,7 +103,8 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
 
 
 def test_a_wheel_in_the_way_is_not_overwritten(tmp_path: Path) -> None:
-    (tmp_path / WHEEL).write_bytes(b"new")
+    with zipfile.ZipFile(tmp_path / WHEEL, "w") as archive:
+        archive.writestr("new", "")
     (tmp_path / "kit").mkdir()
     (tmp_path / "kit" / WHEEL).write_bytes(b"old")
     assert grader("init", "kit", "--install-from", WHEEL, cwd=tmp_path).returncode == 2
