@@ -19,7 +19,7 @@ def init(
     install_from: Annotated[
         str | None,
         typer.Option(
-            help="For instructors: what students install: a wheel, its https address with #sha256=HASH, or git+https…@COMMIT."
+            help="For instructors: what students install: a wheel, https://…whl#sha256=HASH, or git+https://…@COMMIT."
         ),
     ] = None,
 ) -> None:
