@@ -7,6 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from grader.cli.progress import say
 from grader.core.runs import EpochRecord
 from grader.experiments import plots
 from grader.experiments.calibration import Calibration, calibrate
@@ -34,7 +35,7 @@ def run_calibration(config: RunConfig, students: int, usual: int, plot: Path | N
     for table in (_references(found), _resolutions(found)):
         console.print(table)
     for line in (*_sentences(found), "", *found.advice):
-        console.print(line, highlight=False, markup=False, soft_wrap=not console.is_terminal)
+        say(console, line)
     if plot is not None:
         console.print(f"figure: {plot}", highlight=False, soft_wrap=True)
 

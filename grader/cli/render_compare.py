@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from grader.cli.progress import say
 from grader.core.runs import EpochRecord
 from grader.experiments import plots
 from grader.experiments.compare import ComparedSchedule, compare
@@ -47,7 +48,7 @@ def run_comparison(config: RunConfig, folder: Path, others: Sequence[str], plot:
         lines = compare(folder, config, others, progress)
     console.print(_table(lines))
     for remark in _remarks(lines, task.name):
-        console.print(remark, highlight=False, soft_wrap=not console.is_terminal)
+        say(console, remark)
     plots.comparison(
         {line.name: line.runs for line in lines}, f"{task.name}: mean and range of {len(task.seeds)} seed(s)", plot
     )

@@ -16,7 +16,8 @@ from grader.core.runs import SeedRun
 from grader.core.task import WALL_FACTOR, Task, TaskFacts
 from grader.core.task_file import from_json
 from grader.sandbox.base import Say
-from grader.training.pool import DeviceChoice, OnEpoch, late_run, read_facts, run_of
+from grader.training.pool import DeviceChoice, late_run, read_facts, run_of
+from grader.training.process import OnEpoch
 
 _START_SECONDS = 3600.0  # a first start may download and decode a data set
 _GRACE_SECONDS = 30.0

@@ -18,11 +18,8 @@ class Extra(StrEnum):
 
 
 #: The modules that each extra brings. (sandlock is there on Linux only.)
-_MODULES = {
-    Extra.TRAIN: ("kornia", "matplotlib", "scipy"),
-    Extra.COURSE: ("kornia", "matplotlib", "scipy", "copydetect", "docker"),
-    Extra.RAY: ("ray", "fsspec"),
-}
+_TRAIN = ("kornia", "matplotlib", "scipy")
+_MODULES = {Extra.TRAIN: _TRAIN, Extra.COURSE: (*_TRAIN, "copydetect", "docker"), Extra.RAY: ("ray", "fsspec")}
 
 
 def wheel_name(version: str = "VERSION") -> str:

@@ -18,7 +18,7 @@ from grader.core.task_file import load
 from grader.grading.calibration import kept
 from grader.leaderboard.storage import read
 from grader.sandbox import docker, sandlock
-from grader.sandbox.base import Ending, Outcome, Sandbox, SandboxChoice, SandboxName, job_of, limits_of
+from grader.sandbox.base import RUNTIME, Ending, Outcome, Sandbox, SandboxChoice, SandboxName, job_of, limits_of
 from grader.sandbox.factory import choose
 from grader.submissions.loader import Submission
 from grader.training.pool import DeviceChoice, TrainerPool, choose_device, count_gpus, default_workers
@@ -164,7 +164,7 @@ def _sandbox(name: SandboxName, unusable: Callable[[], str | None], beside: Path
 def _built_on(name: SandboxName) -> str:
     """What the sandbox stands on here."""
     if name is SandboxName.DOCKER:
-        return f"runtime {os.environ.get('GRADER_DOCKER_RUNTIME') or 'as the engine has it'}"
+        return f"runtime {os.environ.get(RUNTIME) or 'as the engine has it'}"
     abi = sandlock.landlock_abi()
     newest = "" if abi >= sandlock.NEWEST_ABI else f", what {sandlock.NEWEST_ABI} holds besides is held by seccomp"
     return f"Landlock ABI {abi}{newest}"

@@ -23,6 +23,10 @@ class SandboxName(StrEnum):
     NONE = "none"
 
 
+#: The variable that names the runtime of Docker's containers, such as gVisor's runsc.
+RUNTIME = "GRADER_DOCKER_RUNTIME"
+
+
 class SandboxChoice(StrEnum):
     """What `--sandbox` may say."""
 

@@ -24,7 +24,7 @@ import docker.errors
 from docker.types import Ulimit
 
 from grader.core.errors import SetupError
-from grader.sandbox.base import Ending, Outcome, SandboxName, Say
+from grader.sandbox.base import RUNTIME, Ending, Outcome, SandboxName, Say
 from grader.sandbox.docker_image import ensure_image, image_tag
 from grader.sandbox.docker_owners import ENGINE_ERRORS, LABEL, labels_of, remove, remove_orphans
 from grader.sandbox.docker_seccomp import profile
@@ -77,7 +77,7 @@ class DockerSandbox:
         self._lock = threading.Lock()
         self._gone = False  # the engine went away and did not come back
         self._has_seccomp = True
-        self._runtime = os.environ.get("GRADER_DOCKER_RUNTIME") or None
+        self._runtime = os.environ.get(RUNTIME) or None
 
     @property
     def version(self) -> str:
@@ -108,7 +108,7 @@ class DockerSandbox:
         """A runtime is configured under a name, or is the name of a containerd shim. Raises SetupError."""
         if self._runtime and self._runtime not in known and not self._runtime.startswith("io.containerd."):
             raise SetupError(
-                f"GRADER_DOCKER_RUNTIME={self._runtime}: this Docker engine has no such runtime. It has "
+                f"{RUNTIME}={self._runtime}: this Docker engine has no such runtime. It has "
                 f"{', '.join(sorted(known))}; docs/instructors.md says how to add gVisor"
             )
 

@@ -3,15 +3,13 @@
 import os
 
 from grader.core.errors import SetupError
-from grader.sandbox.base import Ending, Sandbox, SandboxChoice, SandboxName, Say
+from grader.sandbox.base import RUNTIME, Ending, Sandbox, SandboxChoice, SandboxName, Say
 from grader.sandbox.inside.supervisor import Limits
-
-#: The variable that names the runtime of the containers.
-RUNTIME = "GRADER_DOCKER_RUNTIME"
 
 
 def opened(wanted: SandboxChoice, say: Say) -> Sandbox:
     """The sandbox to use, ready: a worker of it has been started and has confined itself. Raises SetupError."""
+    wanted = _meant(wanted)
     sandbox = choose(wanted)
     if wanted is not SandboxChoice.AUTO or sandbox.name is not SandboxName.DOCKER:
         return _ready(sandbox, say)
@@ -21,7 +19,7 @@ def opened(wanted: SandboxChoice, say: Say) -> Sandbox:
     try:
         return _ready(sandbox, say)
     except ImageError as error:
-        if os.environ.get(RUNTIME) or sandlock.unusable() is not None:
+        if sandlock.unusable() is not None:
             raise
         said = str(error).splitlines()
         say(f"Docker is not used: {said[0]} {said[-2]}")  # the last line of the engine's; then there is advice
@@ -41,7 +39,13 @@ def _ready(sandbox: Sandbox, say: Say) -> Sandbox:
 
 def choose(wanted: SandboxChoice) -> Sandbox:
     """The sandbox to use, not opened yet. Raises SetupError."""
+    wanted = _meant(wanted)
     return _first_usable() if wanted is SandboxChoice.AUTO else _make(SandboxName(wanted))
+
+
+def _meant(wanted: SandboxChoice) -> SandboxChoice:
+    """Who names a runtime wants a kernel of its own for the submissions: Docker with it, and nothing less."""
+    return SandboxChoice.DOCKER if wanted is SandboxChoice.AUTO and os.environ.get(RUNTIME) else wanted
 
 
 def _make(name: SandboxName) -> Sandbox:
@@ -62,8 +66,7 @@ def _first_usable() -> Sandbox:
     from grader.sandbox import docker, sandlock
 
     why_not_docker = docker.unusable()
-    # A runtime is named to have a kernel of its own, such as gVisor's: nothing less is taken in its place.
-    if why_not_docker is None or os.environ.get(RUNTIME):
+    if why_not_docker is None:
         return _make(SandboxName.DOCKER)
     why_not_sandlock = sandlock.unusable()
     if why_not_sandlock is None:

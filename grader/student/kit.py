@@ -63,8 +63,8 @@ def write_kit(folder: Path, source: InstallSource | None = None) -> list[Path]:
     wheel = folder / source.wheel.name if source is not None and source.wheel is not None else None
     written = [*targets, *([wheel] if wheel else [])]
     in_the_way = [str(path) for path in written if path.exists() or path.is_symlink()]
-    in_the_way += sorted({str(path.parent) for path in written if path.parent != folder and path.parent.is_symlink()})
-    in_the_way += [str(folder / ".github")] if (folder / ".github").is_symlink() else []
+    between = {parent for path in written for parent in path.parents if folder in parent.parents}
+    in_the_way += sorted(str(parent) for parent in between if parent.is_symlink())
     if in_the_way or (folder.exists() and not folder.is_dir()):
         named = ", ".join(in_the_way) or str(folder)
         raise UsageError(f"nothing was written, since it exists already: {named}. Name a new folder")

@@ -1,8 +1,8 @@
 """What every training process imports before its first training.
 
-The fork server of `grader.training.pool` imports this module once, and training processes are forked from it, so that
-none of them spends the 3 s of CPU time that these imports take. No device is touched and no thread of torch is started
-here: forks are safe, also of processes that use CUDA. Nothing else imports this module.
+The fork server of `grader.training.process` imports this module once, and training processes are forked from it, so
+that none of them spends the 3 s of CPU time that these imports take. No device is touched and no thread of torch is
+started here: forks are safe, also of processes that use CUDA. Nothing else imports this module.
 """
 
 import contextlib

@@ -14,7 +14,7 @@ from grader.core.recipe import Recipe
 from grader.core.task import Task
 from grader.core.task_file import load
 from grader.core.verdict import Verdict
-from grader.training import pool
+from grader.training import process as process_module
 from grader.training.pool import TrainerPool
 from support.runs import MODEL, make_class, rows, run
 from support.submissions import CONFIG, LENET
@@ -92,7 +92,7 @@ def test_a_training_that_the_kernel_ends_for_memory_is_its_own(
     trainers.facts()
     (tmp_path / "up").unlink(missing_ok=True)
     counted = [0]
-    monkeypatch.setattr(pool, "oom_kills", lambda: counted[0])
+    monkeypatch.setattr(process_module, "oom_kills", lambda: counted[0])
     found = []
     thread = threading.Thread(target=lambda: found.append(trainers.train(recipe, 0, 100, lambda _: None)))
     thread.start()

@@ -15,6 +15,7 @@ from grader.core.task_file import load
 from grader.core.verdict import Verdict
 from grader.training import data, loop
 from grader.training import pool as pool_module
+from grader.training import process as process_module
 from grader.training.deadline import Deadline
 from grader.training.pool import TrainerPool
 from support.recipes import CPU, bent
@@ -92,7 +93,7 @@ def test_who_computes_too_long_is_timed_out_for_certain(tmp_path: Path, recipe: 
 def test_a_process_that_does_not_start_is_no_training_s_fault(
     task: Task, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool_module, "_START_SECONDS", 0.01)
+    monkeypatch.setattr(process_module, "START_SECONDS", 0.01)
     pool = TrainerPool(task, "cpu", 1)
     try:
         with pytest.raises(InternalError, match="did not start"):

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from grader.core.task import Task
-from grader.training import pool as module
-from grader.training.pool import DiedError, TrainerPool
+from grader.training import process as module
+from grader.training.pool import TrainerPool
+from grader.training.process import DiedError
 from support.runs import GRADER, make_class
 
 

@@ -40,6 +40,8 @@ def main() -> None:
         import_libraries()
         mapped = lockdown.mapped_bytes()
         lockdown.confine(memory_mb=int(sys.argv[2]), cpu_seconds=float(sys.argv[3]), mapped=mapped)
+    else:
+        no_torch_compiler.install()
     serve(0, result)
 
 
@@ -56,7 +58,6 @@ def import_libraries() -> None:
 def serve(job_descriptor: int, result_descriptor: int) -> None:
     """Say that we are ready, read the job, compile it, write the document, and leave at once."""
     _shuffle()
-    no_torch_compiler.install()
     os.write(result_descriptor, b"R")
     with os.fdopen(job_descriptor, "rb", closefd=False) as stream:
         job = json.loads(stream.read())  # to its end: whoever reads on finds nothing
