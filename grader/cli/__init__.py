@@ -1,1 +1,1 @@
-"""The command line: the only package that prints, and the sole owner of exit codes."""
+"""The command line: the only package that prints, and the only one that sets exit codes."""

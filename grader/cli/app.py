@@ -35,7 +35,7 @@ def chosen(kind: type[E], name: str, what: str) -> E:
 
 def interrupted() -> NoReturn:
     """End at once, with the exit code of an interrupt."""
-    print("grader: interrupted; the next run goes on from here", file=sys.stderr, flush=True)
+    print("grader: interrupted; the next run continues from here", file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(130)  # threads that still wait for a training must not hold the process
 

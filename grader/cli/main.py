@@ -1,7 +1,7 @@
-"""The command line: parses, calls, prints. Sole owner of exit codes.
+"""The command line: parses, calls, prints, and sets the exit code.
 
-0 done; 1 a submission was rejected (commands about one submission); 2 the call makes no sense;
-3 this machine, the task or its data; 4 our fault; 130 interrupted.
+0 done; 1 a submission was rejected (commands about one submission); 2 a usage error;
+3 the machine, the task or its data set; 4 an internal error; 130 interrupted.
 """
 
 import io
@@ -23,7 +23,7 @@ def main() -> None:
     """Entry point of `grader`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without Unicode shows ? and lives
+            stream.reconfigure(errors="replace")  # a terminal without Unicode shows ? instead of failing
     try:
         code = app(standalone_mode=False)  # Typer hands back the code of typer.Exit
         sys.exit(code if isinstance(code, int) else 0)

@@ -39,7 +39,7 @@ def _print(console: Console, finding: Finding) -> None:
 
 
 def _conclusion(found: Sequence[Finding]) -> str:
-    """That the machine can grade, and with which sandboxes, where not all of them were tried."""
+    """That the machine can grade, and with which sandboxes if not all of them were tried."""
     boxes = [finding for finding in found if finding.name.startswith("sandbox ")]
     works = [finding.name.removeprefix("sandbox ") for finding in boxes if finding.state is State.OK]
     return "this machine can grade" if len(works) == len(boxes) else f"this machine can grade, with {', '.join(works)}"

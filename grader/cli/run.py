@@ -41,7 +41,7 @@ class Publication:
 
 
 def run_class(config: RunConfig, submissions: Path, board_path: Path, publication: Publication | None = None) -> None:
-    """Grade a folder of submissions. Raises GraderError; InternalError where a submission stayed ungraded."""
+    """Grade a folder of submissions. Raises GraderError; InternalError if a submission stayed ungraded."""
     console = Console()
     students = _students(console, submissions)
     check_writable(board_path.parent)
@@ -126,7 +126,7 @@ def _shown_on(page: LiveSite) -> Listener:
 
 def _raise_for(ungraded: Sequence[str]) -> None:
     if ungraded:
-        raise InternalError(f"not graded, by no fault of theirs: {', '.join(ungraded)}; run again to retry")
+        raise InternalError(f"not graded because of an error of the grader: {', '.join(ungraded)}; run again to retry")
 
 
 def discard(out: Path) -> None:

@@ -26,7 +26,7 @@ class Node:
     cpus: int
     gpus: float
     kind: str  # of device, as a training's result names it
-    no_docker: str | None  # why not; None where it works
+    no_docker: str | None  # why not; None if it works
     no_sandlock: str | None
 
 
@@ -51,7 +51,7 @@ def connected(address: str | None) -> Iterator[None]:
 
 
 def _reach(address: str) -> None:
-    """Raise OSError where nobody listens: Ray itself would try for minutes."""
+    """Raise OSError if nobody listens: Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if host and port.isdigit() and "://" not in address:
         socket.create_connection((host, int(port)), timeout=10).close()

@@ -58,7 +58,7 @@ class RaySandbox:
         return self._version
 
     def open(self, say: Say) -> None:
-        """Start a sandbox on every node that has one. Raises SetupError where none has."""
+        """Start a sandbox on every node that has one. Raises SetupError if none has."""
         import ray
 
         able = {
@@ -111,7 +111,7 @@ class RaySandbox:
         return outcome
 
     def _take(self) -> _Host | None:
-        """The host with the most room, waited for; None where there is none at all."""
+        """The host with the most room, waited for; None if there is none at all."""
         with self._change:
             while self._hosts:
                 host = min(self._hosts, key=lambda h: h.busy / h.node.cpus)

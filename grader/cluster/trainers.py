@@ -72,7 +72,7 @@ class RayTrainers:
     def __init__(
         self, task: Task, nodes: Sequence[Node], device: DeviceChoice, jobs: int, gpus_per_training: float, say: Say
     ) -> None:
-        """Places to train on `nodes`. Raises SetupError where none can train.
+        """Places to train on `nodes`. Raises SetupError if none can train.
 
         `jobs` limits the trainings at a time where it is not 0; `gpus_per_training` is a whole number or a share.
         """

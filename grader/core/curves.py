@@ -17,14 +17,14 @@ def spread(length: int) -> list[int]:
 
 
 def resampled(values: Sequence[float]) -> tuple[float, ...]:
-    """At most `CURVE_POINTS` values evenly spread over the series, in between where they fall between two."""
+    """At most `CURVE_POINTS` values evenly spread over the series, linearly interpolated."""
     n = min(len(values), CURVE_POINTS)
     places = (i * (len(values) - 1) / max(1, n - 1) for i in range(n))
     return tuple(short(value_at(values, place)) for place in places)
 
 
 def value_at(values: Sequence[float], place: float) -> float:
-    """A series read at a place between its positions, on the straight line between the two beside it."""
+    """A series read at a fractional position, linearly interpolated."""
     i = min(int(place), max(0, len(values) - 2))
     after = values[min(i + 1, len(values) - 1)]
     return values[i] + (after - values[i]) * (place - i)
@@ -37,7 +37,7 @@ def shape(curve: Sequence[float]) -> tuple[float, ...]:
 
 
 def distance(a: Sequence[float], b: Sequence[float]) -> float:
-    """Mean distance at as many places as the longer curve has points; the shorter one is read in between."""
+    """Mean absolute difference at as many places as the longer curve has points; the shorter one is interpolated."""
     if len(a) == len(b):  # as nearly always, and there are thousands of them
         return fmean(map(abs, map(sub, a, b)))
     n = max(len(a), len(b))

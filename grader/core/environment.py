@@ -1,4 +1,4 @@
-"""What graded: the device and the software, part of every key and of every grading."""
+"""The device and the software of a grading: a part of every cache key and of every row."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ class Environment(Frozen):
     libraries: tuple[str, ...]  # further packages that decide the bits of a training, with their versions
     trainer: str  # hash of the trainer's sources
     grader: str  # version
-    commit: str  # of grader's sources, "+changes" where they were changed since; empty where it is not known
+    commit: str  # of grader's sources, "+changes" where they were changed since; empty if it is not known
 
     @cached_property
     def key(self) -> str:

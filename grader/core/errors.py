@@ -1,7 +1,7 @@
 """Errors whose message is meant for the person at the keyboard.
 
 GraderError
-├── UsageError          the call makes no sense as it stands
+├── UsageError          the command or its arguments are wrong
 ├── SetupError          this machine lacks something, or a task or data set is wrong
 │   └── TaskError
 ├── RejectedError       a submission broke rules; carries the violations (in `grader.core.verdict`)
@@ -18,7 +18,7 @@ class UsageError(GraderError):
 
 
 class SetupError(GraderError):
-    """Something outside the submissions is missing or broken; the message says how to mend it."""
+    """Something outside the submissions is missing or broken; the message says how to fix it."""
 
 
 class TaskError(SetupError):

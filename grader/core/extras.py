@@ -1,4 +1,4 @@
-"""The extras of the distribution, which bring what most students do not need, and who asks for them."""
+"""The distribution's extras: packages that most students do not need."""
 
 from enum import StrEnum
 from importlib.util import find_spec
@@ -28,7 +28,7 @@ def wheel_name(version: str = "VERSION") -> str:
 
 
 def need(extra: Extra, *modules: str) -> None:
-    """Raise SetupError where `modules`, or else all that `extra` brings, are not installed."""
+    """Raise SetupError if `modules`, or else all that `extra` brings, are not installed."""
     missing = [name for name in modules or _MODULES[extra] if find_spec(name) is None]
     if missing:
         raise SetupError(f"this command needs {', '.join(missing)}: {how_to_install(extra)}")

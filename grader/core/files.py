@@ -1,4 +1,4 @@
-"""Files that are whole or absent (written aside, flushed to the disk, then put in place), and TOML files."""
+"""Atomic writes (a temporary file, flushed to the disk, then renamed), reads of ordinary files, TOML files."""
 
 import contextlib
 import errno
@@ -13,7 +13,7 @@ from grader.core.errors import GraderError, SetupError
 
 
 def write_atomically(path: Path, text: str | bytes, *, durable: bool = True) -> None:
-    """Replace `path` by `text`; a crash at any moment leaves the old content or the new. Raises SetupError.
+    """Replace `path` by `text`; after a crash the file holds the old content or the new one. Raises SetupError.
 
     Without `durable` that holds for a crash of the process, not of the machine, and is much quicker.
     """
@@ -57,9 +57,9 @@ class NotOrdinaryError(OSError):
 
 
 def open_ordinary(path: Path, *, follow: bool = True) -> BinaryIO:
-    """An ordinary file for reading; no pipe or device is waited for, and without `follow` no link is followed.
+    """An ordinary file for reading; never waits for a pipe or device; without `follow`, links are not followed.
 
-    Raises OSError; NotOrdinaryError for whatever is no file.
+    Raises OSError; NotOrdinaryError for a pipe, socket, device or folder.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if not follow:
@@ -75,7 +75,7 @@ def open_ordinary(path: Path, *, follow: bool = True) -> BinaryIO:
 
 
 def read_ordinary(path: Path) -> bytes:
-    """The content of an ordinary file. Raises OSError; NotOrdinaryError for whatever is no file."""
+    """The content of an ordinary file. Raises OSError; NotOrdinaryError for a pipe, socket, device or folder."""
     with open_ordinary(path) as stream:
         return stream.read()
 

@@ -1,4 +1,4 @@
-"""Which held-out images a training classified rightly: a bit per image, as text."""
+"""Which held-out images a training classified correctly: a bit per image, as text."""
 
 import base64
 from typing import TYPE_CHECKING, Self
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ImageBits(Frozen):
-    """A bit per held-out image, in their order; 1 where it was classified rightly."""
+    """A bit per held-out image, in their order; 1 if it was classified correctly."""
 
     count: int = Field(ge=1)
     packed: str  # base64 of the bits, eight to a byte, the first one highest

@@ -1,10 +1,10 @@
-"""Whose a submission is."""
+"""The kinds of rows on a leaderboard."""
 
 from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """Whose row it is."""
+    """Who a row belongs to."""
 
     STUDENT = "student"
     REFERENCE = "reference"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def limit_memory(megabytes: int) -> None:
-    """From now on this process may allocate so much on top of what it has; then allocations fail (MemoryError).
+    """Limit what this process allocates on top of what it holds now; beyond the limit allocations raise MemoryError.
 
-    Linux only: elsewhere no limit of this kind is kept.
+    Linux only; elsewhere it does nothing.
     """
     if not sys.platform.startswith("linux"):
         return

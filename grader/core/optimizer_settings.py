@@ -35,7 +35,7 @@ SETTINGS: dict[Optimizer, dict[str, _Kind]] = {
 
 
 def complaint(optimizer: Optimizer, name: str, value: Setting) -> str | None:
-    """What is wrong with the kind of a setting; None where nothing is, or where the optimizer does not read it."""
+    """What is wrong with the type of a setting; None if it is right, or if the optimizer does not read it."""
     kind = SETTINGS[optimizer].get(name)
     if kind is None or _is(kind, value):
         return None

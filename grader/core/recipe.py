@@ -87,7 +87,7 @@ class Series(Frozen, Generic[T]):
 
     @property
     def constant(self) -> bool:
-        """Whether the value never moves."""
+        """Whether the value is the same in every step."""
         return len(self.values) == 1
 
 
@@ -173,7 +173,7 @@ TransformCall.model_rebuild()
 
 
 class Recipe(Frozen):
-    """A whole training, but for model, data and seed."""
+    """A complete training, except for the model, the data and the seed."""
 
     optimizer: Optimizer
     groups: tuple[ParameterGroup, ...] = Field(min_length=1, max_length=MAX_GROUPS)

@@ -15,7 +15,7 @@ class EpochRecord(Frozen):
 
     epoch: int  # from 1
     train_loss: float | None  # mean cross-entropy over the epoch's batches; None: not finite
-    accuracy: float  # share of the held-out images classified rightly after the epoch
+    accuracy: float  # share of the held-out images classified correctly after the epoch
     lr: float  # learning rate of the first group in the epoch's last step
     parts: tuple[float | None, ...] = ()  # mean loss over equal parts of the epoch's steps, at most EPOCH_PARTS
 
@@ -33,7 +33,7 @@ class SeedRun(Frozen):
 
     seed: int
     verdict: Verdict
-    accuracy: float | None  # after the last epoch; None where training did not finish
+    accuracy: float | None  # after the last epoch; None if training did not finish
     seconds: float  # wall time of the training
     epochs: tuple[EpochRecord, ...] = ()
     detail: str = ""
@@ -48,5 +48,5 @@ class SeedRun(Frozen):
 
     @property
     def without_private_score(self) -> "SeedRun":
-        """The same without what students are not shown: withheld scores, and which images were right."""
+        """The same without what students may not see: withheld scores, and which images were classified correctly."""
         return SeedRun.model_construct(**{**dict(self), "final": None, "right": None})

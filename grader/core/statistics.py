@@ -1,4 +1,4 @@
-"""How sure a difference between trainings is.
+"""Differences between trainings and their confidence intervals.
 
 Trainings of two recipes with the same seed share initial weights and the order of images, so their
 difference is taken seed by seed (a paired comparison), which removes what the seeds have in common.
@@ -44,7 +44,7 @@ class Difference(Frozen):
 
     @property
     def told_apart(self) -> bool:
-        """Whether the interval leaves zero out; one without width, of equal differences, says nothing."""
+        """Whether the interval excludes zero; one of zero width, from equal differences, is no evidence."""
         return self.low is not None and self.high is not None and self.low < self.high and self.low * self.high > 0
 
 
@@ -100,7 +100,7 @@ def studentized_range(level: float, rows: int, df: float) -> float:
 
 
 def probability_of_equal_means(groups: Sequence[Sequence[float]]) -> float | None:
-    """p of a one-way analysis of variance (scipy.stats.f_oneway); None where it says nothing.
+    """p of a one-way analysis of variance (scipy.stats.f_oneway); None if it is undefined.
 
     Fisher, Statistical Methods for Research Workers (1925), chapter 7.
     """

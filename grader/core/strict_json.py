@@ -1,4 +1,4 @@
-"""JSON as hostile input: bounded, strict UTF-8, no duplicate keys, finite numbers only."""
+"""Strict JSON for untrusted input: bounded size, UTF-8, no duplicate keys, finite numbers only."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 
 class JsonError(ValueError):
-    """The bytes are not JSON as we accept it; the message says why, and the line where known."""
+    """The bytes are not strict JSON; the message says why, and the line if known."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message)
@@ -14,7 +14,7 @@ class JsonError(ValueError):
 
 
 def parse(data: bytes, max_bytes: int) -> Any:
-    """The value in `data`. Raises JsonError for everything that is not strict JSON within the cap."""
+    """The value in `data`. Raises JsonError unless it is strict JSON of at most `max_bytes`."""
     if len(data) > max_bytes:
         raise JsonError(f"longer than {max_bytes} bytes")
     try:

@@ -285,7 +285,7 @@ class ModuleFact(Frozen):
 
 
 class TaskFacts(Frozen):
-    """What a task's data and model turn out to be; made by the trainer, all that the sandbox may know.
+    """Facts about a task's data and model; made by the trainer, and all that the sandbox may know.
 
     Modules and parameters stand in the order of `named_modules()` and `named_parameters()`.
     """
@@ -300,7 +300,7 @@ class TaskFacts(Frozen):
     model_hash: str
 
     def model_as_json(self) -> dict[str, Any]:
-        """What of the model the sandbox may know."""
+        """The part of the model that the sandbox may know, as JSON."""
         return self.model_dump(mode="json", include={"modules", "parameters"})
 
     @property

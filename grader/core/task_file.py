@@ -44,7 +44,7 @@ def load(name_or_path: str) -> Task:
 
 
 def load_one(name_or_path: str) -> Task:
-    """The same for what works on one model and one data set. Raises TaskError where the task has several workloads."""
+    """As `load`, for commands about one model and data set. Raises TaskError if the task has several workloads."""
     task = load(name_or_path)
     if task.workload:
         names = ", ".join(f"{name_or_path}:{one.name}" for one in task.workload)
@@ -61,7 +61,7 @@ def _workload_of(task: Task, name: str) -> Task:
 
 
 def _take_first_workload(raw: dict[str, Any], path: Path) -> None:
-    """Give the task the model and the data of its first workload. Raises TaskError where it has others."""
+    """Give the task the model and the data of its first workload. Raises TaskError if it has others."""
     workloads = raw.get("workload")
     if not isinstance(workloads, list) or not workloads or not isinstance(workloads[0], dict):
         return

@@ -1,4 +1,4 @@
-"""HTML from templates: everything that is put in is escaped, and what is missing is an error."""
+"""HTML from templates: every value is escaped, and an undefined variable is an error."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Foreign text, made fit to be shown."""
+"""Untrusted text, made safe to print."""
 
 
 def no_command(text: str) -> str:
@@ -12,5 +12,5 @@ def no_command_in_json(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """`text` with every unprintable character (control, bidirectional, line break) made visible as `?`."""
+    """`text` with every unprintable character (control, bidirectional, line break) replaced by `?`."""
     return "".join(c if c.isprintable() else "?" for c in text)

@@ -11,7 +11,7 @@ from grader.core.recipe import Frozen
 
 
 class Verdict(StrEnum):
-    """How grading a submission ended (in words: `MEANINGS`). Only `ok` and `diverged` have a rank."""
+    """How grading a submission ended (explained in `MEANINGS`). Only `ok` and `diverged` have a rank."""
 
     OK = "ok"
     DIVERGED = "diverged"
@@ -41,7 +41,7 @@ MEANINGS = {
 
 
 class Rule(StrEnum):
-    """The contract, rule by rule (in words: `RULES`)."""
+    """The rules of the contract (explained in `RULES`)."""
 
     FILES = "files"
     SUBMISSION_JSON = "submission_json"
@@ -63,7 +63,7 @@ class Rule(StrEnum):
     RESOURCES = "resources"
 
 
-#: Each rule without a word of the submission: for where nothing may tell whose it is.
+#: Each rule in words that quote nothing of a submission: for anonymous boards.
 RULES = {
     Rule.FILES: "scheduler.py, config.py and submission.json are there and can be read",
     Rule.SUBMISSION_JSON: "submission.json names the assignment, the contributors and the sources",
@@ -90,7 +90,7 @@ Text = Annotated[str, StringConstraints(max_length=2000)]
 
 
 class Violation(Frozen):
-    """One broken rule: where, what, and how to mend it."""
+    """One broken rule: where, what, and how to fix it."""
 
     rule: Rule
     file: Text

@@ -92,7 +92,7 @@ class Calibration(Frozen):
 def calibrate(config: RunConfig, students: int, usual: int, progress: EpochListener) -> Calibration:
     """Train, and say what the task can tell apart for a class of so many students, which has `usual` seeds.
 
-    Raises GraderError, among them TaskError where a reference cannot be trained on the task.
+    Raises GraderError, among them TaskError if a reference cannot be trained on the task.
     """
     task = config.task
     chosen = choose_device(config.device)

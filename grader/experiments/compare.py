@@ -1,4 +1,4 @@
-"""`grader compare`: one's own scheduler against the default one, on the public task, with the same seeds."""
+"""`grader compare`: a student's scheduler and the default one on the public task, with the same seeds."""
 
 import contextlib
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from grader.submissions.loader import Submission, only
 from grader.submissions.references import references_for
 from grader.training.pool import TrainerPool, choose_device, default_workers
 
-#: The default scheduler with one's own configuration: whatever its arguments, the rates stay.
+#: The default scheduler with the student's configuration; it ignores all arguments.
 _DEFAULT = b"""
 from torch.optim.lr_scheduler import _LRScheduler
 
@@ -45,7 +45,7 @@ class ComparedSchedule:
 
     @property
     def accuracy(self) -> tuple[float, float | None] | None:
-        """Mean over the seeds and its standard error; None where a training did not finish."""
+        """Mean over the seeds and its standard error; None if a training did not finish."""
         scores = [run.accuracy for run in self.runs if run.accuracy is not None]
         return score(scores) if len(scores) == len(self.runs) else None
 
@@ -63,7 +63,7 @@ def compare(folder: Path, config: RunConfig, others: Sequence[str], progress: Ep
     """Train the submission in `folder`, the default scheduler and the references named in `others`.
 
     All share configuration-independent seeds and data order; the default shares the configuration
-    too. Raises RejectedError where the submission breaks the contract.
+    too. Raises RejectedError if the submission breaks the contract.
     """
     mine, task = only(folder), config.task
     chosen = choose_device(config.device)

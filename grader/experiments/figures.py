@@ -12,7 +12,7 @@ from grader.experiments.plots import canvas as blank
 from grader.experiments.runner import StudyOutcome, Trial
 from grader.experiments.spec import Figure, FigureKind, Sweep
 
-# Okabe and Ito, Color Universal Design (2008): told apart by colour-blind readers too.
+# Okabe and Ito, Color Universal Design (2008): distinguishable for colour-blind readers too.
 _COLOURS = (
     "#0072b2",
     "#d55e00",

@@ -1,4 +1,4 @@
-"""What a study found, in numbers and in sentences made of them. Nothing here is a foregone conclusion."""
+"""What a study found, in numbers and in sentences that are generated from them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -202,7 +202,7 @@ def _early(wanted: Answer, outcome: StudyOutcome) -> str:
     a, b = means[wanted.a], means[wanted.b]
     if math.isinf(sum(a) + sum(b)):
         lost = [n for n in (wanted.a, wanted.b) if math.isinf(sum(means[n]))]
-        return text + f"{' and '.join(map(quoted, lost))} left the finite numbers at once."
+        return text + f"{' and '.join(map(quoted, lost))} diverged at once."
     found = paired_difference(a, b)
     if found.low is None or found.high is None:
         return text + "One seed cannot tell chance from a difference."

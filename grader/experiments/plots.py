@@ -23,7 +23,7 @@ def canvas(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
 
 
 def check_name(path: Path) -> None:
-    """Raise UsageError where `path` has an ending that no figure has."""
+    """Raise UsageError if `path` has an ending that no figure has."""
     if path.suffix.lower() not in _FORMATS:
         raise UsageError(f"{path}: a figure's name ends with {', '.join(_FORMATS)}")
 

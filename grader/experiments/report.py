@@ -55,7 +55,7 @@ class StudyResults(Frozen):
 def write(outcomes: Sequence[StudyOutcome], folder: Path, command: str) -> Path:
     """Everything about one study, or about several with a summary; the path of `report.html`.
 
-    Raises SetupError where a file cannot be written.
+    Raises SetupError if a file cannot be written.
     """
     several = len(outcomes) > 1
     sections = [_section(outcome, folder / outcome.study.name if several else folder) for outcome in outcomes]

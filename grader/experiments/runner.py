@@ -143,7 +143,7 @@ class CONFIG:
 
 
 class _VariantCompiler:
-    """Variants to recipes, by the very way that submissions go."""
+    """Compiles variants to recipes as submissions are compiled."""
 
     def __init__(self, sandbox: Sandbox, cache: Cache, task: Task, facts: TaskFacts) -> None:
         self.task, self.facts = task, facts

@@ -1,4 +1,4 @@
-"""Studies as data: which schedules are compared, over which axes, and which figures and answers come of it.
+"""Studies as data: which schedules are compared, over which axes, and which figures and answers are reported.
 
 A study is a TOML file. `[setup]` holds what all trainings share; every `[[variant]]` is a reference
 scheduler with arguments; a `[[sweep]]` is one schedule over the points of one or two axes; `[[figure]]`
@@ -103,7 +103,7 @@ class Figure(Frozen):
 
 
 class AnswerKind(StrEnum):
-    """A sentence or two that are made of measured numbers."""
+    """A kind of answer, whose sentences are generated from measured numbers."""
 
     SETUP = "setup"  # data, model, optimizer
     TUNING = "tuning"  # the rate that was found best
@@ -118,7 +118,7 @@ class AnswerKind(StrEnum):
 
 
 class Answer(Frozen):
-    """What a step of the exercise asks of the numbers."""
+    """One answer to a step of the exercise."""
 
     kind: AnswerKind
     a: str = ""

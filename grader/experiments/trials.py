@@ -1,4 +1,4 @@
-"""Trainings of named recipes with all seeds, from the cache where they are known."""
+"""Trainings of named recipes with all seeds, from the cache if they are there."""
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,8 +28,8 @@ def train_all(
 ) -> dict[str, tuple[SeedRun, ...]]:
     """Each recipe's trainings, in the order of the task's seeds; equal recipes are trained once.
 
-    What finishes is kept at once, so that an interrupted call goes on where it was. Raises
-    RejectedError where a recipe cannot be trained, and what the trainers raise.
+    Finished trainings are stored at once, so an interrupted call continues where it stopped. Raises
+    RejectedError if a recipe cannot be trained, and what the trainers raise.
     """
 
     def train(name: str, recipe: Recipe, seed: int) -> SeedRun:

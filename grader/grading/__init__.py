@@ -1,1 +1,1 @@
-"""A grading run: compile, train, keep, rank."""
+"""A grading run: compile, train, store, rank."""

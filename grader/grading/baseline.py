@@ -11,9 +11,9 @@ _FAR = 4.0  # a quadratic decay begins at three times its mean
 def baseline_of(recipe: Recipe, base_rates: Sequence[float]) -> Recipe:
     """`recipe` at the constant learning rates that its optimizer was made with; all else is the same.
 
-    `base_rates` (one per group) are the submission's word, and a bad one would make any schedule shine. So a rate is
+    `base_rates` (one per group) come from the submission, and a bad one would make any schedule look good. So a rate is
     brought into the schedule's own range, and to at most `_FAR` times its mean or at least one `_FAR`-th: a rate that
-    is used in one step only is no yardstick. Other settings that move, such as a momentum, stay where they begin. A
+    is used in one step only is no fair baseline. Other settings that change (momentum) keep their first value. A
     constant schedule is its own baseline.
     """
     if len(base_rates) != len(recipe.groups):

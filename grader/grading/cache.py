@@ -1,7 +1,7 @@
-"""Finished work, kept so that it is never done twice: compilations and trainings by complete keys.
+"""The cache: compilations and trainings, stored under the hash of all their inputs.
 
-A key is the hash of everything that decides the outcome. What cannot be parsed (a damaged file) is kept aside and made
-again; what cannot be read for another reason (no descriptor left, a failing disk) is an error, never damage.
+A key is the hash of everything that decides the outcome. A damaged file is renamed and its content made
+again; a file that cannot be read for another reason (no descriptor left, a failing disk) is an error.
 """
 
 import contextlib
@@ -43,13 +43,13 @@ class Cache:
         return found
 
     def _read(self, path: Path, kind: type[F]) -> F | None:
-        """What is stored at `path`; None where nothing is, or nothing that can be parsed. Raises SetupError."""
+        """What is stored at `path`; None if there is no file or it is damaged. Raises SetupError."""
         try:
             data = path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise SetupError(f"{path} cannot be read: {error.strerror}: mend this, then run again") from error
+            raise SetupError(f"{path} cannot be read: {error.strerror}: fix this, then run again") from error
         try:
             return kind.model_validate_json(data)
         except ValidationError:
@@ -77,12 +77,12 @@ class Cache:
         )
 
     def run(self, recipe: Recipe, seed: int, budget_s: float) -> SeedRun | None:
-        """The stored training; a timeout counts only where no more time is on offer now. Raises SetupError."""
+        """The stored training; a stored timeout counts only if no more time is available now. Raises SetupError."""
         found = self._read(self._run_path(recipe, seed), SeedRun)
         return found if found is not None and answers(found, budget_s) else None
 
     def keep_run(self, recipe: Recipe, run: SeedRun) -> None:
-        """Store a finished training; not one that failed on our side, nor a timeout that the machine may have made."""
+        """Store a finished training, unless it failed on our side or a busy machine may have caused its timeout."""
         if run.verdict.ranked or (run.verdict is Verdict.TIMEOUT and run.certain):
             write_atomically(self._run_path(recipe, run.seed), run.model_dump_json())
 
@@ -108,22 +108,22 @@ class Cache:
         return self._read(self._compiled_path(submission, sandbox), Compiled)
 
     def compile(self, submission: Submission, sandbox: Sandbox) -> Compiled:
-        """The stored compilation; else one that is made in `sandbox` now, and stored. Raises SetupError."""
+        """The stored compilation, or else a new one by `sandbox`, which is then stored. Raises SetupError."""
         compiled = self.compiled(submission, sandbox.version)
         return self.compile_anew(submission, sandbox) if compiled is None else compiled
 
     def compile_anew(self, submission: Submission, sandbox: Sandbox) -> Compiled:
-        """A compilation in `sandbox` now, whatever is stored; it is stored in its place. Raises SetupError."""
+        """A new compilation by `sandbox`, which replaces a stored one. Raises SetupError."""
         compiled = compile_submission(submission, sandbox, self._task, self._facts)
         self.keep_compiled(submission, sandbox.version, compiled)
         return compiled
 
     def keep_compiled(self, submission: Submission, sandbox: str, compiled: Compiled) -> None:
-        """Store a compilation; not one that failed on our side, nor one that a busy machine may have timed out."""
+        """Store a compilation, unless it failed on our side or a busy machine may have caused its timeout."""
         if compiled.verdict not in (Verdict.INTERNAL, Verdict.TIMEOUT):
             write_atomically(self._compiled_path(submission, sandbox), compiled.model_dump_json())
 
 
 def answers(run: SeedRun, budget_s: float) -> bool:
-    """Whether a training is the answer for whoever has `budget_s` seconds: a timeout is for no more than it had."""
+    """Whether a stored training holds for `budget_s` seconds: a timeout only for no more than it had itself."""
     return run.verdict is not Verdict.TIMEOUT or (run.limit_s or 0.0) >= budget_s

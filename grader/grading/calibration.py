@@ -1,4 +1,4 @@
-"""What `grader calibrate` found out about a task, kept beside its results for `grader doctor`."""
+"""What `grader calibrate` found about a task, stored with its results for `grader doctor`."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def keep(folder: Path, note: CalibrationNote) -> None:
 
 
 def kept(folder: Path) -> CalibrationNote | None:
-    """The note in the task's folder of results; None where there is none that can be read."""
+    """The note in the task's folder of results; None if it is missing or unreadable."""
     try:
         return CalibrationNote.model_validate_json((folder / _FILE).read_bytes())
     except (OSError, ValidationError):

@@ -1,4 +1,4 @@
-"""What one call of the command line asks for, as one typed object, made once in `grader.cli`."""
+"""The options of a grading run as one typed object, made once in `grader.cli`."""
 
 from enum import StrEnum
 from pathlib import Path

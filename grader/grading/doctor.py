@@ -1,4 +1,4 @@
-"""What of all that grading relies on holds on this machine, found out by trying it."""
+"""Tries everything that grading relies on, on this machine."""
 
 import os
 import shutil
@@ -104,7 +104,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; `mend` says what to do where it is not ok."""
+    """One thing that was looked at; `mend` says what to do if it is not ok."""
 
     name: str
     state: State
@@ -154,7 +154,7 @@ def _sandbox(name: SandboxName, unusable: Callable[[], str | None], beside: Path
             sandbox.open(lambda _: None)
             wrong = _tried(sandbox, beside)
     except GraderError as error:
-        return Finding(f"sandbox {name}", State.FAILED, str(error), "mend this, or use the other sandbox")
+        return Finding(f"sandbox {name}", State.FAILED, str(error), "fix this, or use the other sandbox")
     if wrong:
         mend = "do not grade with it on this machine; report it with the versions of kernel and engine"
         return Finding(f"sandbox {name}", State.FAILED, f"student code could {', '.join(wrong)}", mend)
@@ -162,7 +162,7 @@ def _sandbox(name: SandboxName, unusable: Callable[[], str | None], beside: Path
 
 
 def _built_on(name: SandboxName) -> str:
-    """What the sandbox stands on here."""
+    """What enforces the sandbox on this machine."""
     if name is SandboxName.DOCKER:
         return f"runtime {os.environ.get(RUNTIME) or 'as the engine has it'}"
     abi = sandlock.landlock_abi()
@@ -171,7 +171,7 @@ def _built_on(name: SandboxName) -> str:
 
 
 def _tried(sandbox: Sandbox, beside: Path | None = None) -> list[str]:
-    """What student code could do in the sandbox that it must not."""
+    """What forbidden things student code could do in the sandbox."""
     task = load("digits").with_limits(SandboxLimits(seconds=2, output_kb=256))
 
     def run(code: str) -> Outcome:
@@ -251,12 +251,12 @@ def _memory(task: Task) -> Finding:
         return Finding("memory", State.NOTE, "this system does not say how much is free")
     what = f"{free:.0f} GB free; {workers} at a time may need {wanted:.0f} GB"
     if free < wanted:
-        return Finding("memory", State.NOTE, what, "name a smaller number with --jobs")
+        return Finding("memory", State.NOTE, what, "choose a smaller number with --jobs")
     return Finding("memory", State.OK, what)
 
 
 def _available_gb() -> float:
-    """What Linux could free for us; 0 elsewhere."""
+    """Memory that Linux could make available, in GB; 0 on other systems."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) / (1 << 20) for line in lines if line.startswith("MemAvailable"))
@@ -280,7 +280,7 @@ def _board(path: Path) -> Finding:
     try:
         board = read(path)
     except SetupError as error:
-        return Finding("board", State.NOTE, str(error), "the next run keeps it aside and begins from the logs")
+        return Finding("board", State.NOTE, str(error), "the next run renames it and restores the board from the logs")
     if board is None:
         return Finding("board", State.OK, f"none at {path} yet")
     return Finding("board", State.OK, f"{len(board.rows)} rows of task {board.task.name} at {path}")

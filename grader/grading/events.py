@@ -1,6 +1,6 @@
-"""What happens during a run, told to whoever listens: the display, the live site.
+"""Events of a run, for its listeners: the display and the live site.
 
-A listener is called from several threads. Grading knows none of its listeners.
+Listeners are called from several threads.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The log of one submission: all that is known of its grading, for the instructor."""
+"""The log of one submission: everything about its grading, for the instructor."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ class WorkloadLog(Frozen):
 
     @property
     def public(self) -> "WorkloadLog":
-        """The same without what students are not shown."""
+        """The same without what students may not see."""
         return WorkloadLog(
             name=self.name,
             compiled=self.compiled,
@@ -129,17 +129,17 @@ def _keep_private_scores(results: Path, log: Log) -> None:
 
 
 def _private_path(results: Path, kind: Kind, identity: str) -> Path:
-    """Apart from the logs, which students may ask for."""
+    """The file of the withheld scores, which lies outside the logs since students may ask for those."""
     return results / "finals" / kind.value / f"{identity}.json"
 
 
 def read_private_scores(results: Path, kind: Kind, identity: str) -> PrivateScores | None:
-    """The withheld scores of a submission; None where there are none."""
+    """The withheld scores of a submission; None if there are none."""
     return _read(_private_path(results, kind, identity), PrivateScores.model_validate_json)
 
 
 def read_log(results: Path, kind: Kind, identity: str) -> Log | None:
-    """The log of a submission; None where there is none, or none of this version."""
+    """The log of a submission; None if there is none of this version."""
     return _read(folder_of(results, kind, identity) / "log.json", _log_of)
 
 

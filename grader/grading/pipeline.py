@@ -1,8 +1,8 @@
 """A grading run: compile, train, rank; sandboxes and trainings overlap, and each step is kept.
 
 Submissions flow independently. Threads of one pool drive the sandboxes, threads of another the
-trainers; whatever finishes is stored at once, so a run that is killed at any moment goes on where
-it was. One submission's fault is its own verdict; a fault of ours is `internal` and retried.
+trainers; every result is stored at once, so a run that is killed at any moment continues where
+it stopped. A submission's error is its own verdict; an error of the grader is `internal` and retried.
 """
 
 import threading
@@ -42,7 +42,7 @@ _AHEAD = 4  # submissions under way per job: sandboxes do not run further ahead 
 
 
 def _unfit(task: Task, row: GradedRow, result: Result) -> str:
-    """Why a task on which the default scheduler gets no score can give nobody one."""
+    """The error for a task on which the default scheduler itself gets no score."""
     why = [str(v) for one in result.workloads for v in one.compiled.violations]
     why += [run.detail or str(next(iter(run.violations), "")) for one in result.workloads for run in one.runs]
     said = next(filter(None, why), "")
@@ -135,7 +135,7 @@ class GradingRun:
             while not self._done.wait(0.2):
                 pass
         except KeyboardInterrupt:
-            self._tell(Remark("stopping: what is being trained is finished first; press ^C again to stop now"))
+            self._tell(Remark("stopping: trainings under way are finished first; press ^C again to stop now"))
             self._stopping.set()
             self._compilers.shutdown(cancel_futures=True)
             self._trainings.shutdown(cancel_futures=True)
@@ -147,7 +147,7 @@ class GradingRun:
         return self._ungraded
 
     def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
-        """Run one step in a pool's thread. What it raises ends the run, unless it is the submission's own."""
+        """Run one step in a pool's thread. An exception ends the run, unless it is the submission's own."""
         try:
             if not self._stopping.is_set():
                 step(*arguments)
@@ -184,7 +184,7 @@ class GradingRun:
                 self._trainings.submit(self._guarded, self._train_baseline, progress, one, seed)
 
     def _compile_on(self, entry: Entry, part: Part) -> Compiled:
-        """Compile for one workload, or take what is known. A reference is fitted to it."""
+        """Compile for one workload, or take the cached compilation. A reference is fitted to it."""
         submission = entry.submission
         if entry.kind is not Kind.STUDENT:
             submission = fitted(submission, part.facts)
@@ -196,7 +196,7 @@ class GradingRun:
         return compiled
 
     def _compile_now(self, submission: Submission, part: Part) -> Compiled:
-        """Compile, and keep it. An error of ours that one submission brings about is its own `internal`."""
+        """Compile and store. An error of the grader on one submission gives that submission the verdict `internal`."""
         sandbox = self._session.sandbox
         try:
             return part.cache.compile_anew(submission, sandbox)
@@ -221,7 +221,7 @@ class GradingRun:
         self._count_down(progress)
 
     def _train_baseline(self, progress: _Progress, one: _OnWorkload, seed: int) -> None:
-        """Its outcome stands beside the submission's and never touches its verdict."""
+        """Train the baseline. Its outcome never changes the submission's verdict."""
         if not self._is_over(progress, one):
             assert one.baseline is not None
             run, _ = self._run_of(progress.entry, one, one.baseline, seed)
@@ -318,7 +318,7 @@ class GradingRun:
             write_log(self._session.config.folder, log)
             remarks = self._writer.add(row)
             remarks += [
-                f"{path} could not be read and was made again"
+                f"{path} could not be read and was recreated"
                 for part in self._session.parts
                 for path in part.cache.damaged()
             ]

@@ -24,7 +24,7 @@ Finals: TypeAlias = Mapping[tuple[str, int], PrivateScore]  # by workload and se
 
 
 def final_board(board: Leaderboard, results: Path) -> Leaderboard:
-    """The settled `board` by the withheld scores, which lie in `results`. Raises UsageError where there are none."""
+    """The settled `board` by the withheld scores, which lie in `results`. Raises UsageError if there are none."""
     shown = board.task.n_shown
     if shown == board.task.n_test:
         raise UsageError("this task withholds nothing: set public_share below 1 in [ranking] and grade again")

@@ -1,4 +1,4 @@
-"""From what a submission's compilation and trainings gave to its row on the board."""
+"""From a submission's compilation and trainings to its row on the board."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

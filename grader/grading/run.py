@@ -1,4 +1,4 @@
-"""Grading a class: everybody once, and again with more seeds where these decide something."""
+"""Grading a class: every submission once, then more seeds where they can decide a rank."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Everything that grading needs, set up once and taken down at the end."""
+"""Everything that a grading needs: opened once, closed at the end."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -70,7 +70,7 @@ class Session:
         return self.trainers.workers
 
     def writer(self, path: Path) -> BoardWriter:
-        """The board at `path`. Raises UsageError where it is another task's, SetupError where it cannot be written."""
+        """The board at `path`. Raises UsageError if it is another task's, SetupError if it cannot be written."""
         board = self.empty_board()
         return BoardWriter(path, board, lambda: logged_rows(self.config.folder, identity(board.task)))
 
@@ -98,14 +98,14 @@ def open_session(config: RunConfig, say: Say) -> Iterator[Session]:
 
 
 def demand_kind(task: Task, environment: Environment) -> None:
-    """Raise SetupError where the task names another kind of device to train on."""
+    """Raise SetupError if the task names another kind of device to train on."""
     if task.device_kind and not is_kind(environment.device, task.device_kind):
         raise SetupError(f"task {task.name} demands {task.device_kind} to train on, and this is {environment.device}")
 
 
 @contextlib.contextmanager
 def open_compiler(config: RunConfig, say: Say) -> Iterator[Session]:
-    """The same for compiling only: one trainer says what the task's data and model are, and is ended at once."""
+    """A session for compiling only: one trainer reports the task's facts and is closed at once."""
     check_writable(config.folder)
     with contextlib.closing(TrainerPool(config.task, "cpu", 1)) as trainers:
         facts, environment = trainers.facts()

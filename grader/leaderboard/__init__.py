@@ -1,1 +1,1 @@
-"""The leaderboard: its data, its rules, its file, and how sure its order is."""
+"""The leaderboard: its data, its rules, its file, and the uncertainty of its order."""

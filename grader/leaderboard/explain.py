@@ -1,4 +1,4 @@
-"""`grader explain`: why a row stands where it stands, in sentences."""
+"""`grader explain`: why a row has its rank, in sentences."""
 
 from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean, median
@@ -76,7 +76,7 @@ def _workloads(row: RankedRow, board: Leaderboard) -> list[str]:
 
 
 def _ranked_by(row: RankedRow, by: RankBy) -> str:
-    """What the rank follows, with the row's value where only the board tells it."""
+    """What the row is ranked by, with its value if that depends on the other rows."""
     if row.score is None:
         return "mean accuracy, since the rule cannot be applied" if by.relative else by.value
     if by is RankBy.MEAN_RANK:

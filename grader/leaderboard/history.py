@@ -1,9 +1,9 @@
-"""Which of a submission's gradings counts, and what becomes of the others.
+"""Which of a submission's gradings counts, and what happens to the others.
 
 Gradings are numbered in the order in which they were made. A grading of other files, or with another
 outcome, is a new one; one that comes out as the last did is the same one. When the same files come out
 differently (a new trainer, another machine), that is a re-grade: the former score stays in the history,
-marked, and never counts again. Of the rest the task's rule chooses. Nothing is ever forgotten.
+marked, and never counts again. The task's rule chooses among the others. No grading is ever dropped.
 """
 
 from collections.abc import Sequence

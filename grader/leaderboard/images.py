@@ -1,4 +1,4 @@
-"""What the choice of held-out images adds to the variance of a difference between two rows.
+"""The variance that the choice of held-out images adds to a difference between two rows.
 
 Held-out images are a sample, as seeds are: two rows may differ by the images that happen to be in it. So a difference
 has a variance from seeds and one from images (crossed random effects: Clark, The Language-as-Fixed-Effect Fallacy,
@@ -44,7 +44,7 @@ class ImagePart:
     def flips(self, key: str) -> float | None:
         """The variance of a row's accuracy from images that are right with one seed and wrong with another.
 
-        As if each flipped by itself; None where the row's images are not known.
+        Assumes that images flip independently; None if the row's images are not known.
         """
         if key not in self._rows:
             return None
@@ -53,14 +53,14 @@ class ImagePart:
         return float((left**2).sum() / ((seeds - 1) * max(1, images - 1) * self._count))
 
     def of(self, a: str, b: str) -> float:
-        """The variance for one pair; 0 where the images of one are not known."""
+        """The variance for one pair; 0 if the images of one are not known."""
         if a == b or a not in self._rows or b not in self._rows:
             return 0.0
         gap = self._rows[a] - self._rows[b]
         return float(self._scaled((gap.sum(0) ** 2).sum() - (gap**2).sum(), *gap.shape))
 
     def among(self, keys: Sequence[str]) -> Floats:
-        """The variance for every pair [rows, rows], or one number for all of them where there are very many rows."""
+        """The variance for every pair [rows, rows], or one number for all of them if there are very many rows."""
         known = [key for key in keys if key in self._rows]
         if len(known) < 2:
             return np.zeros((1, 1))
@@ -99,7 +99,7 @@ class Images:
         self._parts = [(one.factor**2, ImagePart(rows.get(name, {}), one.images)) for name, one in sets.items()]
 
     def flips(self, key: str) -> float | None:
-        """As `ImagePart.flips`; None where a workload's images are not known."""
+        """As `ImagePart.flips`; None if a workload's images are not known."""
         found = [(square, part.flips(key)) for square, part in self._parts]
         known = [square * value for square, value in found if value is not None]
         return sum(known) if known and len(known) == len(found) else None
@@ -119,7 +119,7 @@ class Images:
 def image_sets(task: BoardTask, rule: RuleScores | None) -> dict[str, ImageSet]:
     """The held-out images by workload, with what an accuracy on them counts for in the score.
 
-    None where the score is no sum of accuracies.
+    None if the score is no sum of accuracies.
     """
     if not task.workloads:
         return {"": ImageSet(task.n_shown // max(1, task.views), 1.0)}
@@ -150,7 +150,7 @@ def note_images(table: SharesOf, key: str, row: GradedRow, task: BoardTask, *, b
 
 
 def add_guesses(table: SharesOf, rows: Iterable[GradedRow]) -> None:
-    """A workload that counts as guessing has no images of its own, and no chance: no image flips on it."""
+    """Add workloads that count as guessing: they have no images and no variance."""
     for row in rows:
         for one in row.workloads:
             known = table.get(one.name, {})

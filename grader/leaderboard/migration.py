@@ -1,4 +1,4 @@
-"""Boards of earlier versions of the file, brought to the present one. `tests/leaderboard/boards` has one of each."""
+"""Migrates leaderboard files of earlier versions. `tests/leaderboard/boards` has one of each."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The leaderboard as data: what the JSON file holds, field by field."""
+"""The leaderboard as data: the models of the JSON file."""
 
 import datetime
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ class SeedScore(Frozen):
     seconds: float
     baseline: float | None = None  # accuracy of the same configuration at its constant learning rate
     balanced: float | None = None  # mean over the classes of the accuracy on their images
-    right: ImageBits | None = None  # held-out images classified rightly, of those the score is of, or a sample of them
+    right: ImageBits | None = None  # held-out images classified correctly, of those scored, or of a sample
     baseline_right: ImageBits | None = None  # the same at the constant learning rate
 
 
@@ -102,11 +102,11 @@ class Grading(Frozen):
 
     @property
     def scored(self) -> bool:
-        """Whether there is a score that counts in a ranking."""
+        """Whether the grading has a score that can be ranked."""
         return self.accuracy is not None and self.verdict.ranked
 
     def on(self, workload: str) -> WorkloadScore | None:
-        """What was reached on one of several workloads; None where that was not begun."""
+        """The score on one of several workloads; None if that was not begun."""
         return next((one for one in self.workloads if one.name == workload), None)
 
     @property
@@ -197,7 +197,7 @@ class RankedRow(GradedRow, Standing):
 
     @classmethod
     def placed(cls, row: GradedRow, standing: Standing) -> Self:
-        """The row, and where it stands."""
+        """The row with this standing."""
         return cls.model_construct(**_facts(row, GradedRow), **dict(standing))
 
     def formerly(self, rank: int | None) -> "RankedRow":
@@ -206,7 +206,7 @@ class RankedRow(GradedRow, Standing):
 
     @property
     def unranked(self) -> GradedRow:
-        """What is stored of it."""
+        """The part of the row that is stored."""
         return GradedRow.model_construct(**_facts(self, GradedRow))
 
 
@@ -253,7 +253,7 @@ class BoardTask(Frozen):
 
 
 class RankingPolicy(Frozen):
-    """Everything that decides which gradings count and in which order rows stand."""
+    """Everything that decides which gradings count and how rows are ordered."""
 
     by: RankBy = RankBy.ACCURACY
     counts: Counting = Counting.LATEST
@@ -263,7 +263,7 @@ class RankingPolicy(Frozen):
 
     @property
     def only_device(self) -> str | None:
-        """The kind of device whose scores are ranked; None where kinds are mixed."""
+        """The kind of device whose scores are ranked; None if kinds are mixed."""
         return None if self.mix_device_kinds else self.device
 
     def compares(self, grading: Grading) -> bool:
@@ -299,7 +299,7 @@ class Leaderboard(Frozen):
 
     @property
     def rule_applies(self) -> bool:
-        """Whether a rule that takes all rows could be applied (on a settled board); any other rule always is."""
+        """Whether a rule that takes all rows could be applied (on a settled board); True for any other rule."""
         if not self.policy.by.relative or any(row.score is not None for row in self.rows):
             return True
         return not any(self.compares(row) for row in self.rows)

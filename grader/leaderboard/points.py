@@ -23,7 +23,7 @@ class Award(Frozen):
 def awards(row: RankedRow, board: Leaderboard) -> tuple[Award, ...]:
     """What the row earns, point by point. A row without a score earns nothing.
 
-    Raises UsageError where the default scheduler, which some points hang on, has no score itself.
+    Raises UsageError if the default scheduler, which some points hang on, has no score itself.
     """
     points = board.task.points
     scored = row.scored

@@ -1,4 +1,4 @@
-"""The leaderboard's rules: what it holds, who stands where. How its file is kept: `grader.leaderboard.storage`.
+"""The leaderboard's rules: what it holds and how rows are ranked. Its file: `grader.leaderboard.storage`.
 
 Ranking rules
 1. Ranked are students whose verdict is `ok` or `diverged`, by what the task names: mean accuracy over their seeds, the
@@ -82,7 +82,7 @@ def _together(hashes: Sequence[str]) -> str:
 
 
 class Place(NamedTuple):
-    """Where a row stands, as far as the row alone decides it: smaller places come first."""
+    """The sort key of a row, as far as the row alone decides it; smaller ones come first."""
 
     group: int  # 0: with a score that is ranked; 1: with one of another kind of device; 2: without
     points: float  # negative, without the last bits of its summation, so that equal scores are equal

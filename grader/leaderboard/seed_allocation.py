@@ -1,4 +1,4 @@
-"""More seeds where they decide something: between neighbours on the board that cannot be told apart yet."""
+"""Adaptive seeds: more of them for neighbours on the board that cannot be told apart yet."""
 
 from collections.abc import Iterator, Sequence
 from itertools import count, islice, pairwise
@@ -10,7 +10,7 @@ from grader.leaderboard.significance import Comparison
 
 
 def seeds_of(base: Sequence[int], n: int) -> tuple[int, ...]:
-    """The first `n` seeds of the row that everybody goes along: the task's, then the lowest others."""
+    """The first `n` of the seed sequence that all submissions share: the task's seeds, then the lowest others."""
 
     def further() -> Iterator[int]:
         yield from base
@@ -22,7 +22,7 @@ def seeds_of(base: Sequence[int], n: int) -> tuple[int, ...]:
 def wanting(board: Leaderboard) -> list[RankedRow]:
     """Students (and the default scheduler) that another seed could tell from a neighbour, and that may have one.
 
-    None where mean ranks decide: they are of the task's seeds, since a rank with a seed is among all who have it.
+    None if mean ranks decide: they are of the task's seeds, since a rank with a seed is among all who have it.
     """
     if board.policy.by is RankBy.MEAN_RANK:
         return []

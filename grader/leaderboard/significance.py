@@ -1,4 +1,4 @@
-"""How much of the order on a board is real: differences and ranks with intervals, and who beats the default scheduler.
+"""The uncertainty of a board's order: intervals of differences and ranks, and who beats the default scheduler.
 
 A difference of two rows has two sources of chance: the seeds of the trainings, whose noise each row has of its own
 (`grader.leaderboard.noise`), and the held-out images (`grader.leaderboard.images`). The two rows' variances from seeds
@@ -110,7 +110,7 @@ class Comparison:
         return self._images.count
 
     def noise(self, row: GradedRow) -> float | None:
-        """Standard deviation of the accuracy of one of the row's trainings; None where it is not known."""
+        """Standard deviation of the accuracy of one of the row's trainings; None if it is not known."""
         found = self._noise_of(row.training)
         return None if found is None else math.sqrt(found.variance)
 
@@ -127,7 +127,7 @@ class Comparison:
         return row.training in self._scores
 
     def about(self, row: GradedRow) -> str:
-        """How the row is compared, in a sentence."""
+        """A sentence on how the row is compared."""
         if not self.knows(row):
             return "Its contribution is not known: a training at the constant rate has no score."
         noise = self._noise.rows.get(row.training)
@@ -147,7 +147,7 @@ class Comparison:
         return self._compare(a.training, b.training, self._scores[a.training], self._scores[b.training])
 
     def contribution(self, row: GradedRow) -> Difference | None:
-        """Mean of the row less the same configuration at its constant rate; None where that was not trained."""
+        """Mean of the row less the same configuration at its constant rate; None if that was not trained."""
         pairs = [(s.accuracy, s.baseline) for s in row.seeds if s.accuracy is not None and s.baseline is not None]
         if not pairs:
             return None

@@ -1,6 +1,6 @@
-"""The leaderboard's file, and one run's hold on it.
+"""The leaderboard's file, and how a run updates it.
 
-The file is a view. What is finished lies in the cache of `grader.grading.cache` before the board hears of it, so a run
+The file is a view. Results are in the cache (`grader.grading.cache`) before they reach the board, so a run
 that was killed makes the rows that it had not written yet from there, without training anything. That allows to
 write the whole file, atomically and under a lock, at most once a second (and seldom enough on a large board that
 writing takes 5 % of the time), and at the end. Several runs may share a board: each reads what the others wrote before
@@ -35,7 +35,7 @@ class DamagedError(SetupError):
 
 
 def read(path: Path) -> Leaderboard | None:
-    """The board at `path`; None where there is none. Raises SetupError where it cannot be read, or is damaged."""
+    """The board at `path`; None if there is no file. Raises SetupError if it cannot be read or is damaged."""
     try:
         return migration.read_text(path.read_bytes())
     except FileNotFoundError:
@@ -47,7 +47,7 @@ def read(path: Path) -> Leaderboard | None:
 
 
 def board_at(path: Path) -> Leaderboard:
-    """The settled board at `path`, for showing. Raises UsageError where there is none, else as `read` does."""
+    """The settled board at `path`, for display. Raises UsageError if there is no file, else as `read` does."""
     board = read(path)
     if board is None:
         raise UsageError(f"there is no leaderboard at {path}: grader run makes one")
@@ -55,7 +55,7 @@ def board_at(path: Path) -> Leaderboard:
 
 
 def remove(path: Path, identities: Iterable[str]) -> list[str]:
-    """Take students' rows off the board; their ids. Raises SetupError, and UsageError where one is not there."""
+    """Take students' rows off the board; their ids. Raises SetupError, and UsageError if one is not there."""
     wanted = set(identities)
     with _locked(path):
         board = read(path)
@@ -70,13 +70,13 @@ def remove(path: Path, identities: Iterable[str]) -> list[str]:
 
 
 class BoardWriter:
-    """One run's hold on a board. Safe to use from several threads."""
+    """Updates a board during one run. Safe to use from several threads."""
 
     def __init__(self, path: Path, empty: Leaderboard, logged: Callable[[], Iterable[GradedRow]] = tuple) -> None:
         """`empty` is the board without rows; `logged` gives the rows that logs know, should the file be damaged.
 
-        Raises UsageError where the file holds the scores of another task, which must not be mixed, and
-        SetupError where it cannot be written.
+        Raises UsageError if the file holds the scores of another task, which must not be mixed, and
+        SetupError if it cannot be written.
         """
         self.path = path
         self._empty, self._logged = empty, logged
@@ -104,7 +104,7 @@ class BoardWriter:
         return identity(self._empty.task)
 
     def add(self, row: GradedRow) -> list[str]:
-        """Merge a grading in, by kind and id; remarks for the user. Raises SetupError where it cannot be written."""
+        """Merge a grading in, by kind and id; remarks for the user. Raises SetupError if it cannot be written."""
         with self._mutex:
             if self._problem is not None:
                 raise self._problem
@@ -137,7 +137,7 @@ class BoardWriter:
             return self.head().with_rows(self._rows.ranked())
 
     def settle(self) -> Leaderboard:
-        """Write the whole board with what only all rows together can tell, and return it. Raises SetupError."""
+        """Write the settled board, with all that depends on several rows, and return it. Raises SetupError."""
         with self._held():
             board = settled(self.board())
             _write(self.path, board)
@@ -145,7 +145,7 @@ class BoardWriter:
         return board
 
     def close(self) -> None:
-        """Bring the file up to date, however the run ended. Raises SetupError."""
+        """Write what is not written yet, however the run ended. Raises SetupError."""
         with self._mutex:
             self._cancel_timer()
             if self._unwritten:
@@ -209,7 +209,7 @@ class BoardWriter:
             for row in rows:
                 self._rows.add(row)
             self._remarks.append(
-                f"{error}; it is kept as {aside}, and a new one begun with the {len(rows)} row(s) that the logs hold"
+                f"{error}; it is kept as {aside}, and a new one holds the {len(rows)} row(s) of the logs"
             )
             return
         if there is None:
@@ -235,7 +235,7 @@ def _text(board: Leaderboard, lines: Iterable[bytes]) -> bytes:
 
 
 def _signature(path: Path) -> object:
-    """Tells one version of a file from the next: each is a file of its own, put in place whole."""
+    """The identity of a version of the file, which atomic writes change every time."""
     with contextlib.suppress(FileNotFoundError):
         stat = path.stat()
         return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -33,7 +33,7 @@ PROFILED = 3
 
 
 class Means(NamedTuple):
-    """Means over the seeds; None where there is no score."""
+    """Means over the seeds; None if there is no score."""
 
     accuracy: float | None = None
     standard_error: float | None = None  # None for fewer than two seeds, too
@@ -84,7 +84,7 @@ class RuleScores:
 
     by_seed: Mapping[RowKey, Mapping[int, float]] = field(default_factory=dict)
     mean: Mapping[RowKey, float] = field(default_factory=dict)
-    #: What a workload's accuracy is multiplied with in the score; None where the score is no sum of accuracies.
+    #: What a workload's accuracy is multiplied with in the score; None if the score is no sum of accuracies.
     factors: Mapping[str, float] | None = None
 
 

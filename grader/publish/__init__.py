@@ -1,1 +1,1 @@
-"""What a leaderboard becomes outside: the web site, and the formats that courses use. Reads, never trains."""
+"""Publishing a leaderboard: the web site, and the formats that courses use. Never trains."""

@@ -1,4 +1,4 @@
-"""A badge: as a small SVG that needs nobody's server, and as the JSON of shields.io's endpoint badge."""
+"""A badge: as an SVG that needs no server, and as the JSON of shields.io's endpoint badge."""
 
 import json
 
@@ -30,14 +30,14 @@ def shields(best: str) -> str:
 
 
 def best_of(board: PublicBoard) -> str:
-    """What a badge says of the board."""
+    """The badge's text for a board."""
     ranked = [r for r in board.rows if r.kind is Kind.STUDENT and r.rank is not None]
     best = max(ranked, key=lambda r: r.counting.accuracy or 0.0, default=None)
     return message(best) if best is not None else NONE_YET
 
 
 def message(row: PublicRow) -> str:
-    """What a badge says of one row."""
+    """The badge's text for one row."""
     accuracy = row.counting.accuracy
     return row.counting.verdict.value if accuracy is None else f"{100 * accuracy:.1f} %"
 

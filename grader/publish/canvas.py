@@ -24,7 +24,7 @@ def canvas(board: Leaderboard, roster: Path, assignment: str) -> tuple[str, list
 
     Canvas finds students by their ID columns and reads a column "Name (ID)" as that assignment's; a
     student without a submission gets an empty cell, which changes nothing (Canvas guide, "How do I
-    import grades in the Gradebook?"). Raises UsageError where the roster is none.
+    import grades in the Gradebook?"). Raises UsageError if the roster is none.
     """
     lines = _roster(roster)
     head = lines[0]
@@ -48,7 +48,7 @@ def canvas(board: Leaderboard, roster: Path, assignment: str) -> tuple[str, list
         if line[head.index("Student")].strip().casefold() == "points possible":
             result.append([*own, board.task.points.possible])
         elif row is not None and row.verdict is Verdict.INTERNAL:
-            remarks.append(f"{row.id} was not graded, by a fault of ours: its cell is left empty")
+            remarks.append(f"{row.id} was not graded because of an error of the grader: its cell is left empty")
             result.append([*own, None])
         else:
             result.append([*own, total(row, board) if row is not None else None])

@@ -1,4 +1,4 @@
-"""What a board says of the class as a whole: how its accuracies lie, and its records."""
+"""The class as a whole: a histogram of its accuracies, and its records."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Small pictures in SVG, drawn by hand since a page holds a thousand of them: colours come from the page's style."""
+"""Small charts in SVG, written directly since a page holds a thousand of them; the page's style has the colours."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -32,7 +32,7 @@ class Printed:
 
 @dataclass
 class Request:
-    """What is to be exported, and what there is to say about it."""
+    """An export: the board, the options, and remarks for the user."""
 
     board: Leaderboard
     names: Names = field(default_factory=Names)
@@ -125,7 +125,7 @@ def _gradescope(request: Request) -> str:
 def _classroom(request: Request) -> str:
     row = request.row()
     if row.verdict is Verdict.INTERNAL:
-        raise UsageError(f"{row.id} was not graded, by a fault of the grader: there is no result to hand on")
+        raise UsageError(f"{row.id} was not graded because of an error of the grader: there is no result")
     return classroom(awards(row, request.board)) + "\n"
 
 

@@ -22,7 +22,7 @@ PER_STEP = 10
 
 
 class Level(StrEnum):
-    """How loud an annotation is."""
+    """The severity of an annotation."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -44,7 +44,7 @@ def _property(text: str) -> str:
 
 
 def board_annotations(board: PublicBoard, folder: str) -> str:
-    """An annotation per student without a score, at the first line to mend; the rest, past ten, as a number."""
+    """An annotation per student without a score, at the first line to fix; those beyond ten as a number."""
     rows = [r for r in board.rows if r.kind is Kind.STUDENT and not r.counting.verdict.ranked]
     shown = rows if len(rows) <= PER_STEP else rows[: PER_STEP - 1]
     lines = []
@@ -106,5 +106,5 @@ def classroom(awards: Sequence[Award]) -> str:
 
 
 def _line(text: str) -> str:
-    """One line that is no command: the reporter prints it into the job's log as it is."""
+    """One line that is not a workflow command: the reporter prints it into the job's log unchanged."""
     return clean(text).replace("##[", "## [").replace("::", ": :")

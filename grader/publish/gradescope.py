@@ -27,7 +27,7 @@ def results(
     Raises UsageError for a fault of ours, which is no result.
     """
     if row.verdict is Verdict.INTERNAL:
-        raise UsageError(f"{clean(row.id)} was not graded, by a fault of the grader: there is no result to hand on")
+        raise UsageError(f"{clean(row.id)} was not graded because of an error of the grader: there is no result")
     lines = [f"{row.verdict}: {MEANINGS[row.verdict]}", *(_lines(row.detail)), *(clean(str(v)) for v in violations)]
     tests: list[dict[str, Any]] = [
         {
@@ -67,7 +67,7 @@ def _lines(text: str) -> list[str]:
 
 
 def codabench(row: RankedRow) -> str:
-    """`scores.json` for one submission: a flat object of numbers. Raises UsageError where there is no score."""
+    """`scores.json` for one submission: a flat object of numbers. Raises UsageError if there is no score."""
     if not row.scored:
         raise UsageError(f"{clean(row.id)} has no score ({row.verdict}): Codabench takes numbers only")
     return json.dumps({"accuracy": row.accuracy, "duration": row.seconds}) + "\n"

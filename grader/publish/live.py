@@ -1,4 +1,4 @@
-"""The site while a run is going on: brought up to date as results come in, by a thread of its own.
+"""The site during a run: updated by a thread of its own as results come in.
 
 What a row looks like is kept, so a new result costs what is new: its own page, and the board put together again.
 """
@@ -37,7 +37,7 @@ class _Shown(NamedTuple):
 
 
 class LiveSite:
-    """Publishes during a run. A site that cannot be written is said once at the end, and loses no result."""
+    """Publishes during a run. A site that cannot be written is reported once, at the end; no result is lost."""
 
     def __init__(self, site: Site, names: Names, writer: BoardWriter, entries: Sequence[Entry]) -> None:
         """`entries` are what will be graded, and go to `writer`."""

@@ -13,7 +13,7 @@ _NO_WIDTH = "\u200b"
 
 
 def inert(text: str) -> str:
-    """Foreign text as characters alone: whatever could be markup, a mention or a link is written as an entity."""
+    """Untrusted text as plain characters: markup, mentions and links are written as entities."""
     short = clean(text)[:_MAX_TEXT]
     # GitHub looks for mentions, issues, emoji and commits after entities are decoded: they are broken by a mark
     # without width.

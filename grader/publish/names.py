@@ -1,4 +1,4 @@
-"""Who may be named: everybody, nobody, or the first few.
+"""Who is named on a public board: everybody, nobody, or the first ranks.
 
 A pseudonym is made of HMAC-SHA256 over the submission's id, with a key that the course keeps: the same
 id has the same pseudonym as long as the key stays, and without the key nobody can tell whose it is,
@@ -45,7 +45,7 @@ class Names(Frozen):
 
 
 class Shown(Frozen):
-    """How a row appears outside."""
+    """How a row appears on a public board."""
 
     name: str
     team: str

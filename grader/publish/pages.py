@@ -59,7 +59,7 @@ def line(row: PublicRow) -> BoardLine:
 
 
 def submission_page(row: PublicRow, board: PublicBoard, default: PublicRow | None) -> str:
-    """The page of one submission. Of `board`, its head is looked at and no row."""
+    """The page of one submission. Of `board` only the head is read, no row."""
     template = _environment().get_template("submission.html")
     charts = [chart for chart in _charts(row, board, default) if chart["picture"]]
     return str(template.render(board=board, r=row, meaning=MEANINGS[row.counting.verdict], charts=charts))

@@ -1,4 +1,4 @@
-"""Makes what the public may see (`public_board`) of a leaderboard.
+"""Makes the public view (`public_board`) of a leaderboard.
 
 Under pseudonyms, everything that a submission could have written itself is left out: its id, its team,
 and the words of violations and errors, which quote its code. What stays is ours or a number.
@@ -42,7 +42,7 @@ def public(
     *,
     final: bool = False,
 ) -> PublicBoard:
-    """What of `board` may be seen. `waiting` are the rows for which other files are about to be graded."""
+    """The public view of `board`. `waiting` are the rows for which other files are about to be graded."""
     shown_as = shown(board, names)
     references = references_of(board.rows)
     rows = tuple(
@@ -151,7 +151,7 @@ def public_row(
     references: Mapping[str, LrSummary],
     waiting: bool,
 ) -> PublicRow:
-    """What of one row may be seen. Of `board`, its head is looked at and no row."""
+    """The public view of one row. Of `board` only the head is read, no row."""
     quoting = names.mode is not NameMode.PSEUDONYMS or row.kind is not Kind.STUDENT
     return PublicRow(
         slug=shown_as.slug,
@@ -221,7 +221,7 @@ def _complaints(row: RankedRow, quoting: bool) -> tuple[Complaint, ...]:
     broken = dict.fromkeys(
         (v.rule, _place(v.file, v.line) if v.file in FILES else "") for v in row.violations
     )  # once each: without their words several complaints may be the same
-    return tuple(Complaint(place=place, what=f"a rule is not kept: {RULES[rule]}", fix="") for rule, place in broken)
+    return tuple(Complaint(place=place, what=f"a rule is broken: {RULES[rule]}", fix="") for rule, place in broken)
 
 
 def _place(file: str, line: int | None) -> str:

@@ -1,4 +1,4 @@
-"""What the public may see of a leaderboard, as data: pages and tables are made of this and of nothing else."""
+"""The public view of a leaderboard as data: pages and tables are made from this and nothing else."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -18,7 +18,7 @@ from grader.publish.names import NameMode
 
 
 class GradingStatus(StrEnum):
-    """What became of a grading."""
+    """The status of a grading."""
 
     COUNTS = "counts"
     KEPT = "does not count"
@@ -26,7 +26,7 @@ class GradingStatus(StrEnum):
 
 
 class Complaint(Frozen):
-    """A broken rule, as the public may read it."""
+    """A broken rule, as it is published."""
 
     place: str
     what: str
@@ -47,7 +47,7 @@ class PublicGrading(Frozen):
 
 
 class Nearest(Frozen):
-    """The reference whose learning rate goes most alike."""
+    """The reference with the most similar learning-rate curve."""
 
     name: str
     distance: float  # mean distance of the curves, each divided by its highest rate: 0 to 1
@@ -104,7 +104,7 @@ class PublicRow(Frozen):
 
 
 class Progress(Frozen):
-    """How far a run has come."""
+    """The progress of a run."""
 
     done: int
     total: int

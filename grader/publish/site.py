@@ -22,7 +22,7 @@ class Site:
     """A folder that holds the site of a leaderboard, and is rewritten as the leaderboard changes."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises UsageError where the folder holds something else, SetupError where it cannot be read."""
+        """Raises UsageError if the folder holds something else, SetupError if it cannot be read."""
         self.folder = folder
         self._written: dict[str, bytes] = {}  # of each file, the hash of what it holds
         _check(folder)

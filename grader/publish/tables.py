@@ -67,5 +67,5 @@ def board_csv(board: PublicBoard) -> str:
 
 
 def csv_of(rows: Iterable[tuple[int | None, str]], board: PublicBoard) -> str:
-    """The table of ranks and what `without_rank` gave; of `board`, its head is looked at and no row."""
+    """The table of ranks and what `without_rank` gave; of `board` only the head is read, no row."""
     return csv_header(board) + "".join(f"{'' if rank is None else rank},{text}" for rank, text in rows)

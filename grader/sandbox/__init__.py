@@ -1,1 +1,1 @@
-"""Where student code runs: one protocol (`grader.sandbox.base`), three ways to keep it in."""
+"""Sandboxes for student code: one protocol (`grader.sandbox.base`), three implementations."""

@@ -1,4 +1,4 @@
-"""The protocol of a sandbox, and what a worker's end means."""
+"""The protocol of a sandbox, and how a worker ended."""
 
 import json
 import platform
@@ -86,7 +86,7 @@ class Sandbox(Protocol):
         """What compiled the recipe: kind, and image or library version. Part of a compilation's key."""
 
     def open(self, say: Say) -> None:
-        """Get ready (build the image, start the engine's helper). Raises SetupError."""
+        """Prepare (build the image, start the helper process). Raises SetupError."""
 
     def run(self, job: bytes, limits: Limits) -> Outcome:
         """Run one job to its end. Never raises for anything the submission does."""
@@ -96,7 +96,7 @@ class Sandbox(Protocol):
 
 
 def interpreter() -> str:
-    """The Python and the libraries that student code meets where it runs in this process's installation."""
+    """The versions of Python and of the libraries that student code sees if it runs in this installation."""
     packages = [f"{name} {metadata.version(name)}" for name in ("torch", "torchvision", "numpy", "pillow")]
     return ", ".join((f"Python {platform.python_version()}", *packages))
 

@@ -1,4 +1,4 @@
-"""Submission in, recipe or verdict out: the one way from student files to data."""
+"""Compiles a submission to a recipe or a verdict: the only way from student files to data."""
 
 import re
 import signal

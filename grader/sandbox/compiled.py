@@ -1,4 +1,4 @@
-"""What a sandbox makes of a submission."""
+"""The result of compiling a submission in a sandbox."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from grader.submissions.manifest import Manifest
 
 
 class Observed(Frozen):
-    """What the probe saw beyond the recipe, for advice only (`grader.student.advice`)."""
+    """What the probe observed beyond the recipe, for advice only (`grader.student.advice`)."""
 
     longer: Series[float]  # the first group's learning rate over as many steps again
     types: tuple[Annotated[str, Field(max_length=100)], ...]  # of the learning rates
@@ -23,7 +23,7 @@ class Compiled(Frozen):
     verdict: Verdict  # ok where there is a recipe
     violations: tuple[Violation, ...] = ()
     recipe: Recipe | None = None
-    manifest: Manifest | None = None  # None where submission.json cannot be used
+    manifest: Manifest | None = None  # None if submission.json cannot be used
     sandbox: str  # which sandbox it ran in
     seconds: float  # wall time of the submission's code
     output: str = ""  # what it printed, capped

@@ -43,7 +43,7 @@ _RESTART_SECONDS = 60.0  # how long a run waits for an engine that went away
 
 
 def unusable() -> str | None:
-    """Why no Docker engine can be used from here, or None where one answers."""
+    """Why no Docker engine can be used from here; None if one answers."""
     try:
         client = docker.from_env(timeout=10)
         client.ping()
@@ -98,7 +98,7 @@ class DockerSandbox:
             self._check_runtime(info.get("Runtimes") or {})
             self._has_seccomp = any("seccomp" in one for one in info.get("SecurityOptions") or ())
             if not self._has_seccomp:
-                say("this Docker engine cannot filter system calls: what holds them is the worker's own filter alone")
+                say("this Docker engine has no seccomp: only the worker's own filter restricts system calls")
             remove_orphans(self._client, say)
             self._image = ensure_image(self._client, say)
         except ENGINE_ERRORS as error:

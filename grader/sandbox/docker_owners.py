@@ -1,4 +1,4 @@
-"""Whose containers are whose: labels that tell of their grader, and the removal of those whose grader is dead."""
+"""Ownership of containers: labels that name their grader, and the removal of those whose grader is dead."""
 
 import contextlib
 import os
@@ -29,13 +29,13 @@ def labels_of(run: str, seconds: float) -> dict[str, str]:
 
 
 def remove(container: Any) -> None:
-    """Kill and remove; gone or going already is as good."""
+    """Kill and remove; a container that is already gone is no error."""
     with contextlib.suppress(*ENGINE_ERRORS):
         container.remove(force=True, v=True)
 
 
 def _clock() -> float:
-    """Seconds since boot: no change of the wall clock makes a container look overdue."""
+    """Seconds since boot, which no change of the wall clock affects."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 

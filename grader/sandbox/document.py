@@ -1,7 +1,7 @@
 """The binding checks of a submission, on the host, on data only.
 
-The probe's advice carries the good messages and the line numbers; but it shares a process with
-student code, so nothing it says is believed: every rule that data can show is checked here again.
+The probe's messages have the line numbers; but the probe shares a process with
+student code, so it is not trusted: every rule that the data can show is checked here again.
 """
 
 from typing import Any, Literal
@@ -21,7 +21,7 @@ _MAX_VIOLATIONS = 1000
 
 
 class Document(Frozen):
-    """What the probe wrote, as far as it is well-formed. Still the student's word."""
+    """What the probe wrote, if it is well-formed. Still untrusted."""
 
     memory: bool
     violations: tuple[Violation, ...]
@@ -47,7 +47,7 @@ class BrokenDocument(Exception):
 
 
 def read_document(data: bytes, task: Task, facts: TaskFacts) -> Document:
-    """Check every rule that data can show. Raises BrokenDocument where the bytes are no document.
+    """Check every rule that data can show. Raises BrokenDocument if the bytes are no document.
 
     Rules broken by the recipe are added to the violations, and the recipe is then None.
     """
@@ -152,13 +152,13 @@ def _first(error: ValidationError) -> str:
 
 
 def _clearest(error: ValidationError) -> Any:
-    """Of the many complaints about a value of several possible types, the one about its size, if there is one."""
+    """The complaint about a value's size, if there is one, among those of a union's members."""
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     return next((e for e in errors if e["type"] in ("value_error", "less_than_equal", "string_too_long")), errors[0])
 
 
 def _recipe_violation(error: ValidationError) -> Violation:
-    """A well-meant message for a choice that a recipe has no room for."""
+    """A violation for a choice that a recipe cannot hold."""
     first = _clearest(error)
     path = [str(part) for part in first["loc"]]
     rule = {"transforms": Rule.TRANSFORMS, "groups": Rule.OPTIMIZER, "optimizer": Rule.OPTIMIZER}.get(

@@ -1,4 +1,4 @@
-"""Receives a supervisor's envelope on the host: bounded, and believed only with our nonce."""
+"""Receives a supervisor's envelope on the host: bounded, and accepted only with our nonce."""
 
 import json
 from typing import BinaryIO

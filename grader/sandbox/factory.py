@@ -44,7 +44,7 @@ def choose(wanted: SandboxChoice) -> Sandbox:
 
 
 def _meant(wanted: SandboxChoice) -> SandboxChoice:
-    """Who names a runtime wants a kernel of its own for the submissions: Docker with it, and nothing less."""
+    """Docker if a container runtime is named, since a weaker sandbox is then no substitute."""
     return SandboxChoice.DOCKER if wanted is SandboxChoice.AUTO and os.environ.get(RUNTIME) else wanted
 
 
@@ -78,7 +78,7 @@ def _first_usable() -> Sandbox:
 
 
 def prove(sandbox: Sandbox) -> None:
-    """Start a worker and let it confine itself. Raises SetupError where that fails: nobody could be graded."""
+    """Start a worker and let it confine itself. Raises SetupError if that fails: nobody could be graded."""
     if sandbox.name is SandboxName.NONE:
         return
     outcome = sandbox.run(b"{}", Limits(seconds=10, memory_mb=1500, threads=64, output=1 << 20, document=1 << 20))
@@ -91,7 +91,7 @@ def prove(sandbox: Sandbox) -> None:
 
 
 def for_own_code() -> Sandbox:
-    """For code of the user's own: sandlock where it works, since it is quick, else none."""
+    """For the user's own code: sandlock if it works, since it is quick, else none."""
     from grader.sandbox import sandlock
 
     return _make(SandboxName.SANDLOCK if sandlock.unusable() is None else SandboxName.NONE)

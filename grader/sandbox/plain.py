@@ -33,12 +33,12 @@ class PlainSandbox:
         """Nothing to prepare."""
 
     def warm_up(self) -> None:
-        """Start the process of the next run now, so that it has torch imported by then."""
+        """Start the next run's process now, so that it has imported torch by then."""
         with self._lock:
             self._warm = self._warm or self._start()
 
     def close(self) -> None:
-        """End a process that was warmed up in vain."""
+        """End a process that was started and not used."""
         with self._lock:
             process, self._warm = self._warm, None
         if process is not None:
@@ -79,7 +79,7 @@ class _Watch:
         self.excess: Ending | None = None
 
     def outcome(self) -> Outcome:
-        """Wait for the end and say how it was."""
+        """Wait for the end and return the outcome."""
         process = self.process
         assert process.stdin and process.stdout and process.stderr
         threads = [

@@ -28,7 +28,7 @@ NEWEST_ABI = 6  # Linux 6.12: scopes of signals and abstract sockets, the last t
 
 
 def unusable() -> str | None:
-    """Why this machine cannot run the sandbox, or None where it can."""
+    """Why this machine cannot run the sandbox; None if it can."""
     if sys.platform != "linux":
         return f"sandlock needs Linux, this is {sys.platform}"
     if importlib.util.find_spec("sandlock") is None:

@@ -1,7 +1,7 @@
-"""Advice on a submission that passes: what is allowed, and is probably not meant.
+"""Advice on a submission that passes: what is allowed but probably unintended.
 
-Never a violation, never part of a grade. Each function looks at one habit and answers with advice
-or None; `advise` asks them all.
+Advice is never a violation and never part of a grade. Each function checks one thing and returns
+advice or None; `advise` calls them all.
 """
 
 import ast
@@ -73,7 +73,7 @@ class Subject:
 
 
 def advise(subject: Subject) -> list[Advice]:
-    """All that is to be said, the weightiest first."""
+    """All advice, the most important first."""
     found = (
         idle_step(subject) or never_moves(subject),
         wrong_unit(subject),

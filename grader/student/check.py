@@ -1,4 +1,4 @@
-"""`grader check`: the very probe and contract of `grader run` on one's own folder, and advice.
+"""`grader check`: the probe and contract of `grader run` on a student's own folder, and advice.
 
 The public task's facts (number of images, names and shapes of parameters) are shipped, so that a
 check needs neither the data set nor torch in this process.
@@ -41,7 +41,7 @@ class Checked:
 
 
 def facts_of_public(task: Task) -> TaskFacts:
-    """The shipped facts of a public task. Raises TaskError for a task without."""
+    """The shipped facts of a public task. Raises TaskError if the task has none."""
     path = task.folder / f"{task.name}.facts.json"
     try:
         return TaskFacts.model_validate_json(read_ordinary(path))
@@ -58,7 +58,7 @@ def _over_the_limit(predicted: float, task: Task) -> list[Advice]:
 
 
 def check(folder: Path, sandbox: PlainSandbox, task_name: str = "cifar10") -> Checked:
-    """Check the submission in `folder`. Raises UsageError where there is none."""
+    """Check the submission in `folder`. Raises UsageError if there is none."""
     task = tasks.load_one(task_name)
     facts = facts_of_public(task)
     submission = only(folder)

@@ -53,7 +53,7 @@ class InstallSource:
 
 
 def write_kit(folder: Path, source: InstallSource | None = None) -> list[Path]:
-    """Copy the kit into `folder`; nothing is ever overwritten. Raises UsageError where a file is in the way.
+    """Copy the kit into `folder`; nothing is ever overwritten. Raises UsageError if a file is in the way.
 
     `source` is written into the kit's README and workflow; without one the README says to ask the course, and the
     workflow stops with that line.
@@ -102,5 +102,5 @@ def _with_source(text: str, source: InstallSource | None) -> str:
 
 
 def kit_file(name: str) -> str:
-    """What everybody was given under that name."""
+    """The kit's file of that name."""
     return (_KIT / name).read_text(encoding="utf-8")

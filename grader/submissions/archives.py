@@ -1,4 +1,4 @@
-"""Archives that nobody vouches for: the wanted files out of a .zip or .tar.gz, read in bounded time and memory.
+"""Untrusted archives: reads the wanted files from a .zip or .tar.gz in bounded time and memory.
 
 Nothing is unpacked to the disk. What an archive holds besides the wanted files is counted and passed over.
 """
@@ -33,7 +33,7 @@ _LENGTH = re.compile(rb"([0-9]{1,7}) ")
 
 
 class Unsafe(Exception):
-    """An archive that tries to be more than a box of files; the message says how."""
+    """An archive that is refused; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def _padded(size: int) -> int:
 
 
 def _exactly(stream: _Unpacked, size: int) -> bytes:
-    """`size` bytes. Raises Unsafe where the stream ends before."""
+    """`size` bytes. Raises Unsafe if the stream ends before."""
     data = stream.read(size)
     if len(data) < size:
         raise Unsafe("ends in the middle of a file")

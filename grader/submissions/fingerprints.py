@@ -1,4 +1,4 @@
-"""Fingerprints of code, made in a process of its own: a lexer can take hours for a text that was written for it.
+"""Fingerprints of code, made in a separate process, since a malicious text can keep a lexer busy for hours.
 
 Schleimer, Wilkerson and Aiken, Winnowing: Local Algorithms for Document Fingerprinting, SIGMOD 2003, as copydetect
 does it, over the token stream.
@@ -32,7 +32,7 @@ class Fingerprints:
         self._end()
 
     def of(self, code: str, boilerplate: Any = None) -> Any:
-        """copydetect's fingerprint of `code` without the hashes in `boilerplate`; None where it takes too long."""
+        """copydetect's fingerprint of `code` without the hashes in `boilerplate`; None if it takes too long."""
         try:
             return self._run(_fingerprint, code, boilerplate)
         except (BrokenProcessPool, TimeoutError, MemoryError):

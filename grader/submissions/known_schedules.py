@@ -1,4 +1,4 @@
-"""Recognises the schedules that everybody is taught, from the learning rates alone.
+"""Recognises the standard schedules from the learning rates alone.
 
 Each recogniser takes the rates of the steps (floats, one group) and answers with a name and its
 parameters, or None. They are tried from the most special to the most general; a match means that

@@ -1,4 +1,4 @@
-"""Submissions as they lie on disk: folders and archives, read without trusting a name or a byte.
+"""Reads submissions from folders and archives, which are untrusted.
 
 Only the four files of the assignment are ever read, straight into memory. Nothing is extracted, so
 no path, link or device in an archive can reach anything.
@@ -45,7 +45,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something in the folder that is no submission, and why."""
+    """An entry of the folder that is not a submission, and why."""
 
     name: str
     reason: str
@@ -54,7 +54,7 @@ class Skipped:
 def discover(root: Path) -> tuple[list[Submission], list[Skipped]]:
     """Every submission in the folder `root` (or `root` itself, where it is one), ordered by id.
 
-    Raises UsageError where `root` is no folder.
+    Raises UsageError if `root` is no folder.
     """
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder: give the folder that holds the submissions")
@@ -92,7 +92,7 @@ def discover(root: Path) -> tuple[list[Submission], list[Skipped]]:
 
 
 def only(folder: Path) -> Submission:
-    """The one submission in `folder`. Raises UsageError where there is none or more."""
+    """The one submission in `folder`. Raises UsageError if there is none or more."""
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise UsageError(f"{folder} {what}: give the folder with scheduler.py and config.py; unpack an archive first")
@@ -105,7 +105,7 @@ def only(folder: Path) -> Submission:
 
 
 def handed_in(folder: Path, identity: str) -> Submission:
-    """Whatever a student handed in as `folder`, however little: what is missing is a violation. Raises UsageError."""
+    """The submission in `folder`, however incomplete: what is missing is a violation. Raises UsageError."""
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder: give the folder that the student handed in")
     return _from_folder(_home_of(folder) or folder, identity)

@@ -25,14 +25,14 @@ class Manifest(Frozen):
 
 
 def read_manifest(files: dict[str, bytes]) -> tuple[Manifest | None, list[Violation]]:
-    """`submission.json` and the attribution, from a submission's files. The manifest is None where unusable."""
+    """`submission.json` and the attribution, from a submission's files. The manifest is None if unusable."""
     name = "submission.json"
     if name not in files:
         return None, []  # reported as a missing file
     try:
         raw = strict_json.parse(files[name].removeprefix(codecs.BOM_UTF8), MAX_MANIFEST)
     except strict_json.JsonError as error:
-        return None, [_manifest_problem(error.line, f"not valid JSON: {error}", "mend the JSON")]
+        return None, [_manifest_problem(error.line, f"not valid JSON: {error}", "correct the JSON")]
     if not isinstance(raw, dict):
         return None, [_manifest_problem(1, "not a JSON object", "start from the submission.json of the assignment")]
     problems: list[Violation] = []

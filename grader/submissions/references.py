@@ -1,7 +1,7 @@
-"""The reference schedulers: ordinary submissions, but for one line that fits them to a task.
+"""The reference schedulers: ordinary submissions, except for one line that fits them to a task.
 
-A student's schedule cannot know how long the held-out training is. A reference is a yardstick, so
-it may: the line `TOTAL_STEPS = N` of its config.py is set to the number of steps that its own
+A student's schedule cannot know the length of the held-out training. A reference may, since students are
+measured against it: the line `TOTAL_STEPS = N` of its config.py is set to the number of steps that its own
 `batch_size` and `num_epochs` make on the task. As a submission it stands as it is.
 """
 

@@ -1,11 +1,11 @@
-"""Who may have copied from whom: what schedules do, and how their code is written. A hint for people, no verdict.
+"""Pairs of submissions that may be copies, by behaviour and by code. A hint for people, not a verdict.
 
 Two tests, for two ways of copying:
-- behaviour: two schedules go alike (both divided by their highest rate, over the same length), and it is no formula
-  that everybody is taught. It finds code that was rewritten.
-- code: fingerprints of the token streams, in which names count for nothing. What the kit and the references hold, and
-  what many in the class wrote, says nothing and is left out. It finds renamed and reordered code. Code that takes too
-  long to read is compared by behaviour alone.
+- behaviour: near-identical schedules (each divided by its highest rate, over the same length) that match no standard
+  formula. It finds code that was rewritten.
+- code: fingerprints of the token streams, in which names are ignored. Code of the kit and the references, and code
+  that is common in the class, is left out. It finds renamed and reordered code. Code that takes too long to read is
+  compared by behaviour alone.
 """
 
 from collections import Counter
@@ -42,14 +42,14 @@ class Candidate(Frozen):
     origin: Origin
     code: str  # scheduler.py
     sources: tuple[str, ...]  # what it cites
-    recipe: Recipe | None  # None where it could not be compiled
+    recipe: Recipe | None  # None if it could not be compiled
     folder: str = ""  # of former years
     config: str = ""  # config.py
-    base_rate: float | None = None  # that the optimizer was made with; None where it is not known
+    base_rate: float | None = None  # that the optimizer was made with; None if it is not known
 
 
 class Reason(StrEnum):
-    """Why a pair is worth a look."""
+    """Why a pair is reported."""
 
     BEHAVIOUR = "behaves alike"
     CODE = "is written alike"
@@ -61,13 +61,13 @@ class Pair(Frozen):
     a: Candidate
     b: Candidate
     reasons: tuple[Reason, ...]
-    distance: float | None  # of their learning rates; None where one has none
+    distance: float | None  # of their learning rates; None if one has none
     code: float  # share of the shorter one's own code that both have
     marked: tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]  # what both have, as places in either code
 
 
 class Known(Frozen):
-    """What a submission's schedule is, by itself."""
+    """What is known of one submission's schedule."""
 
     id: str
     formula: str | None  # one that everybody is taught
@@ -148,7 +148,7 @@ def _equal(mine: Sequence[Candidate]) -> tuple[tuple[str, ...], ...]:
 
 
 def _fingerprints(candidates: Sequence[Candidate], given: Iterable[str]) -> dict[int, Any]:
-    """Every candidate's fingerprints without those that say nothing about it; None where the code was not read."""
+    """Every candidate's fingerprints without those that say nothing about it; None if the code was not read."""
     import numpy as np
 
     with Fingerprints() as fingerprints:

@@ -1,1 +1,1 @@
-"""The trusted trainer: recipe, task and seed in, accuracy out. The only part of the host with torch."""
+"""The trusted trainer: from recipe, task and seed to accuracy. The only part of the host that imports torch."""

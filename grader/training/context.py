@@ -1,4 +1,4 @@
-"""What all parts of one training share."""
+"""The device and layout that all parts of one training share."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass

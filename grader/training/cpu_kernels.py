@@ -1,4 +1,4 @@
-"""Layers of narrow images, quicker on the CPU: the same values, from kernels that fill the vector unit.
+"""Faster CPU kernels for layers with few channels; the values are the same.
 
 Kernels for channels-last images work on 16 channels at a time, which the first layers of a small
 network (3 channels to 6) leave mostly empty. Two columns of such an image are one column of twice
@@ -22,7 +22,7 @@ _VECTOR = 16  # floats in a vector register of AVX-512; twice what AVX2 has, whe
 
 
 def suit_cpu(model: nn.Module) -> None:
-    """Let a model's plain convolutions and poolings take the quick way wherever their input allows it.
+    """Make a model's plain convolutions and poolings use the fast kernels where their input allows it.
 
     Changes classes of torch.nn only, never a class of the task's own; names, parameters and values stay.
     """

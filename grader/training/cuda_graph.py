@@ -1,4 +1,4 @@
-"""Training steps that a GPU repeats by itself: no Python, no transfer and no synchronisation per step.
+"""Training steps as a CUDA graph: no Python, no transfer and no synchronisation per step.
 
 The epoch's transformed images, the learning rates of all steps and a step counter lie on the
 device. One step, from picking its batch to the optimizer's update, is captured once as a CUDA graph

@@ -82,7 +82,7 @@ def train(
     """One training with the held-out accuracy after every epoch.
 
     The verdict is ok, diverged (the loss left the finite numbers; the accuracy stands) or timeout (after `budget_s`
-    seconds, as `grader.training.deadline` counts them; no accuracy). Raises RejectedError where the transforms cannot
+    seconds, as `grader.training.deadline` counts them; no accuracy). Raises RejectedError if the transforms cannot
     be used. Same recipe, task, data, seed and device kind: the same accuracy, to the bit.
     """
     return _Training(recipe, task, data, seed, device, budget_s).run(on_epoch)
@@ -132,7 +132,7 @@ class _Training:
         return self._result(Verdict.OK)
 
     def _epoch(self, epoch: int) -> EpochRecord | None:
-        """Train for one epoch and evaluate; None where the time was up before its end."""
+        """Train for one epoch and evaluate; None if the time was up before its end."""
         recipe, n_train, device = self._recipe, self._context.n_train, self._context.device
         self._model.train()
         order = epoch_order(n_train, self._seed, epoch)

@@ -1,4 +1,4 @@
-"""Several training processes behind one call: `train` blocks its thread until a process has done it.
+"""A pool of training processes: `train` blocks its thread until a process is done.
 
 This module imports no torch: the grader's own process stays light.
 """
@@ -135,7 +135,7 @@ def killed_run(seed: int, started: float) -> SeedRun:
 
 
 class Trainers(Protocol):
-    """What trains recipes on the workloads of one task, wherever. Safe to call from several threads."""
+    """Trains recipes on the workloads of one task, on this machine or others. Safe to call from several threads."""
 
     @property
     def workers(self) -> int:
@@ -167,7 +167,7 @@ def choose_device(wanted: DeviceChoice) -> str:
     light. Raises SetupError."""
     if wanted is not DeviceChoice.AUTO:
         if wanted is DeviceChoice.CUDA and not count_gpus():
-            raise SetupError("--device cuda: torch sees no GPU here; use --device cpu, or mend the driver")
+            raise SetupError("--device cuda: torch sees no GPU here; use --device cpu, or repair the driver")
         return wanted.value
     return "cuda" if count_gpus() else "cpu"
 

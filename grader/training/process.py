@@ -1,4 +1,4 @@
-"""A process that trains, seen from the grader: started, asked, and started again after a death.
+"""The grader's side of a training process: starts it, sends requests, and restarts it after a crash.
 
 This module imports no torch: the grader's own process stays light.
 """

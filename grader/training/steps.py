@@ -21,12 +21,12 @@ class Steps(Protocol):
         """Train on the batches (B, C, H, W), whose labels (N,) follow each other; every step's loss, summed
         over its images.
 
-        None where `deadline` passed. Nothing waits for the device in every step.
+        None if `deadline` passed. Nothing waits for the device in every step.
         """
 
 
 def steps_for(recipe: Recipe, model: nn.Module, context: TrainingContext, *, repeatable: bool) -> Steps:
-    """The quickest way for this recipe on this device; it depends on nothing else, so that the bits do not.
+    """The fastest steps for this recipe on this device. Depends on nothing else, so that results are reproducible.
 
     `repeatable` says that every step of the model runs the same operations (`Task.cuda_graph`).
     """

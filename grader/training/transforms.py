@@ -1,4 +1,4 @@
-"""Recipe to input pipeline: training batches with the recipe's transforms, held-out images without chance.
+"""The input pipeline of a recipe: training batches with its transforms, held-out images without the random ones.
 
 Which of three ways a recipe's transforms go (`TransformMode`) is said in the submission's log.
 """
@@ -53,7 +53,7 @@ def is_random(call: TransformCall) -> bool:
 
 
 def evaluated(calls: tuple[TransformCall, ...]) -> list[TransformCall]:
-    """The pipeline of evaluation: without chance, and with the sizes that the random crops gave."""
+    """The pipeline of evaluation: without random transforms, with the output sizes of the random crops."""
     result = []
     for call in calls:
         name = call.transform.rpartition(".")[2]
@@ -140,7 +140,7 @@ def _dtype(name: str) -> torch.dtype:
 class Pipeline:
     """A recipe's transforms on the images of a split: float32 batches (B, C, H, W) on the device, channels last.
 
-    Raises RejectedError where the transforms do not give float tensors of the image's shape.
+    Raises RejectedError if the transforms do not give float tensors of the image's shape.
     `helpers` processes go image by image, where that is the only way; 0 does it in this process.
     """
 
@@ -188,7 +188,7 @@ class Pipeline:
 
 
 def held_out(recipe: Recipe, split: Split, context: TrainingContext, batch_size: int) -> Iterator[Tensor]:
-    """All images of a split in order, as evaluation sees them: the recipe's transforms without chance."""
+    """All images of a split in order, as evaluation sees them: without the random transforms."""
     calls = tuple(evaluated(recipe.transforms))
     steps = compile_calls(calls, context.shape)
     if steps is None:
@@ -258,7 +258,7 @@ class _ByImage(Dataset[Tensor]):
 
 @contextmanager
 def _chance(seed: int) -> Iterator[None]:
-    """Let torchvision, which draws from the global generators, draw from `seed`; the model's draws go on after it."""
+    """Seed the global generators, which torchvision draws from, with `seed`, and restore them afterwards."""
     kept = torch.get_rng_state(), random.getstate(), np.random.get_state()
     torch.default_generator.manual_seed(seed)  # the CPU's alone
     random.seed(seed)

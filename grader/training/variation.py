@@ -1,7 +1,7 @@
-"""Makes a data set harder in a way that everybody knows: views of the images, and training labels drawn anew.
+"""Makes a data set harder: random views of the images, and training labels that are drawn again.
 
-Few clean images are soon learnt by heart, and then every schedule is as good as any other. Wrong labels leave noise in
-the gradients to the end, which a rate that decays averages out and a constant one does not.
+A few clean images are soon memorised, and then all schedules do equally well. Wrong labels keep the gradients noisy to
+the end of the training, which a decaying rate averages out and a constant one does not.
 """
 
 import math

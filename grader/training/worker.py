@@ -1,4 +1,4 @@
-"""What trains: a process that loads a task's data once, then answers requests over a pipe.
+"""The training process: loads a task's data once, then answers requests over a pipe.
 
 Requests are ("facts",) and ("train", recipe JSON, seed, budget in seconds, workload's number); answers are
 ("facts", ([facts JSON of each workload], environment JSON)), ("epoch", JSON) any number of times, then one of
@@ -92,7 +92,7 @@ def shared_data(parts: dict[str, Any]) -> "ImageData":
 
 
 class TrainingWorker:
-    """What a training process does, whoever asks it."""
+    """Answers the requests to a training process, of the pool or of Ray."""
 
     def __init__(
         self, task: Task, data: "Sequence[ImageData]", device_name: str, report: Callable[[str], None]
@@ -138,7 +138,7 @@ class TrainingWorker:
             return self.blame(error, part, recipe)
 
     def blame(self, error: Exception, part: int, recipe: "Recipe | None") -> tuple[Any, ...]:
-        """Whose fault an error during a training is: the recipe's, where a plain training still works here."""
+        """Decide whether an error during a training is the recipe's: it is if a plain training still works here."""
         import torch
 
         from grader.training import loop
@@ -164,7 +164,7 @@ class TrainingWorker:
         return _rejected(Rule.RAISED, f"the training fails: {text}", fix)
 
     def facts(self, part: int) -> Any:
-        """The TaskFacts of a workload. Raises TaskError where its model cannot be trained."""
+        """The TaskFacts of a workload. Raises TaskError if its model cannot be trained."""
         from grader.core.errors import TaskError
         from grader.training import loop, models
 

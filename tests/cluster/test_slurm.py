@@ -159,7 +159,7 @@ def test_a_job_that_is_ended_keeps_what_is_finished_and_lets_nobody_else_in(
         stranger.kill()  # it would try on
     slurm("scancel", "--signal=INT", "--batch", job, where=tmp_path)
     assert slurm.ended(tmp_path, job) == "130:0"
-    assert "the next run goes on from here" in (tmp_path / "job.log").read_text()
+    assert "the next run continues from here" in (tmp_path / "job.log").read_text()
     known = trainings(tmp_path)
     assert known
     assert slurm.ended(tmp_path, slurm.submit(tmp_path, *arguments(here, tmp_path))) == "0:0"

@@ -299,7 +299,7 @@ def test_sentences_follow_the_numbers(outcome: StudyOutcome) -> None:
     assert "no difference claimed" in said(alike, AnswerKind.DIFFERENCE, "better", "constant")
     early = said(outcome, AnswerKind.EARLY, "better", "constant")
     assert "“better” starts with the lower loss" in early
-    assert "left the finite numbers at once" in said(outcome, AnswerKind.EARLY, "lost", "constant")
+    assert "diverged at once" in said(outcome, AnswerKind.EARLY, "lost", "constant")
     assert "3 of 3 seeds diverged" in said(outcome, AnswerKind.FINAL, "lost")
     assert "No difference found among them" in said(outcome, AnswerKind.SENSITIVITY, sweep="s")
     assert "to 49 %: “better” 2.0, “lost” never (0 of 3 seeds)" in said(outcome, AnswerKind.SPEED, "better", "lost")

@@ -210,7 +210,7 @@ def test_interrupted_once_it_stops_cleanly_and_goes_on_next_time(tmp_path: Path)
         rest = grader.stdout.read()
     assert grader.returncode == 130
     assert "Traceback" not in rest
-    assert "goes on from here" in rest
+    assert "continues from here" in rest
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "results").rglob("runs/*/*.json")}
     assert before
     assert run(folder, "--sandbox", "sandlock", where=tmp_path).returncode == 0

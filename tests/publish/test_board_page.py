@@ -64,7 +64,7 @@ def test_a_row_without_a_score_names_the_first_broken_rule(tmp_path: Path, task:
         parse("pseudonyms", tmp_path / "key"),
     )
     assert "my secret" not in hidden
-    assert "a rule is not kept: get_lr() returns one finite" in hidden
+    assert "a rule is broken: get_lr() returns one finite" in hidden
 
 
 def test_a_submission_s_page_says_where_it_stands_in_the_class(tmp_path: Path, task: Task, facts: TaskFacts) -> None:

@@ -208,8 +208,8 @@ def test_our_fault_is_no_points_lost(tmp_path: Path, task: Task, facts: TaskFact
     board = board_of([failed("amoreno", Verdict.INTERNAL), *references()], task, facts)
     points, remarks = marks(tmp_path, board, ('"A"', "1", "", "amoreno", "A", "", ""))
     assert points == {"1": ""}
-    assert "not graded, by a fault of ours" in remarks[0]
-    with pytest.raises(UsageError, match="by a fault of the grader"):
+    assert "because of an error of the grader" in remarks[0]
+    with pytest.raises(UsageError, match="because of an error of the grader"):
         FORMATS["classroom"](request(board, identity="amoreno"))
     alone = board_of([scored("amoreno", 0.9)], task, facts)
     with pytest.raises(UsageError, match="the default scheduler has no score"):
@@ -247,7 +247,7 @@ def test_gradescope_reads_the_result(tmp_path: Path, hostile: Leaderboard) -> No
 
 def test_a_fault_of_ours_is_no_result_for_gradescope(task: Task, facts: TaskFacts) -> None:
     board = board_of([failed("a", Verdict.INTERNAL), *references()], task, facts)
-    with pytest.raises(UsageError, match="not graded, by a fault of the grader"):
+    with pytest.raises(UsageError, match="not graded because of an error of the grader"):
         FORMATS["gradescope"](request(board, identity="a"))
 
 

@@ -61,7 +61,7 @@ def test_no_name_is_in_any_file_under_pseudonyms(tmp_path: Path, task: Task, fac
     text = everything(tmp_path / "site")
     assert not re.search("identity|name\\d|NAME|detail\\d|DETAIL", text)
     assert "0" * 63 not in text  # hashes of files or recipes would do for a name
-    assert "a rule is not kept: get_lr() returns one finite" in text
+    assert "a rule is broken: get_lr() returns one finite" in text
     assert len(list((tmp_path / "site/s").iterdir())) == len(rows)
 
 

@@ -61,7 +61,7 @@ class Compiler:
         self._inherited = ""  # the scheduler of PyTorch that CustomLRScheduler is or inherits from
 
     def run(self) -> dict[str, Any] | None:
-        """The recipe as plain data, or None where the report says why there is none."""
+        """The recipe as plain data, or None if the report says why there is none."""
         watch, guard = Watch(), Guard(self.report)
         transforms.note_constructors(self.report.sources)
         SubmissionImporter(self.report.sources).install()

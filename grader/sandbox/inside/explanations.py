@@ -1,4 +1,4 @@
-"""What an exception out of student code means, and how to mend it, in the words of a teaching assistant."""
+"""What an exception raised by student code means, and how to fix it, in the words of a teaching assistant."""
 
 import re
 import sys
@@ -20,7 +20,7 @@ _OWN_CODE = "this is an error in your own code: look at what the named line does
 
 
 class Explanation(NamedTuple):
-    """A rule of the contract, what happened, and how to mend it."""
+    """A rule of the contract, what happened, and how to fix it."""
 
     rule: str
     what: str
@@ -93,7 +93,7 @@ _HINTS = (
           "for; stop it with min(1.0, …)"),
     _Hint(ValueError, r"not enough values to unpack|too many values to unpack",
           "the number of values differs from what the line expects: one per parameter group?"),
-    _Hint(NameError, r"name '(\w+)' is not defined", "{1} is not known here: import it, or mend its spelling"),
+    _Hint(NameError, r"name '(\w+)' is not defined", "{1} is not known here: import it, or correct its spelling"),
     _Hint(UnboundLocalError, r"'(\w+)'", "{1} has no value on this way through the function: set it in every branch"),
     _Hint(NotImplementedError, r"", "a method that has to be written is not: get_lr() of your own class"),
     _Hint(ImportError, r"relative import", "write it without the dot: import config, or from scheduler import …"),
@@ -107,7 +107,7 @@ _HINTS = (
 
 
 def explain(error: BaseException, text: str) -> Explanation:
-    """What it means that student code raised `error`, which reads as `text`."""
+    """Explain the exception `error` of student code, whose message is `text`."""
     name = type(error).__name__
     if name in ("ReadsTraining", "ActsOnTraining"):
         return _about_training(error, text)
@@ -125,7 +125,7 @@ def explain(error: BaseException, text: str) -> Explanation:
         return Explanation("raised", "RecursionError (it calls itself without end)", "end the recursion")
     if isinstance(error, SyntaxError):
         what = f"{text} (read by {PYTHON})"
-        return Explanation("raised", what, f"mend the syntax of this line, or of the one before; it must be {PYTHON}'s")
+        return Explanation("raised", what, f"correct the syntax of this line or the one before; it must be {PYTHON}'s")
     for say in (_about_import, _about_attribute, _about_system):
         fix_ = say(error)
         if fix_ is not None:
@@ -157,7 +157,7 @@ def _about_import(error: BaseException) -> str | None:
 
 
 def _about_attribute(error: BaseException) -> str | None:
-    """Of an attribute that the student's own scheduler lacks."""
+    """For an attribute that the student's own scheduler lacks."""
     if not isinstance(error, AttributeError) or type(getattr(error, "obj", None)).__name__ != "CustomLRScheduler":
         return None
     name = error.name or ""

@@ -1,4 +1,4 @@
-"""What to do instead of acting on a training."""
+"""The fixes for code that acts on the training."""
 
 STEP_FIX = "let the training loop call optimizer.step(), once per batch, as it is; count steps in your own step()"
 WEIGHTS_FIX = "leave the weights to the optimizer: only the settings of its groups are recorded (weight_decay is one)"

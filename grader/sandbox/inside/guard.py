@@ -1,4 +1,4 @@
-"""Sees what a submission does to a training beside setting values in the optimizer's groups.
+"""Detects what a submission does to a training besides setting values in the optimizer's groups.
 
 A recipe holds the optimizer's class, its groups and the settings of every step, and nothing else. Whatever else the
 code would have done in a training (a hook, another `optimizer.step`, a written weight, a cleared momentum, a global

@@ -1,4 +1,4 @@
-"""Wraps the functions by which code acts on a training, so that a guard learns who calls them, and from which line."""
+"""Wraps the functions by which code acts on a training, so that the guard learns which line calls them."""
 
 import functools
 import re
@@ -37,7 +37,7 @@ _SEEDS = ("manual_seed", "seed", "set_rng_state", "manual_seed_all", "seed_all")
 
 
 class Acts(Protocol):
-    """Who is told of a call out of the submission."""
+    """Receives the calls that come from the submission."""
 
     def seeding(self) -> None:
         """PyTorch's default generator is about to be seeded."""

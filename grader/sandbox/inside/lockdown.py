@@ -34,9 +34,9 @@ _RESERVE = 8 << 30  # address space that is reserved, not used: stacks and arena
 
 
 def confine(*, memory_mb: int, cpu_seconds: float, mapped: int, open_files: int = 256) -> None:
-    """Give up everything in the module's list. There is no way back. `mapped` is what `mapped_bytes` says.
+    """Apply everything in the module's list, irreversibly. `mapped` is the result of `mapped_bytes`.
 
-    Raises OSError where the kernel refuses: the caller must then not run any foreign code.
+    Raises OSError if the kernel refuses: the caller must then not run any foreign code.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     _limit_resources(memory_mb, cpu_seconds, mapped, open_files)
@@ -82,7 +82,7 @@ def _limit_resources(memory_mb: int, cpu_seconds: float, mapped: int, open_files
 
 
 def mapped_bytes() -> int:
-    """Bytes of address space of this process; to be asked while /proc may still be read."""
+    """Bytes of address space of this process; call it while /proc can still be read."""
     with open("/proc/self/statm", "rb") as statm:
         return int(statm.read().split()[0]) * resource.getpagesize()
 

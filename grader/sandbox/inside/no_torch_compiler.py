@@ -1,4 +1,4 @@
-"""Does without torch's compiler, which schedules never use, in half of the time that torch and torchvision take.
+"""Replaces torch's compiler, which schedules never use: halves the time to import torch and torchvision.
 
 torch imports `torch._dynamo` when an optimizer is made and at each of its steps, torchvision when it is imported: to
 tell the compiler where its graphs end and what to leave alone. Outside of a compilation these calls do nothing, and in

@@ -1,4 +1,4 @@
-"""Where a submission did something: noted when it is done, or guessed from its text."""
+"""The lines at which a submission did something: noted when it happens, or searched for in its text."""
 
 import re
 import sys
@@ -18,13 +18,13 @@ def student_line() -> tuple[str, int] | None:
 
 
 class Notes:
-    """The lines at which a submission last did this or that."""
+    """The line of each act of a submission, the latest one of each kind."""
 
     def __init__(self) -> None:
         self._places: dict[str, tuple[str, int]] = {}  # by what was done, in order
 
     def note(self, name: str) -> tuple[str, int] | None:
-        """Remember the line of the submission that is doing `name` now; None where none of its lines is."""
+        """Remember the line of the submission that is doing `name` now; None if none of its lines is."""
         place = student_line()
         if place is not None:
             self.keep(name, place)

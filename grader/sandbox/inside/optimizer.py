@@ -1,4 +1,4 @@
-"""Reads the student's optimizer back as data: its class, its groups of parameters, its settings."""
+"""Reads the student's optimizer as data: its class, its parameter groups, its settings."""
 
 import inspect
 import math

@@ -1,4 +1,4 @@
-"""What only a training has is refused to the lines of a submission, whether they catch the error or not."""
+"""Refuses a submission what exists in a training only, even if it catches the error."""
 
 import inspect
 import sys

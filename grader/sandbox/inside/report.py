@@ -1,6 +1,6 @@
-"""What the probe says back: violations with their place in the student's files.
+"""The probe's report: violations with their place in the student's files.
 
-Everything here is advice in good words. The process is shared with student code, so the host
+Everything here is only a message. The process is shared with student code, so the host
 checks every rule again on the data (`grader.sandbox.document`).
 """
 
@@ -80,5 +80,5 @@ def describe(error: BaseException) -> str:
 
 
 def explain(error: BaseException) -> tuple[str, str, str]:
-    """(rule, what happened, how to mend it) for an exception out of student code."""
+    """(rule, what happened, how to fix it) for an exception raised by student code."""
     return explanations.explain(error, describe(error))

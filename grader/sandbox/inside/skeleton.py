@@ -1,4 +1,4 @@
-"""The held-out model as the sandbox may know it: its modules, names, shapes and settings of layers, no values.
+"""The held-out model without values: its modules, names, shapes and settings of layers.
 
 Parameters and buffers lie on the `meta` device, so that reading a weight fails instead of giving nonsense. Layers
 carry their torch class and its settings (`in_features`, `p`, `eps`, …), so that whoever sorts parameters by

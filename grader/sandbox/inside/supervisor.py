@@ -106,7 +106,7 @@ def spawn(command: list[str] | None) -> tuple[int, Worker | None]:
 
 
 def supervise(worker: Worker, job: bytes, limits: Limits, lease: int | None) -> Envelope:
-    """Drive `worker` to its end, whatever it does. The clock starts when it says it is ready.
+    """Run `worker` to its end, whatever it does. The clock starts when it reports that it is ready.
 
     The process and all its threads are dead when this returns or raises. When `lease` (a descriptor) reaches
     its end, whoever asked for the work is gone and the worker is killed at once.
@@ -236,7 +236,7 @@ def _mapped_kb(pid: int) -> int:
 
 
 def _status(pid: int) -> dict[bytes, bytes]:
-    """`/proc/PID/status`; empty where the process is gone."""
+    """`/proc/PID/status`; empty if the process is gone."""
     facts = _facts(f"/proc/{pid}/status")
     if facts and b"VmRSS" not in facts:  # its first thread has ended; those that go on share its memory
         with contextlib.suppress(OSError):
@@ -280,7 +280,7 @@ def write_envelope(stream: Sink, envelope: Envelope, nonce: str) -> None:
 
 
 def read_request(stream: Source) -> tuple[str, Limits, bytes]:
-    """Read (nonce, limits, job). Raises ValueError where the stream ends early."""
+    """Read (nonce, limits, job). Raises ValueError if the stream ends early."""
     header = json.loads(stream.readline(1 << 16))
     job = stream.read(header["job"])
     if len(job) != header["job"]:

@@ -1,11 +1,11 @@
-"""The system calls that a worker is left with: an allow-list, and the seccomp filter that holds it.
+"""The system calls that a worker may use: an allow-list, and the seccomp filter that enforces it.
 
 Everything else fails: with ENOSYS where a C library then takes an older way, with EPERM otherwise. The list is what
 torch and the probe were measured to need (`python benchmarks/system_calls.py`), and what Python needs to say that
 something is refused: to compute, to read files, to run threads, and to use the pipes that the worker holds already.
 
-What it leaves out is left out for good reasons, but nobody has to know them all: no call is allowed because no harm
-of it is known. In particular nothing that is allowed creates, changes or locks a file, starts a process, opens a
+A call is allowed because it is needed, never because no harm of it is known. In particular nothing that is allowed
+creates, changes or locks a file, starts a process, opens a
 socket, reaches another process, or makes memory that others share or that limits do not count.
 
 Standard library only: the file is copied into the sandbox image.
@@ -26,7 +26,7 @@ _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 _SECCOMP = (317, 277)
 _SET_MODE_FILTER, _ALL_THREADS = 1, 1  # SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC
 
-#: name: (number on x86_64, number on aarch64); None where the architecture has no such call.
+#: name: (number on x86_64, number on aarch64); None if the architecture has no such call.
 ALLOWED: dict[str, tuple[int | None, int | None]] = {
     # the pipes it holds, and files that it may read
     "read": (0, 63),
@@ -185,9 +185,9 @@ def architecture() -> tuple[int, int]:
 
 
 def restrict(libc: ctypes.CDLL) -> None:
-    """Hold this process, with all of its threads, to the list, for good.
+    """Restrict this process and all of its threads to the list, irreversibly.
 
-    Raises OSError where the kernel does not take the filter.
+    Raises OSError if the kernel does not take the filter.
     """
     code = b"".join(struct.pack("HBBI", *instruction) for instruction in _program(os.getpid()))
     buffer = ctypes.create_string_buffer(code, len(code))

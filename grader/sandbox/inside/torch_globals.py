@@ -1,4 +1,4 @@
-"""What of torch every training in a process shares: hooks, switches, and the functions and classes themselves."""
+"""The state of torch that all trainings in a process share: hooks, switches, functions and classes."""
 
 import contextlib
 import re
@@ -77,7 +77,7 @@ class TorchGlobals:
         self._functions, self._names = _own(self._more), _names(self._more)
 
     def changes(self) -> Iterator[tuple[str, str, str]]:
-        """What was changed: in words, how to mend it, and a pattern of the line that did it."""
+        """What was changed: in words, how to fix it, and a pattern of the line that did it."""
         if any(GLOBAL_HOOKS):
             yield "a global hook is registered, which acts in every training", HOOK_FIX, r"register_\w*hook"
         for name, (read, pattern) in _SWITCHES.items():

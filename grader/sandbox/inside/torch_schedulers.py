@@ -1,4 +1,4 @@
-"""Notices when a submission uses one of PyTorch's own schedulers, however it got hold of it.
+"""Detects the use of PyTorch's own schedulers, however a submission obtains them.
 
 The rule is about behaviour, so the classes themselves report: whoever creates one or calls its
 formula, under whatever name, has used it. Importing a name and leaving it alone is no use.

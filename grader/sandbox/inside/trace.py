@@ -95,7 +95,7 @@ class Player:
         return True
 
     def observe(self, steps: int) -> dict[str, Any]:
-        """What only an adviser wants to know, after `steps` steps were played: a look beyond the end, types, cost.
+        """Observations for advice, after `steps` steps were played: the rates beyond the end, their types, the cost.
 
         `longer` is the first group's learning rate over as many steps again, as far as the schedule goes;
         `cost` are the seconds that 200 calls of step() took at the start of this look and at its end.
@@ -207,7 +207,7 @@ def _rate_fix(rate: Any) -> str:
 
 
 def explain_get_lr(scheduler: Any, groups: int, when: str, report: Report) -> bool:
-    """Ask `get_lr` once more and record what is wrong with its answer; False where nothing is."""
+    """Ask `get_lr` once more and record what is wrong with its answer; False if nothing is."""
     try:
         answer = scheduler.get_lr()
     except BaseException:

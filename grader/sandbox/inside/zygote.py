@@ -1,4 +1,4 @@
-"""A clean process that has torch imported and forks one confined worker per submission (Linux).
+"""A process that has imported torch and forks one confined worker per submission (Linux).
 
 Importing torch takes seconds and is the same for everybody, so it is done once, before any student
 code exists. Each submission then gets a supervisor (`supervisor.supervise`) and a worker of its
@@ -80,7 +80,7 @@ def _is_public(path: str) -> bool:
 
 
 def _become_nobody() -> None:
-    """Be a user of this process's own, in no group. In a user namespace there may be none to be: then stay."""
+    """Switch to a user id of this process's own, without groups; a user namespace may have none, then do nothing."""
     number = _FIRST_USER + os.getpid()
     try:
         os.setgroups([])
@@ -92,7 +92,7 @@ def _become_nobody() -> None:
 
 
 def _volunteer() -> None:
-    """Be the first that the kernel ends where memory runs out (proc(5), oom_score_adj)."""
+    """Be the first process that the kernel kills when memory runs out (proc(5), oom_score_adj)."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
         score.write("1000")
 

@@ -22,7 +22,7 @@ _PADDING = 16  # a whole batch is padded at once; wider ones go image by image
 
 
 def compile_calls(calls: Sequence[TransformCall], shape: tuple[int, int, int]) -> list[BatchTransform] | None:
-    """The calls as batch transforms, for images (C, H, W); None where one has no such form here."""
+    """The calls as batch transforms, for images (C, H, W); None if one has no such form here."""
     compiler = _Compiler(shape)
     steps = [compiler.compile(call) for call in calls]
     if not compiler.is_float or any(step is None for step in steps):
