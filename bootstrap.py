@@ -76,7 +76,8 @@ def install_system_packages(*names):
     say(f"installing {', '.join(names)}")
     environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
     subprocess.run([*prefix, *environment, "apt-get", "update", "-qq"], stdout=subprocess.DEVNULL)
-    command = [*prefix, *environment, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *names]
+    wait = ["-o", "DPkg::Lock::Timeout=300"]
+    command = [*prefix, *environment, "apt-get", *wait, "install", "-y", "-qq", "--no-install-recommends", *names]
     return subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
 
 

@@ -12,7 +12,7 @@ answers() { docker version >/dev/null 2>&1; }
 engine() {
     if ! command -v dockerd >/dev/null || ! command -v iptables >/dev/null; then
         apt-get update -qq >/dev/null
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker.io iptables >/dev/null
+        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends docker.io iptables >/dev/null
     fi
     answers && return
     service docker start >/dev/null 2>&1 || true
@@ -41,7 +41,7 @@ gvisor() {
     has_gvisor && return
     if ! command -v runsc >/dev/null; then
         apt-get update -qq >/dev/null
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends runsc >/dev/null
+        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends runsc >/dev/null
     fi
     mkdir -p /etc/docker
     # Our containers have no network; some engines hand it to runsc in a way that it refuses.
@@ -64,7 +64,7 @@ base() {
     if ! docker image inspect "$tag" >/dev/null 2>&1; then
         if ! command -v debootstrap >/dev/null; then
             apt-get update -qq >/dev/null
-            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
+            DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends debootstrap >/dev/null
         fi
         root=$(mktemp -d)
         debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm "$root" >&2

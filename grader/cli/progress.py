@@ -268,7 +268,7 @@ def board_table(board: Leaderboard, console_width: int) -> Table:
 
 
 def _verdict(row: GradedRow, *, short: bool) -> str:
-    """The verdict, with the first broken rule of the contract."""
+    """The verdict with its marks, or with the first broken rule of the contract."""
     if short or row.verdict is not Verdict.CONTRACT or not row.violations:
-        return row.verdict
+        return ", ".join((row.verdict, *row.marks))
     return f"{row.verdict}: {row.violations[0].rule.replace('_', ' ')}"

@@ -51,7 +51,7 @@ def check(
     from grader.sandbox.plain import PlainSandbox
 
     sandbox = PlainSandbox()
-    sandbox.warm_up()  # torch is imported over there while this process imports its own
+    sandbox.warm_up(2)  # torch is imported over there while this process imports its own
     from rich.console import Console
 
     from grader.cli import render_check
@@ -86,7 +86,7 @@ def check(
             sandbox.close()
             raise typer.Exit(0 if checked.accepted else 1)
         print("watching; ^C ends", flush=True)
-        sandbox.warm_up()
+        sandbox.warm_up(2)
         while _times(folder) == seen:
             time.sleep(0.3)
 

@@ -66,6 +66,14 @@ class Counting(StrEnum):
     BEST = "best"  # the highest accuracy, which rewards trying often
 
 
+class Attribution(StrEnum):
+    """What becomes of a submission whose contributors or sources are missing, or still the kit's placeholders."""
+
+    REQUIRE = "require"  # it is refused
+    WARN = "warn"  # it is ranked, and marked wherever it is shown
+    IGNORE = "ignore"  # nothing is said
+
+
 class Reveal(Frozen):
     """The `[leaderboard]` table: which grading counts, and what leaderboard and site show besides scores."""
 
@@ -182,6 +190,7 @@ class Task(Trained):
     )  # one training each
     time_limit_s: float = Field(default=300.0, gt=0)  # sandbox plus one training: CPU seconds, on a GPU by the clock
     device_kind: str = ""  # the only kind of device to train on: `cpu`, a GPU's model, or a kind as results name it
+    attribution: Attribution = Attribution.REQUIRE  # what becomes of a submission that does not name people or sources
     memory_mb: int = Field(default=4096, ge=256)  # memory of a training on a CPU, besides the data
     max_steps: int = Field(default=200_000, ge=1)  # the most steps that a training may have
     sandbox: SandboxLimits = SandboxLimits()

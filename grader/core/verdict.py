@@ -40,6 +40,15 @@ MEANINGS = {
 }
 
 
+class Mark(StrEnum):
+    """What is said of a submission wherever it is shown, without changing its score (explained in `MARKS`)."""
+
+    NO_ATTRIBUTION = "no attribution"
+
+
+MARKS = {Mark.NO_ATTRIBUTION: "its contributors or sources are not named"}
+
+
 class Rule(StrEnum):
     """The rules of the contract (explained in `RULES`)."""
 
@@ -66,8 +75,8 @@ class Rule(StrEnum):
 #: Each rule in words that quote nothing of a submission: for anonymous boards.
 RULES = {
     Rule.FILES: "scheduler.py, config.py and submission.json are there and can be read",
-    Rule.SUBMISSION_JSON: "submission.json names the assignment, the contributors and the sources",
-    Rule.ATTRIBUTION: "sources are named in submission.json or ATTRIBUTION.md",
+    Rule.SUBMISSION_JSON: "submission.json has an assignment_name, contributors and sources",
+    Rule.ATTRIBUTION: "contributors are named in submission.json, and sources there or in ATTRIBUTION.md",
     Rule.SCHEDULER_CLASS: "scheduler.py has a class CustomLRScheduler, an _LRScheduler with get_lr()",
     Rule.TORCH_SCHEDULER: "the schedule is written by its author, not taken from PyTorch's schedulers",
     Rule.CONFIG: "CONFIG has its five attributes, with values that can be used",

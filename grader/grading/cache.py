@@ -96,6 +96,7 @@ class Cache:
                 "limits": self._task.sandbox.model_dump(mode="json"),
                 "time_limit_s": self._task.time_limit_s,
                 "max_steps": self._task.max_steps,
+                "attribution": self._task.attribution,
                 "n_train": self._facts.n_train,
                 "image": self._facts.image,
                 **self._facts.model_as_json(),

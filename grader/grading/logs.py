@@ -13,7 +13,7 @@ from grader.core.files import write_atomically
 from grader.core.kind import Kind
 from grader.core.recipe import Frozen
 from grader.core.runs import SeedRun
-from grader.core.verdict import Violation
+from grader.core.verdict import MARKS, Violation
 from grader.leaderboard.models import GradedRow
 from grader.sandbox.compiled import Compiled
 
@@ -174,6 +174,8 @@ def describe(log: Log) -> str:
     if row.detail:
         lines.append(row.detail)
     lines += [str(violation) for violation in log.violations]
+    lines += [f"{mark}: {MARKS[mark]}" for mark in row.marks]
+    lines += [str(warning) for warning in log.workloads[0].compiled.warnings] if log.workloads else []
     if row.accuracy is not None:
         error = f" +- {row.standard_error:.4f}" if row.standard_error is not None else ""
         lines.append(f"accuracy {row.accuracy:.4f}{error} over seeds {', '.join(str(s.seed) for s in row.seeds)}")

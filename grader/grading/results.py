@@ -117,6 +117,7 @@ def row_of(result: Result, task: Task, environment: Environment) -> GradedRow:
         curves=curves_of(first.runs) if alone and outcome.verdict.ranked else None,
         learning_rate=summarize(recipe) if alone and recipe and reveal.learning_rates else None,
         violations=outcome.violations if reveal.violations else (),
+        marks=first.compiled.marks,
         detail=outcome.detail[-2000:],
         sandbox=first.compiled.sandbox,
         device=environment.device,

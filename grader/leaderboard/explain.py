@@ -7,7 +7,7 @@ from grader.core.kind import Kind
 from grader.core.statistics import CONFIDENCE, Difference
 from grader.core.task import Counting, RankBy
 from grader.core.task_file import shipped
-from grader.core.verdict import MEANINGS
+from grader.core.verdict import MARKS, MEANINGS
 from grader.leaderboard.history import all_of
 from grader.leaderboard.models import Beats, Leaderboard, RankedRow
 from grader.leaderboard.significance import Comparison
@@ -17,6 +17,7 @@ def explain(row: RankedRow, board: Leaderboard, board_path: str) -> list[str]:
     """Paragraphs about one row of a settled board: verdict, recipe, seeds, score, rank, history, versions."""
     lines = [f"{row.id} ({', '.join(row.team) or row.kind})", f"Verdict: {row.verdict}: {MEANINGS[row.verdict]}."]
     lines += [f"  {violation}" for violation in row.violations]
+    lines += [f"Marked: {mark}: {MARKS[mark]}." for mark in row.marks]
     if row.detail:
         lines.append(f"  {row.detail.splitlines()[-1]}")
     lines += _recipe(row)

@@ -14,7 +14,7 @@ from grader.core.kind import Kind
 from grader.core.recipe import Frozen
 from grader.core.statistics import Difference
 from grader.core.task import Counting, Identifier, Points, RankBy, Ranking, public_count
-from grader.core.verdict import Verdict, Violation
+from grader.core.verdict import Mark, Verdict, Violation
 
 SCHEMA_VERSION: Literal[3] = 3
 RowKey: TypeAlias = tuple[Kind, str]  # whose row it is, and its id
@@ -92,6 +92,7 @@ class Grading(Frozen):
     learning_rate: LrSummary | None = None
     curves: Curves | None = None  # where there is a score
     violations: tuple[Violation, ...] = ()
+    marks: tuple[Mark, ...] = ()  # what is said of it wherever it is shown
     detail: str = ""
     sandbox: str = ""
     device: str = ""  # kind of device

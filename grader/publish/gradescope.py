@@ -11,7 +11,7 @@ from typing import Any
 from grader.core.errors import UsageError
 from grader.core.task import RankBy
 from grader.core.text import clean, no_command_in_json
-from grader.core.verdict import MEANINGS, Verdict, Violation
+from grader.core.verdict import MARKS, MEANINGS, Verdict, Violation
 from grader.leaderboard.models import RankedRow
 from grader.leaderboard.points import Award
 
@@ -28,7 +28,13 @@ def results(
     """
     if row.verdict is Verdict.INTERNAL:
         raise UsageError(f"{clean(row.id)} was not graded because of an error of the grader: there is no result")
-    lines = [f"{row.verdict}: {MEANINGS[row.verdict]}", *(_lines(row.detail)), *(clean(str(v)) for v in violations)]
+    marks = [f"{mark}: {MARKS[mark]}" for mark in row.marks]
+    lines = [
+        f"{row.verdict}: {MEANINGS[row.verdict]}",
+        *marks,
+        *(_lines(row.detail)),
+        *(clean(str(v)) for v in violations),
+    ]
     tests: list[dict[str, Any]] = [
         {
             "name": award.name,

@@ -18,7 +18,7 @@ from grader import __version__
 from grader.core.curves import LrSummary
 from grader.core.kind import Kind
 from grader.core.templating import environment
-from grader.core.verdict import MEANINGS
+from grader.core.verdict import MARKS, MEANINGS
 from grader.leaderboard.workloads import Profile
 from grader.publish.badge import NONE_YET, board_badge, shields
 from grader.publish.drawing import chart, histogram, steps
@@ -62,7 +62,8 @@ def submission_page(row: PublicRow, board: PublicBoard, default: PublicRow | Non
     """The page of one submission. Of `board` only the head is read, no row."""
     template = _environment().get_template("submission.html")
     charts = [chart for chart in _charts(row, board, default) if chart["picture"]]
-    return str(template.render(board=board, r=row, meaning=MEANINGS[row.counting.verdict], charts=charts))
+    words = {"meaning": MEANINGS[row.counting.verdict], "marks": MARKS}
+    return str(template.render(board=board, r=row, charts=charts, **words))
 
 
 def board_files(board: PublicBoard, listing: Listing) -> Iterator[tuple[str, str]]:

@@ -205,6 +205,7 @@ def _grading(graded: Grading, status: GradingStatus, hidden: bool) -> PublicGrad
         number=graded.number,
         when=moment(graded.graded, hidden),
         verdict=graded.verdict,
+        marks=graded.marks,
         accuracy=graded.accuracy,
         standard_error=graded.standard_error,
         low=low,

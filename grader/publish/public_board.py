@@ -9,7 +9,7 @@ from grader.core.kind import Kind
 from grader.core.recipe import Frozen
 from grader.core.statistics import Difference
 from grader.core.task import Counting, Ranking
-from grader.core.verdict import Verdict
+from grader.core.verdict import Mark, Verdict
 from grader.leaderboard.models import Beats, BoardWorkload, Curves
 from grader.leaderboard.ranking import Place
 from grader.leaderboard.workloads import Profile
@@ -39,6 +39,7 @@ class PublicGrading(Frozen):
     number: int
     when: str  # day and time with the zone, or under pseudonyms the day alone
     verdict: Verdict
+    marks: tuple[Mark, ...] = ()
     accuracy: float | None
     standard_error: float | None
     low: float | None  # 95 % interval of the mean over the seeds

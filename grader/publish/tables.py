@@ -37,7 +37,7 @@ def written(rows: Iterable[Sequence[str | float | int | None]]) -> str:
 def csv_header(board: PublicBoard) -> str:
     """The names of the columns; each of several workloads has two: a failed one may count as guessing."""
     header = ["rank", "name", "team", "kind", "verdict", "accuracy", "standard_error", "low", "high", "seconds"]
-    header += ["date_utc", "rank_from", "rank_to", "to_default", "beats_default", "contribution"]
+    header += ["date_utc", "rank_from", "rank_to", "to_default", "beats_default", "contribution", "marks"]
     if board.workloads:
         header.append(board.ranking.by.value.replace("-", "_") if board.ranking.by.relative else "score")
         header += [f"{what}_{one.name}" for one in board.workloads for what in ("verdict", "accuracy")]
@@ -55,6 +55,7 @@ def without_rank(row: PublicRow) -> str:
             row.to_default.mean if row.to_default else None,
             row.beats_default.value if row.beats_default else None,
             row.contribution.mean if row.contribution else None,
+            "; ".join(row.counting.marks),
             *((row.score,) if row.workloads else ()),
             *(cell for one in row.workloads for cell in (one.verdict.value if one.verdict else None, one.accuracy)),
         ]]

@@ -101,8 +101,8 @@ def interpreter() -> str:
     return ", ".join((f"Python {platform.python_version()}", *packages))
 
 
-def job_of(submission: Submission, task: Task, facts: TaskFacts, *, observe: bool = False) -> bytes:
-    """The probe's job for a submission: all that student code can learn of the task."""
+def job_of(submission: Submission, task: Task, facts: TaskFacts, **changes: float) -> bytes:
+    """The probe's job for a submission, with `changes`: all that student code can learn of the task."""
     return json.dumps(
         {
             "files": {name: submission.files[name].decode("utf-8-sig") for name in CODE},
@@ -110,7 +110,9 @@ def job_of(submission: Submission, task: Task, facts: TaskFacts, *, observe: boo
             "n_train": facts.n_train,
             "image": facts.image,
             "max_steps": task.max_steps,
-            "observe": observe,
+            "cpu_seconds": limits_of(task, task.time_limit_s).seconds,
+            "observe": False,
+            **changes,
         }
     ).encode()
 

@@ -3,12 +3,13 @@
 import re
 import signal
 
-from grader.core.task import Task, TaskFacts
+from grader.core.task import Attribution, Task, TaskFacts
 from grader.core.text import clean
 from grader.core.verdict import Rule, Verdict, Violation
 from grader.sandbox.base import Ending, Outcome, Sandbox, job_of, limits_of
 from grader.sandbox.compiled import Compiled
 from grader.sandbox.document import BrokenDocument, read_document
+from grader.sandbox.inside.cpu_limit import ENDLESS_FIX, used_up
 from grader.sandbox.inside.supervisor import Limits
 from grader.submissions.loader import CODE, FILES, Submission
 from grader.submissions.manifest import read_manifest
@@ -21,26 +22,27 @@ _COMMENT = re.compile(rb"#[^\r\n]*")
 _INTERNAL_RETRIES = 2
 
 
-def compile_submission(
-    submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts, *, observe: bool = False
-) -> Compiled:
+def compile_submission(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts) -> Compiled:
     """Read the manifest, run the probe, and collect all that is wrong at once.
 
     A schedule that names clock or chance is compiled a second time in a fresh sandbox: where the
     two differ, that is a violation. A failure of the sandbox is retried, then `internal`.
     """
     manifest, problems = read_manifest(submission.files)
-    violations = [*submission.problems, *problems]
+    unnamed = [v for v in problems if v.rule is Rule.ATTRIBUTION and task.attribution is not Attribution.REQUIRE]
+    warnings = tuple(unnamed) if task.attribution is Attribution.WARN else ()
+    violations = [*submission.problems, *(v for v in problems if v not in unnamed)]
     texts = all(_is_text(submission.files.get(name, b""), name, violations) for name in CODE)
     if not texts or not all(name in submission.files for name in CODE):
         return Compiled(
             verdict=Verdict.CONTRACT,
             violations=_ordered(violations),
+            warnings=warnings,
             manifest=manifest,
             sandbox=sandbox.name.value,
             seconds=0.0,
         )
-    first = _run(submission, sandbox, task, facts, observe=observe)
+    first = _run(submission, sandbox, task, facts)
     if first.recipe is not None and any(_names_chance(submission.files[name]) for name in CODE):
         second = _run(submission, sandbox, task, facts)
         if second.verdict is Verdict.INTERNAL:
@@ -50,12 +52,12 @@ def compile_submission(
             fix = "remove what depends on chance, the clock or the process (or seed it); a score must be repeatable"
             violation = Violation(rule=Rule.DETERMINISTIC, file="scheduler.py", what=what, fix=fix)
             first = first.rejected(Verdict.CONTRACT, (*first.violations, violation))
-    first = first.of_manifest(manifest)
+    first = first.of_manifest(manifest, warnings)
     violations += first.violations
     if not violations or first.verdict is Verdict.INTERNAL:
         return first
     verdict = first.verdict if first.verdict is not Verdict.OK else Verdict.CONTRACT
-    return first.rejected(verdict, _ordered(violations), draft=first.recipe if observe else None)
+    return first.rejected(verdict, _ordered(violations), draft=first.recipe)
 
 
 def _names_chance(source: bytes) -> bool:
@@ -85,14 +87,13 @@ def _ordered(violations: list[Violation]) -> tuple[Violation, ...]:
     return tuple(sorted(violations, key=lambda v: (order.get(v.file, len(order)), v.line or 0)))
 
 
-def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts, *, observe: bool = False) -> Compiled:
-    job, limits = job_of(submission, task, facts, observe=observe), limits_of(task, task.time_limit_s)
+def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts) -> Compiled:
+    job, limits = job_of(submission, task, facts), limits_of(task, task.time_limit_s)
     for _ in range(1 + _INTERNAL_RETRIES):
         outcome = sandbox.run(job, limits)
         if outcome.ending is not Ending.BROKEN:
             break
-    verdict, violations, recipe, observed = Verdict.OK, list[Violation](), None, None
-    base_rates: tuple[float, ...] = ()
+    verdict, violations, document = Verdict.OK, list[Violation](), None
     detail = ""  # for the instructor
     if outcome.ending is Ending.BROKEN:
         verdict = Verdict.INTERNAL
@@ -112,26 +113,30 @@ def _run(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts,
             what = "the process ended before its schedule was recorded, or wrote over the record"
             violations.append(_resource(what, "do not end the process and do not touch the grader's channels"))
         else:
-            violations, recipe, observed = list(document.violations), document.recipe, document.observed
-            base_rates = document.base_rates
+            violations = list(document.violations)
             if document.memory:
                 verdict, violation = _over_limit(Ending.MEMORY, limits)
                 violations.append(violation)
+            elif document.timeout:
+                verdict, violation = _over_limit(Ending.TIMEOUT, limits)
+                violations = violations or [violation]
             elif any(v.rule is Rule.RAISED for v in violations):
                 verdict = Verdict.CRASH
             elif violations:
                 verdict = Verdict.CONTRACT
     output = "\n".join(clean(line) for line in outcome.output.decode("utf-8", "replace").splitlines())
+    recipe = document.recipe if document is not None and verdict is Verdict.OK else None
     return Compiled(
         verdict=verdict,
         violations=tuple(violations),
-        recipe=recipe if verdict is Verdict.OK else None,
+        recipe=recipe,
         sandbox=sandbox.name.value,
         seconds=round(outcome.seconds, 4),
         output=output,
         detail=outcome.detail or detail,
-        observed=observed,
-        base_rates=base_rates if recipe is not None else (),
+        base_rates=document.base_rates if document is not None and recipe is not None else (),
+        cpu_seconds=round(document.cpu_seconds, 4) if document is not None else 0.0,
+        cost=document.cost if document is not None else (),
     )
 
 
@@ -142,9 +147,7 @@ def _resource(what: str, fix: str) -> Violation:
 def _over_limit(ending: Ending, limits: Limits) -> tuple[Verdict, Violation]:
     match ending:
         case Ending.TIMEOUT:
-            what = f"loading the submission and playing its schedule took longer than {limits.seconds:g} s of computing"
-            fix = "look for an endless loop, or for a get_lr() that goes through all past steps each time"
-            return Verdict.TIMEOUT, _resource(what, fix)
+            return Verdict.TIMEOUT, _resource(used_up(limits.seconds), ENDLESS_FIX)
         case Ending.MEMORY:
             what = f"the submission's code needs more memory than {limits.memory_mb} MB"
             return Verdict.MEMORY, _resource(what, "compute the learning rate of the current step only")

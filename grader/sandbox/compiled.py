@@ -5,16 +5,16 @@ from typing import Annotated
 from pydantic import Field
 
 from grader.core.recipe import Frozen, Recipe, Series
-from grader.core.verdict import Verdict, Violation
+from grader.core.verdict import Mark, Rule, Verdict, Violation
 from grader.submissions.manifest import Manifest
 
 
 class Observed(Frozen):
-    """What the probe observed beyond the recipe, for advice only (`grader.student.advice`)."""
+    """A play of twice as many steps as the training has, for advice only (`grader.student.observing`)."""
 
-    longer: Series[float]  # the first group's learning rate over as many steps again
+    lr: Series[float]  # the first group's learning rate, as far as the schedule was played
     types: tuple[Annotated[str, Field(max_length=100)], ...]  # of the learning rates
-    cost: tuple[float, float]  # seconds of 200 steps early and late
+    stopped: Annotated[str, Field(max_length=1000)] | None  # why the play ended early; None: all was played, or time
 
 
 class Compiled(Frozen):
@@ -22,19 +22,26 @@ class Compiled(Frozen):
 
     verdict: Verdict  # ok where there is a recipe
     violations: tuple[Violation, ...] = ()
+    warnings: tuple[Violation, ...] = ()  # broken rules that the task tolerates
     recipe: Recipe | None = None
     manifest: Manifest | None = None  # None if submission.json cannot be used
     sandbox: str  # which sandbox it ran in
     seconds: float  # wall time of the submission's code
     output: str = ""  # what it printed, capped
     detail: str = ""  # for internal: what failed on our side
-    observed: Observed | None = None  # for advice, where it was asked for
     base_rates: tuple[float, ...] = ()  # learning rates that the optimizer was made with, one per group
-    draft: Recipe | None = None  # then also: the recipe of a submission that only its texts keep from passing
+    draft: Recipe | None = None  # the recipe of a submission that only its texts keep from passing
+    cpu_seconds: float = 0.0  # CPU time of the submission's code, as its own process measured it
+    cost: tuple[float, ...] = ()  # CPU seconds of equal parts of the training, likewise
 
-    def of_manifest(self, manifest: Manifest | None) -> "Compiled":
-        """The same with what `submission.json` says."""
-        return self._with(manifest=manifest)
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """What is said of the submission wherever it is shown."""
+        return (Mark.NO_ATTRIBUTION,) if any(v.rule is Rule.ATTRIBUTION for v in self.warnings) else ()
+
+    def of_manifest(self, manifest: Manifest | None, warnings: tuple[Violation, ...]) -> "Compiled":
+        """The same with what `submission.json` says, and with what it lacks that the task tolerates."""
+        return self._with(manifest=manifest, warnings=warnings)
 
     def rejected(self, verdict: Verdict, violations: tuple[Violation, ...], draft: Recipe | None = None) -> "Compiled":
         """The same without a recipe, and with the reasons."""

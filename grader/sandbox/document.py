@@ -4,7 +4,7 @@ The probe's messages have the line numbers; but the probe shares a process with
 student code, so it is not trusted: every rule that the data can show is checked here again.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -15,6 +15,7 @@ from grader.core.task import Task, TaskFacts
 from grader.core.text import clean
 from grader.core.verdict import Rule, Violation
 from grader.sandbox.compiled import Observed
+from grader.sandbox.inside.cpu_limit import PARTS
 
 _MAX_NODES = 50_000  # of a recipe, but for plain numbers in its series
 _MAX_VIOLATIONS = 1000
@@ -27,8 +28,10 @@ class Document(Frozen):
     violations: tuple[Violation, ...]
     recipe: Recipe | None
     torch: str
-    observed: Observed | None = None
     base_rates: tuple[float, ...] = ()
+    timeout: bool = False
+    cpu_seconds: float = 0.0
+    cost: tuple[float, ...] = ()
 
 
 class _Wire(Frozen):
@@ -38,6 +41,9 @@ class _Wire(Frozen):
     recipe: dict[str, Any] | None
     observed: Observed | None = None
     base_rates: tuple[LearningRate, ...] = Field(default=(), max_length=MAX_GROUPS)
+    timeout: bool = False
+    cpu_seconds: float = Field(default=0.0, ge=0)
+    cost: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(), max_length=PARTS)
     torch: str = Field(max_length=100)
     torchvision: str | None = Field(max_length=100)
 
@@ -70,16 +76,28 @@ def read_document(data: bytes, task: Task, facts: TaskFacts) -> Document:
             violations.append(_recipe_violation(error))
     if recipe is not None:
         violations += check_recipe(recipe, task, facts)
-    if recipe is None and not violations and not wire.memory:
+    if recipe is None and not violations and not wire.memory and not wire.timeout:
         raise BrokenDocument("neither a recipe nor a reason why there is none")
     return Document(
         memory=wire.memory,
         violations=tuple(violations),
         recipe=recipe if not violations else None,
         torch=clean(wire.torch),
-        observed=wire.observed,
         base_rates=wire.base_rates,
+        timeout=wire.timeout,
+        cpu_seconds=wire.cpu_seconds,
+        cost=wire.cost,
     )
+
+
+def read_observed(data: bytes, task: Task) -> Observed | None:
+    """What the probe observed; None if the bytes are no document, or hold no observation."""
+    try:
+        raw = strict_json.parse(data, task.sandbox.document_kb << 10)
+        _check_shape(raw)
+        return _Wire.model_validate(raw, strict=False).observed
+    except (strict_json.JsonError, ValidationError, BrokenDocument, MemoryError):
+        return None
 
 
 def _check_shape(raw: Any) -> None:

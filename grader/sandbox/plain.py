@@ -1,10 +1,14 @@
 """No sandbox: a plain process with limits on time and output.
 
+CPU time is limited in the process itself (`inside.cpu_limit`), which student code can undo; the time by the clock, from
+outside.
+
 It keeps a submission's crash, endless loop and printing away from the grader, and nothing else:
 the code can read, write, send and start whatever the user can. For one's own code
 (`grader check`), or for an instructor who knows every line that is run.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -27,28 +31,28 @@ class PlainSandbox:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._warm: subprocess.Popen[bytes] | None = None
+        self._warm: list[subprocess.Popen[bytes]] = []
 
     def open(self, say: Say) -> None:
         """Nothing to prepare."""
 
-    def warm_up(self) -> None:
-        """Start the next run's process now, so that it has imported torch by then."""
+    def warm_up(self, runs: int) -> None:
+        """Start the processes of the next runs now, so that they have imported torch by then."""
         with self._lock:
-            self._warm = self._warm or self._start()
+            self._warm += [self._start() for _ in range(runs - len(self._warm))]
 
     def close(self) -> None:
-        """End a process that was started and not used."""
+        """End the processes that were started and not used."""
         with self._lock:
-            process, self._warm = self._warm, None
-        if process is not None:
+            processes, self._warm = self._warm, []
+        for process in processes:
             process.kill()
             process.communicate()
 
     def run(self, job: bytes, limits: Limits) -> Outcome:
         """Run the probe in a process group of its own, killed as a whole at its end."""
         with self._lock:
-            process, self._warm = self._warm, None
+            process = self._warm.pop() if self._warm else None
         return _Watch(process or self._start(), job, limits).outcome()
 
     def _start(self) -> "subprocess.Popen[bytes]":
@@ -102,8 +106,11 @@ class _Watch:
             self.over.wait(0.02)
         seconds = time.monotonic() - started
         self._kill()
-        for thread in threads[:2]:
+        for thread, stream in zip(threads, (process.stdout, process.stderr, process.stdin), strict=True):
             thread.join(1.0)
+            if not thread.is_alive():  # else a child of the submission holds the other end
+                with contextlib.suppress(OSError):
+                    stream.close()
         code = process.wait()
         ending = self.excess or ending
         if not was_ready:

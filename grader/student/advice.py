@@ -4,13 +4,18 @@ Advice is never a violation and never part of a grade. Each function checks one 
 advice or None; `advise` calls them all.
 """
 
-import ast
+import math
+import re
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, pairwise
 from statistics import median
 
 from grader.core.recipe import Frozen, Optimizer, Recipe, Series
+from grader.core.text import clean
 from grader.sandbox.compiled import Observed
+from grader.sandbox.inside.cpu_limit import GROWING_FIX, SLOW_FIX, is_growing
+from grader.student.source import SchedulerSource
 from grader.submissions import known_schedules
 
 #: Learning rates beyond which training rarely survives, and below which it hardly moves.
@@ -26,6 +31,7 @@ _HIGHEST = {
 }
 _LOWEST = {Optimizer.SGD: 1e-4, Optimizer.ADAM: 1e-5, Optimizer.ADAMW: 1e-5, Optimizer.RMSPROP: 1e-5}
 _FLOATS = {"float", "int"}
+_NOTICEABLE = 0.25  # seconds
 
 
 class Advice(Frozen):
@@ -43,13 +49,22 @@ class Advice(Frozen):
 
 
 @dataclass(frozen=True)
+class Cost:
+    """CPU time of playing the schedule, in seconds."""
+
+    parts: tuple[float, ...] = ()  # of equal parts of the training
+    used: float = 0.0
+    limit: float = math.inf
+
+
+@dataclass(frozen=True)
 class Subject:
-    """What advice is about: the recipe, what was observed beyond it, and the two source texts."""
+    """What advice is about: the recipe, a longer play of the schedule, its code and its cost."""
 
     recipe: Recipe
     observed: Observed | None
-    scheduler: str
-    config: str
+    source: SchedulerSource
+    cost: Cost = Cost()
     cited: bool = False  # the submission names a source
 
     @property
@@ -57,35 +72,68 @@ class Subject:
         """The first group's learning rate."""
         return self.recipe.groups[0].lr
 
+    @cached_property
+    def rates(self) -> list[float]:
+        """The first group's learning rate in every step."""
+        return list(self.lr.expand())
+
+    @cached_property
+    def beyond(self) -> list[float]:
+        """Its learning rate after the last step of the training, as far as it was played."""
+        return list(self.observed.lr.expand())[len(self.rates) :] if self.observed is not None else []
+
     @property
     def steps_per_epoch(self) -> int:
         """Batches in an epoch."""
         return self.recipe.steps // self.recipe.epochs
 
-    def line(self, start: str) -> int | None:
-        """The line of scheduler.py that starts with `start`, after blanks."""
-        lines = enumerate(self.scheduler.splitlines(), 1)
-        return next((number for number, line in lines if line.strip().startswith(start)), None)
+    @cached_property
+    def returns(self) -> int:
+        """How often the rate comes back: from below a tenth of its peak to above a third, or by a third in one step."""
+        top, high, low, count, before = max(self.rates), False, False, 0, self.rates[0]
+        for rate in self.rates:
+            if rate > 0.33 * top:
+                count += low or (high and rate - before > 0.33 * top)
+                high, low = True, False
+            elif rate < 0.1 * top:
+                low = high
+            before = rate
+        return count
 
-    def advice(self, code: str, what: str, fix: str, start: str = "def get_lr") -> Advice:
-        """Advice at the line of scheduler.py that starts with `start`."""
-        return Advice(code=code, file="scheduler.py", line=self.line(start), what=what, fix=fix)
+    def advice(self, code: str, what: str, fix: str, method: str = "get_lr") -> Advice:
+        """Advice at that method of the scheduler."""
+        return Advice(code=code, file="scheduler.py", line=self.source.line(method), what=what, fix=fix)
 
 
 def advise(subject: Subject) -> list[Advice]:
     """All advice, the most important first."""
     found = (
-        idle_step(subject) or never_moves(subject),
-        wrong_unit(subject),
+        breaks_beyond(subject),
+        never_moves(subject),
+        settles_early(subject),
         restarts_every_few_batches(subject),
         rises_again(subject),
         tied_to_a_length(subject),
         implausible_peak(subject),
-        growing_cost(subject),
+        costly(subject),
         not_floats(subject),
         known_formula(subject),
     )
     return [advice for advice in found if advice is not None]
+
+
+def breaks_beyond(subject: Subject) -> Advice | None:
+    """A schedule that cannot be asked for more steps than this training has."""
+    observed = subject.observed
+    if observed is None or observed.stopped is None or observed.lr.steps < subject.recipe.steps:
+        return None
+    what = re.sub(r" \(epoch \d+\)", "", clean(observed.stopped))
+    return subject.advice(
+        "breaks-beyond",
+        f"this training has {subject.recipe.steps} steps; in a longer one, {what}",
+        "the held-out data set may have more batches per epoch: keep the last rate from there on, for example with "
+        f"min(self.last_epoch, {subject.recipe.steps - 1})",
+    )
 
 
 def never_moves(subject: Subject) -> Advice | None:
@@ -95,54 +143,53 @@ def never_moves(subject: Subject) -> Advice | None:
     )
     if moving:
         return None
-    return subject.advice(
-        "never-moves",
-        f"the learning rate is {subject.lr.values[0]:g} in every step",
-        "that is the default scheduler; let get_lr() depend on self.last_epoch",
-    )
+    what, source = f"the learning rate is {subject.lr.values[0]:g} in every step", subject.source
+    if source.step_is_idle:
+        return subject.advice(
+            "idle-step",
+            f"{what}: step() neither calls super().step() nor writes to self.optimizer.param_groups",
+            "remove your step(), or call super().step() in it, which asks get_lr()",
+            "step",
+        )
+    if source.reads_the_step:
+        fix = f"let get_lr() change with self.last_epoch, which counts batches (0 to {subject.recipe.steps - 1} here)"
+    elif source.frozen_counters:
+        names = ", ".join(f"self.{name}" for name in source.frozen_counters)
+        fix = f"get_lr() reads {names}, which only __init__() sets: read self.last_epoch, which counts the steps"
+    else:
+        fix = "that is the default scheduler; let get_lr() depend on self.last_epoch"
+    return subject.advice("never-moves", what, fix)
 
 
-def idle_step(subject: Subject) -> Advice | None:
-    """step() is overridden, neither calls the original nor writes a rate, and nothing moves."""
-    if not all(group.lr.constant for group in subject.recipe.groups):
+def settles_early(subject: Subject) -> Advice | None:
+    """All changes lie in the first few batches of a long training."""
+    rates, steps = subject.rates, subject.recipe.steps
+    top, end = max(rates), rates[-1]
+    if subject.lr.constant or steps < 200 or subject.recipe.epochs < 2:
         return None
-    try:
-        tree = ast.parse(subject.scheduler)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    settled = next(i for i in range(steps, 0, -1) if abs(rates[i - 1] - end) > 0.01 * top)
+    warmup = end > 0.9 * top
+    within = min(0.02 * steps, subject.steps_per_epoch / 2) if warmup else min(0.1 * steps, subject.steps_per_epoch)
+    epochs = subject.source.counts_epochs
+    if settled > within or (warmup and not epochs):
         return None
-    for kind in ast.walk(tree):
-        if isinstance(kind, ast.ClassDef) and kind.name == "CustomLRScheduler":
-            for method in kind.body:
-                if isinstance(method, ast.FunctionDef) and method.name == "step":
-                    return subject.advice(
-                        "idle-step",
-                        "step() is overridden and no learning rate ever changes",
-                        "remove your step(), or write the new rates into self.optimizer.param_groups "
-                        "(or call super().step(), which asks get_lr())",
-                        "def step",
-                    )
-    return None
-
-
-def wrong_unit(subject: Subject) -> Advice | None:
-    """All the changes lie in the first few batches of a long training."""
-    steps = subject.recipe.steps
-    last_change = steps - subject.lr.counts[-1]
-    if subject.lr.constant or steps < 200 or last_change > min(0.02 * steps, subject.steps_per_epoch / 2):
-        return None
-    return subject.advice(
-        "unit-is-batches",
-        f"the learning rate changes in the first {last_change} of {steps} steps only",
-        f"scheduler.step() is called once per batch, {subject.steps_per_epoch} times per epoch: "
-        "count batches, not epochs",
-    )
+    per_epoch = f"scheduler.step() is called once per batch, {subject.steps_per_epoch} times per epoch"
+    fix = f"if that is not meant: {per_epoch}, and self.last_epoch counts batches"
+    if epochs:
+        fix = f"{per_epoch}, and self.last_epoch counts batches: convert what counts epochs ({', '.join(epochs)})"
+    what = f"the learning rate is {end:.3g} from step {settled} of {steps} on"
+    if rates[settled] != end:
+        what = f"the learning rate falls to less than 1 % of its peak within the first {settled} of {steps} steps"
+    return subject.advice("settles-early", what, fix)
 
 
 def restarts_every_few_batches(subject: Subject) -> Advice | None:
     """Cycles far shorter than an epoch: a period that was meant in epochs."""
-    values = subject.lr.values
+    values, top = subject.lr.values, max(subject.lr.values)
     starts = [0, *accumulate(subject.lr.counts)]  # the step at which each value begins
-    valleys = [starts[i] for i in range(1, len(values) - 1) if values[i - 1] > values[i] < values[i + 1]]
+    turns = [i for i in range(1, len(values) - 1) if (values[i] - values[i - 1]) * (values[i] - values[i + 1]) > 0]
+    swings = [(a, b) for a, b in pairwise(turns) if abs(values[a] - values[b]) > 0.1 * top]
+    valleys = [starts[min(a, b, key=values.__getitem__)] for a, b in swings][::2]
     if len(valleys) < 20 or subject.steps_per_epoch < 20:
         return None
     period = median(b - a for a, b in pairwise(valleys))
@@ -151,48 +198,53 @@ def restarts_every_few_batches(subject: Subject) -> Advice | None:
     return subject.advice(
         "restarts-every-few-batches",
         f"the learning rate goes down and up again every {period:.0f} batches",
-        f"scheduler.step() is called once per batch: multiply a period in epochs by {subject.steps_per_epoch}",
+        f"if that is not meant: scheduler.step() is called once per batch; multiply a period in epochs by "
+        f"{subject.steps_per_epoch}",
     )
 
 
 def rises_again(subject: Subject) -> Advice | None:
     """A decay that turns and climbs back step by step: the formula runs on past its own end."""
-    rates = list(subject.lr.expand())
+    rates, source = subject.rates, subject.source
     top = max(rates)
-    if subject.lr.constant or restarts_every_few_batches(subject) is not None:
+    if subject.lr.constant or subject.returns != 1 or source.is_cyclic:
         return None
-    high = next((i for i, rate in enumerate(rates) if rate == top), 0)
+    high = rates.index(top)
     low = next((i for i in range(high, len(rates)) if rates[i] < 0.1 * top), None)
-    back = next((i for i in range(low, len(rates)) if rates[i] > 0.5 * top), None) if low is not None else None
+    back = next((i for i in range(low, len(rates)) if rates[i] > 0.33 * top), None) if low is not None else None
     if low is None or back is None or rates[back] - rates[back - 1] > 0.1 * top:  # a jump is a restart, and meant
         return None
     bottom = min(range(high, back), key=rates.__getitem__)
+    hold = f"with min(self.last_epoch, {bottom})"
+    fix = f"the cosine runs on past its end: hold it {hold}" if source.uses_a_cosine else f"hold the end {hold}"
     return subject.advice(
         "rises-again",
         f"the learning rate falls to {rates[bottom]:.3g} at step {bottom} and climbs back, to {rates[back]:.3g} "
         f"at step {back} of {len(rates)}",
-        "if that is not meant, hold the end: use min(self.last_epoch, T_max) in the formula",
+        f"if that is not meant: {fix}",
     )
 
 
 def tied_to_a_length(subject: Subject) -> Advice | None:
     """A decay that fits exactly this number of batches, which the held-out data set will not have."""
-    if subject.observed is None or subject.lr.constant:
+    rates = subject.rates
+    half_steps = math.ceil(subject.steps_per_epoch / 2) * subject.recipe.epochs
+    top, end, half = max(rates), rates[-1], rates[half_steps - 1]
+    if subject.lr.constant or end > 0.1 * half or half < 0.25 * top:
         return None
-    rates = list(subject.lr.expand())
-    top, end, half = max(rates), rates[-1], rates[len(rates) // 2]
-    if end > 0.1 * top or half < 0.3 * top or rises_again(subject) is not None:
+    if subject.returns or subject.source.is_cyclic or restarts_every_few_batches(subject) is not None:
         return None
-    longer = list(subject.observed.longer.expand())
-    rise = max(longer, default=0.0)
-    twice = f"rises again to {rise:.3g}" if rise > 0.3 * top else f"stays near {max(longer, default=end):.3g}"
-    return subject.advice(
-        "tied-to-a-length",
-        f"the decay fits {len(rates)} batches: in a training half as long it ends at {half:.3g}, {half / top:.0%} of "
-        f"its peak, and in one twice as long it {twice}",
-        "the held-out data set has another number of batches per epoch: hold the end with min(self.last_epoch, T_max), "
-        "and prefer a decay that is useful wherever it is cut off",
+    fix = "the held-out data set has another number of batches: prefer a decay that is useful wherever it is cut off"
+    what = (
+        f"the decay fits the {len(rates)} steps of this training: one half as long ends at {half:.3g}, "
+        f"{half / top:.0%} of its peak"
     )
+    if subject.beyond and max(subject.beyond) > 0.3 * top:
+        what += f", and one twice as long rises again to {max(subject.beyond):.3g}"
+        fix = f"{fix}, and hold its end with min(self.last_epoch, {len(rates) - 1})"
+    elif len(subject.beyond) > 0.9 * len(rates):
+        what += f", and one twice as long spends its second half at {max(subject.beyond):.3g} or less"
+    return subject.advice("tied-to-a-length", what, fix)
 
 
 def implausible_peak(subject: Subject) -> Advice | None:
@@ -215,19 +267,15 @@ def implausible_peak(subject: Subject) -> Advice | None:
     return None
 
 
-def growing_cost(subject: Subject) -> Advice | None:
-    """get_lr() goes through all past steps each time."""
-    if subject.observed is None:
-        return None
-    early, late = subject.observed.cost
-    if late < 0.02 or late < 4 * early:
-        return None
-    total = late / 200 * subject.recipe.steps / 4
-    return subject.advice(
-        "growing-cost",
-        f"get_lr() takes {late / early:.0f} times as long at the end as at the start",
-        f"compute the rate from self.last_epoch directly; now it costs about {total:.1f} s",
-    )
+def costly(subject: Subject) -> Advice | None:
+    """get_lr() goes through all past steps each time, or comes near to the time that it may take."""
+    parts, used, limit = subject.cost.parts, subject.cost.used, subject.cost.limit
+    spent = f"loading and playing {subject.recipe.steps} steps took {used:.1f} s of the {limit:g} s allowed"
+    if is_growing(parts) and sum(parts) > _NOTICEABLE:
+        return subject.advice("growing-cost", spent, f"{GROWING_FIX}; the held-out training may have more steps")
+    if used > 0.5 * limit:
+        return subject.advice("near-the-limit", f"{spent}, on this machine", SLOW_FIX)
+    return None
 
 
 def not_floats(subject: Subject) -> Advice | None:
@@ -244,7 +292,7 @@ def not_floats(subject: Subject) -> Advice | None:
 
 def known_formula(subject: Subject) -> Advice | None:
     """A reminder to cite: the schedule is one that everybody was taught."""
-    name = known_schedules.name_of(list(subject.lr.expand()))
+    name = known_schedules.name_of(subject.rates)
     if name is None or subject.cited:
         return None
     return subject.advice("known-formula", f"this is {name}", "that is allowed; cite where the formula is from")

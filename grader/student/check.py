@@ -4,6 +4,7 @@ The public task's facts (number of images, names and shapes of parameters) are s
 check needs neither the data set nor torch in this process.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from grader.core.errors import TaskError
 from grader.core.files import read_ordinary
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
+from grader.sandbox.base import Sandbox, limits_of
 from grader.sandbox.compile import compile_submission
 from grader.sandbox.compiled import Compiled
-from grader.sandbox.plain import PlainSandbox
-from grader.student.advice import Advice, Subject, advise
+from grader.student.advice import Advice, Cost, Subject, advise
+from grader.student.observing import observe
+from grader.student.source import SchedulerSource
 from grader.submissions.loader import Submission, only
 
 #: Seconds per image and per step of the public training on one CPU core: a run of five epochs of
@@ -57,12 +60,15 @@ def _over_the_limit(predicted: float, task: Task) -> list[Advice]:
     return [Advice(code="over-the-limit", file="config.py", line=None, what=what, fix=fix)]
 
 
-def check(folder: Path, sandbox: PlainSandbox, task_name: str = "cifar10") -> Checked:
+def check(folder: Path, sandbox: Sandbox, task_name: str = "cifar10") -> Checked:
     """Check the submission in `folder`. Raises UsageError if there is none."""
     task = tasks.load_one(task_name)
     facts = facts_of_public(task)
     submission = only(folder)
-    compiled = compile_submission(submission, sandbox, task, facts, observe=True)
+    with ThreadPoolExecutor(1) as pool:
+        observing = pool.submit(observe, submission, sandbox, task, facts)
+        compiled = compile_submission(submission, sandbox, task, facts)
+        observed = observing.result()
     advice: tuple[Advice, ...] = ()
     predicted = None
     recipe = compiled.recipe or compiled.draft
@@ -70,7 +76,8 @@ def check(folder: Path, sandbox: PlainSandbox, task_name: str = "cifar10") -> Ch
         texts = {name: data.decode("utf-8", "replace") for name, data in submission.files.items()}
         manifest = compiled.manifest
         cited = manifest is not None and any(not s.lower().startswith("none") for s in manifest.sources)
-        subject = Subject(recipe, compiled.observed, texts["scheduler.py"], texts["config.py"], cited)
+        cost = Cost(compiled.cost, compiled.cpu_seconds, limits_of(task, task.time_limit_s).seconds)
+        subject = Subject(recipe, observed, SchedulerSource(texts["scheduler.py"]), cost, cited)
         images = facts.n_train * recipe.epochs
         predicted = compiled.seconds + images * _SECONDS_PER_IMAGE + recipe.steps * _SECONDS_PER_STEP
         advice = (*_over_the_limit(predicted, task), *advise(subject))

@@ -11,8 +11,12 @@ from grader.core.verdict import Rule, Violation
 
 MAX_MANIFEST = 64 << 10
 _MAX_TEXTS = 200  # contributors, or sources
+#: What kits of this and of other courses hold in place of names and sources.
 _PLACEHOLDER = re.compile(
-    r"\b(todo|replace (this|me)|your name|your sources?|pennkey here|list (your|every) source)", re.I
+    r"\b(todo|replace (this|me)|(your|student'?s?) (full )?name|your sources?|pennkey here|list (your|every) sources?"
+    r"|include information about|(jane|john) doe|name of (the )?(student|author)|first ?name last ?name)\b"
+    r"|\bexample\.(com|org|net|edu)\b|^<[^>]*>$|^(x{3,}|\.{3}|…|-+)$",
+    re.I,
 )
 
 
@@ -38,9 +42,14 @@ def read_manifest(files: dict[str, bytes]) -> tuple[Manifest | None, list[Violat
     problems: list[Violation] = []
     text = files[name].decode("utf-8")
 
+    def line_of(key: str) -> int | None:
+        return next((n for n, at in enumerate(text.splitlines(), 1) if f'"{key}"' in at), None)
+
     def say(key: str, what: str, fix: str) -> None:
-        line = next((n for n, at in enumerate(text.splitlines(), 1) if f'"{key}"' in at), None)
-        problems.append(_manifest_problem(line, what, fix))
+        problems.append(_manifest_problem(line_of(key), what, fix))
+
+    def unnamed(key: str, what: str, fix: str) -> None:
+        problems.append(Violation(rule=Rule.ATTRIBUTION, file=name, line=line_of(key), what=what, fix=fix))
 
     assignment = raw.get("assignment_name")
     if not isinstance(assignment, str) or not 0 < len(assignment.strip()) <= 200:
@@ -50,7 +59,7 @@ def read_manifest(files: dict[str, bytes]) -> tuple[Manifest | None, list[Violat
     if not contributors:
         say("contributors", "contributors is missing or not a list of names", 'write "contributors": ["Ada Lovelace"]')
     elif any(_PLACEHOLDER.search(c) for c in contributors):
-        say("contributors", "contributors still holds the placeholder", "write the names of everybody who worked on it")
+        unnamed("contributors", "contributors still holds a placeholder", "write the names of everybody who worked on it")
     sources = _texts(raw.get("sources", []))
     if sources is None:
         say("sources", "sources is not a list of texts", 'write "sources": ["https://…"]')
@@ -58,16 +67,8 @@ def read_manifest(files: dict[str, bytes]) -> tuple[Manifest | None, list[Violat
     real = [s for s in sources if not _PLACEHOLDER.search(s)]
     attribution = files.get("ATTRIBUTION.md", b"").decode("utf-8", "replace")
     if not real and not _says_something(attribution):
-        line = next((n for n, at in enumerate(text.splitlines(), 1) if '"sources"' in at), None)
-        problems.append(
-            Violation(
-                rule=Rule.ATTRIBUTION,
-                file=name,
-                line=line,
-                what="no sources are given, here or in ATTRIBUTION.md",
-                fix='cite what you used (people, pages, assistants); where you used nothing, write "none: my own work"',
-            )
-        )
+        fix = 'cite what you used (people, pages, assistants); if you used nothing, write "none: my own work"'
+        unnamed("sources", "no sources are given, here or in ATTRIBUTION.md", fix)
     if contributors is None:
         return None, problems
     return Manifest(assignment_name=clean(assignment.strip()), contributors=tuple(contributors), sources=tuple(sources)), problems

@@ -46,54 +46,6 @@ def get_lr(expression: str) -> str:
     return f"def get_lr(self):\n    t = self.last_epoch\n    return [base * ({expression}) for base in self.base_lrs]"
 
 
-IDLE = get_lr("0.99**t") + "\n\ndef step(self, epoch=None):\n    {}"
-SLOW = "def get_lr(self):\n    total = 0.0\n    for n in range({}):\n        total += 1 / (1 + n)\n"
-SLOW += "    return [0.1 / (1 + 1e-3 * total + 1e-3 * self.last_epoch)]"
-ADAM = CONFIG.replace(
-    "torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)", "torch.optim.Adam(model.parameters(), lr=RATE)"
-)
-
-
-@pytest.mark.parametrize(
-    ("code", "body", "near"),
-    [
-        ("never-moves", get_lr("1.0"), get_lr("1.0 if t < 700 else 0.9")),
-        ("idle-step", IDLE.format("self.last_epoch += 1"), IDLE.format("super().step(epoch)")),
-        ("unit-is-batches", get_lr("max(0.2, 1 - t / 10)"), get_lr("max(0.2, 1 - t / 1000)")),
-        ("restarts-every-few-batches", get_lr("1.1 + math.cos(math.pi * (t % 10) / 10)"),
-         get_lr("1.1 + math.cos(math.pi * (t % 782) / 782)")),
-        ("tied-to-a-length", get_lr(f"0.5 + 0.5 * math.cos(math.pi * t / {STEPS})"), get_lr("1 / math.sqrt(1 + t)")),
-        ("rises-again", get_lr("0.5 + 0.5 * math.cos(math.pi * t / 700)"),
-         get_lr("0.5 + 0.5 * math.cos(math.pi * min(t, 700) / 700)")),
-        ("implausible-peak", get_lr("100 / (1 + t)"), get_lr("30 / (1 + t)")),
-        ("growing-cost", SLOW.format("8 * self.last_epoch"), SLOW.format("800")),
-        ("not-floats", "def get_lr(self):\n    import numpy\n    return [numpy.float64(0.1) / (1 + self.last_epoch)]",
-         "def get_lr(self):\n    import numpy\n    return [float(numpy.float64(0.1)) / (1 + self.last_epoch)]"),
-        ("known-formula", get_lr(f"0.5 + 0.5 * math.cos(math.pi * t / {STEPS})"),
-         get_lr(f"0.51 + 0.49 * math.cos(math.pi * t / {STEPS}) + 0.001 * math.sin(t)")),
-    ],
-)  # fmt: skip
-def test_each_advice_and_a_close_one_without(tmp_path: Path, code: str, body: str, near: str) -> None:
-    said = advice_on(tmp_path / "a", body)
-    assert code in said
-    assert said[code].startswith("scheduler.py:")
-    assert code not in advice_on(tmp_path / "b", near)
-
-
-def test_a_period_is_measured_between_neighbours(tmp_path: Path) -> None:
-    """Cycles of 24 batches, in a training that is no multiple of them."""
-    said = advice_on(tmp_path, get_lr("1.1 - abs(t % 24 - 12) / 12"))
-    assert "goes down and up again every 24 batches" in said["restarts-every-few-batches"]
-
-
-def test_the_peak_depends_on_the_optimizer(tmp_path: Path) -> None:
-    assert "implausible-peak" in advice_on(tmp_path / "a", get_lr("1 / (1 + t)"), ADAM.replace("RATE", "0.1"))
-    assert "implausible-peak" not in advice_on(tmp_path / "b", get_lr("1 / (1 + t)"), ADAM.replace("RATE", "0.01"))
-    assert (
-        "very low" in advice_on(tmp_path / "c", get_lr("1 / (1 + t)"), ADAM.replace("RATE", "1e-7"))["implausible-peak"]
-    )
-
-
 N = 3910
 
 
@@ -153,7 +105,7 @@ def test_the_untouched_kit_lacks_its_attribution_only(tmp_path: Path) -> None:
     violations = json.loads(done.stdout)["violations"]
     assert json.loads(done.stdout)["steps"] == 7820  # its schedule is shown all the same
     assert {(v["file"], v["rule"]) for v in violations} == {
-        ("submission.json", "submission_json"), ("submission.json", "attribution"),
+        ("submission.json", "attribution"),
     }  # fmt: skip
     manifest = {"assignment_name": "a", "contributors": ["Ada"], "sources": ["none, my own work"]}
     (tmp_path / "kit/submission.json").write_text(json.dumps(manifest))

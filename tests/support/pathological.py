@@ -22,6 +22,7 @@ from grader.core.text import clean
 from grader.publish.canvas import _found
 from grader.sandbox.compile import _names_chance
 from grader.student.advice import Subject, advise
+from grader.student.source import SchedulerSource
 from grader.submissions import known_schedules, similarity
 from grader.submissions.loader import MAX_CODE, discover
 from grader.submissions.manifest import read_manifest
@@ -185,7 +186,7 @@ def _candidate(name: str, code: str) -> Candidate:
 
 def _advice(code: str) -> None:
     for rates in ([0.1] * 100, SCHEDULES["saw"][:100]):
-        advise(Subject(_recipe(rates), None, code, code))
+        advise(Subject(_recipe(rates), None, SchedulerSource(code)))
 
 
 def _bits(code: str) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from . import optimizer, skeleton, transforms
 from .config import Config
+from .cpu_limit import CpuLimit, OutOfTime
 from .guard import Guard
 from .modules import SubmissionImporter
 from .no_state import NoState
@@ -54,9 +55,9 @@ class Length:
 class Compiler:
     """The compilation of one submission, as far as its violations allow."""
 
-    def __init__(self, job: dict[str, Any], report: Report) -> None:
-        self.job, self.report = job, report
-        self.observed: dict[str, Any] | None = None
+    def __init__(self, job: dict[str, Any], report: Report, limit: CpuLimit) -> None:
+        self.job, self.report, self._limit = job, report, limit
+        self._player: Player | None = None
         self.base_rates: list[float] = []
         self._inherited = ""  # the scheduler of PyTorch that CustomLRScheduler is or inherits from
 
@@ -104,16 +105,18 @@ class Compiler:
                     "epochs": epochs,
                     "transforms": pipeline,
                 }
-                if self.job.get("observe"):
-                    self.observed = player.observe(sum(player.series[0]["lr"].counts))
         watch.look_around()
         self._torch_schedulers(watch)
         return recipe
 
+    def observed(self) -> dict[str, Any] | None:
+        """What was played, however it ended; None if nothing was."""
+        return self._player.observed() if self._player is not None else None
+
     def _import(self, name: str) -> Any:
         try:
             return __import__(name)
-        except MemoryError:
+        except (MemoryError, OutOfTime):
             raise
         except BaseException as error:
             self.report.add_exception(error, f"importing {name}.py", f"{name}.py")
@@ -184,7 +187,7 @@ class Compiler:
         guard.watch_model(model)
         try:
             made = factory(model)
-        except MemoryError:
+        except (MemoryError, OutOfTime):
             raise
         except BaseException as error:
             line = self.report.line_of("config.py", "def optimizer_factory", "optimizer_factory")
@@ -209,7 +212,7 @@ class Compiler:
         try:
             with watch.listening():
                 scheduler = kind(made, **kwargs)
-        except MemoryError:
+        except (MemoryError, OutOfTime):
             raise
         except BaseException as error:
             if not guard.broken:
@@ -227,7 +230,7 @@ class Compiler:
                 f"allows {length.allowed}",
                 "train for fewer epochs or with larger batches",
             )
-        player = Player(made, scheduler, length.per_epoch, report, guard)
+        player = self._player = Player(made, scheduler, length.per_epoch, report, guard, self._limit)
         listened = min(length.played, _LISTENED)
         with watch.listening():
             played = player.advance(listened)

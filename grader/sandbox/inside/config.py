@@ -3,6 +3,7 @@
 from typing import Any
 
 from . import transforms
+from .cpu_limit import OutOfTime
 from .report import Report
 
 _MISSING = object()
@@ -75,7 +76,7 @@ class Config:
             return None
         try:
             return transforms.read(value, image, self._report)
-        except MemoryError:
+        except (MemoryError, OutOfTime):
             raise
         except BaseException as error:
             self._report.add_exception(error, "reading transforms", "config.py")

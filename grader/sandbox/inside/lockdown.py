@@ -22,6 +22,7 @@ import struct
 import time
 
 from . import system_calls
+from .cpu_limit import GRACE_SECONDS
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -70,7 +71,8 @@ def _limit_resources(memory_mb: int, cpu_seconds: float, mapped: int, open_files
     # RLIMIT_DATA knows nothing of mappings that are read only. torch has mapped gigabytes of libraries by now,
     # and threads reserve more than they use.
     lower(resource.RLIMIT_AS, mapped + (memory_mb << 20) + _RESERVE)
-    lower(resource.RLIMIT_CPU, int(time.process_time() + cpu_seconds) + 2)
+    # Beyond what the supervisor waits for: this limit is the last one, in whole seconds.
+    lower(resource.RLIMIT_CPU, int(time.process_time() + cpu_seconds + GRACE_SECONDS) + 2)
     lower(resource.RLIMIT_NOFILE, open_files)
     lower(resource.RLIMIT_FSIZE, 32 << 20)
     lower(resource.RLIMIT_STACK, 64 << 20)

@@ -4,9 +4,13 @@ Reads a job (JSON) on stdin, writes one document (JSON) to the descriptor that w
 treats what the submission prints as captured output. It never sees an image, a label or a weight.
 
 Job:      {"files": {"scheduler.py": text, "config.py": text}, "modules": [ModuleFact, ...],
-           "parameters": [ParameterFact, ...], "n_train": int, "image": [C, H, W], "max_steps": int, "observe": bool}
-Document: {"protocol": 1, "memory": bool, "violations": [...], "recipe": {...} | null, "observed": {...} | null,
-           "base_rates": [float, ...], "torch": version, "torchvision": version | null}
+           "parameters": [ParameterFact, ...], "n_train": int, "image": [C, H, W], "max_steps": int,
+           "cpu_seconds": float, "observe": bool}
+Document: {"protocol": 1, "memory": bool, "timeout": bool, "violations": [...], "recipe": {...} | null,
+           "observed": {...} | null, "base_rates": [float, ...], "cpu_seconds": float, "cost": [float, ...],
+           "torch": version, "torchvision": version | null}
+
+With "observe" the play goes as far as it can, and its end is no verdict: the document has no recipe, but what was seen.
 """
 
 import contextlib
@@ -22,6 +26,7 @@ import torch
 
 from . import no_torch_compiler
 from .compiler import Compiler
+from .cpu_limit import CpuLimit, OutOfTime, used_up
 from .report import Report
 
 PROTOCOL = 1
@@ -41,7 +46,7 @@ def main() -> None:
         mapped = lockdown.mapped_bytes()
         lockdown.confine(memory_mb=int(sys.argv[2]), cpu_seconds=float(sys.argv[3]), mapped=mapped)
     else:
-        no_torch_compiler.install()
+        import_libraries()
     serve(0, result)
 
 
@@ -83,23 +88,34 @@ def _shuffle() -> None:
 def compile_submission(job: dict[str, Any]) -> dict[str, Any]:
     """The document for one job. Whatever the submission raises ends up as a violation in it."""
     report = Report(job["files"])
-    recipe, memory, observed, base_rates = None, False, None, []
+    limit = CpuLimit(job["cpu_seconds"])
+    compiler = Compiler(job, report, limit)
+    recipe, memory, timeout = None, False, False
     try:
-        compiler = Compiler(job, report)
         recipe = compiler.run()
-        observed, base_rates = compiler.observed, compiler.base_rates
     except MemoryError:
         memory = True
+    except OutOfTime:
+        timeout = True
     except BaseException as error:
         report.add_exception(error, "the submission", "scheduler.py")
+    finally:
+        limit.stop()
+    cost = limit.parts
+    if timeout:
+        file, line = limit.place or ("scheduler.py", report.line_of("scheduler.py", "def get_lr"))
+        report.add("resources", file, line, used_up(limit.seconds), limit.fix)
     torchvision = sys.modules.get("torchvision")
     return {
         "protocol": PROTOCOL,
         "memory": memory,
+        "timeout": timeout,
         "violations": report.violations,
-        "recipe": None if memory else recipe,
-        "observed": observed,
-        "base_rates": base_rates,
+        "recipe": None if job["observe"] else recipe,
+        "observed": compiler.observed() if job["observe"] else None,
+        "base_rates": compiler.base_rates,
+        "cpu_seconds": limit.used,
+        "cost": cost,
         "torch": str(torch.__version__),
         "torchvision": str(getattr(torchvision, "__version__", None)) if torchvision else None,
     }

@@ -19,6 +19,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
+from .cpu_limit import GRACE_SECONDS
+
 READY = b"R"
 OUTPUT_KEPT = 64 << 10
 _CHUNK = 1 << 16
@@ -53,7 +55,7 @@ class Sink(Protocol):
 class Limits:
     """What one submission may use. Sizes in bytes unless named otherwise."""
 
-    seconds: float  # of CPU time; by the clock WALL_FACTOR times as much
+    seconds: float  # of CPU time, and GRACE_SECONDS more; by the clock WALL_FACTOR times as much
     memory_mb: int
     threads: int
     output: int
@@ -144,7 +146,7 @@ def _drive(worker: Worker, job: bytes, limits: Limits, lease: int | None) -> Env
         if not ready and data[:1] == READY:
             ready, started = True, time.monotonic()
             deadline = started + WALL_FACTOR * limits.seconds
-            cpu_limit = _cpu_seconds(worker.pid) + limits.seconds
+            cpu_limit = _cpu_seconds(worker.pid) + limits.seconds + GRACE_SECONDS
             mapped_kb = _mapped_kb(worker.pid)
             data = data[1:]
             document.extend(data)

@@ -7,18 +7,17 @@ submission that replaces it, wraps it or hangs a hook on it is refused, and it i
 """
 
 import math
-import time
 from typing import Any
 
 import torch
 
+from .cpu_limit import CpuLimit, OutOfTime
 from .fixes import STEP_ONLY_FIX
 from .guard import Guard
 from .optimizer import MAX_RATE, NotPlain, OfWeights, defaults, hyperparameters, plain, setting
 from .refusals import ours
 from .report import Report, describe, explain, locate
 
-_TIMED = 200
 _WHOLE_STEPS = 30
 _ABSENT = object()
 
@@ -53,10 +52,16 @@ class Player:
     """
 
     def __init__(
-        self, optimizer: torch.optim.Optimizer, scheduler: Any, steps_per_epoch: int, report: Report, guard: Guard
+        self,
+        optimizer: torch.optim.Optimizer,
+        scheduler: Any,
+        steps_per_epoch: int,
+        report: Report,
+        guard: Guard,
+        limit: CpuLimit,
     ) -> None:
         self._optimizer, self._scheduler, self._report, self._guard = optimizer, scheduler, report, guard
-        self._per_epoch = steps_per_epoch
+        self._per_epoch, self._limit = steps_per_epoch, limit
         self._step = 0
         self._count = len(optimizer.param_groups)
         self._names = hyperparameters(optimizer)
@@ -67,12 +72,14 @@ class Player:
         self._seen: list[dict[str, Any]] = [dict.fromkeys(self._names, self) for _ in range(self._count)]
 
     def advance(self, steps: int) -> bool:
-        """Play `steps` steps. False, with a violation recorded, where the schedule broke a rule."""
+        """Play `steps` steps. False, with a violation recorded, if the schedule broke a rule. Raises OutOfTime."""
         optimizer, scheduler, unchanged = self._optimizer, self._scheduler, self._guard.unchanged
+        begin_step = self._limit.step
         own = vars(optimizer)
         ours.playing = True
         self._guard.playing(self._when)
         for _ in range(steps):
+            begin_step()
             if not self._record():
                 return False
             try:
@@ -83,7 +90,7 @@ class Player:
                 else:
                     own["_opt_called"] = True  # as the wrapper that PyTorch's base class puts around step() does
                 scheduler.step()
-            except MemoryError:
+            except (MemoryError, OutOfTime):
                 raise
             except BaseException as error:
                 ours.on = False
@@ -94,32 +101,14 @@ class Player:
             self._step += 1
         return True
 
-    def observe(self, steps: int) -> dict[str, Any]:
-        """Observations for advice, after `steps` steps were played: the rates beyond the end, their types, the cost.
-
-        `longer` is the first group's learning rate over as many steps again, as far as the schedule goes;
-        `cost` are the seconds that 200 calls of step() took at the start of this look and at its end.
-        """
-        planned, quiet = self.series[0]["lr"], Report({})
-        self._report, saved = quiet, self._report
-        self._guard.mute(quiet)
-        self.series[0]["lr"] = beyond = Runs()
-        self._seen = [dict.fromkeys(self._names, self) for _ in range(self._count)]
-        self.advance(steps)
-        self.series[0]["lr"], self._report = planned, saved
-        late = self._cost() if not quiet.violations else 0.0
-        self._scheduler.last_epoch = 0
-        early = self._cost() if not quiet.violations else 0.0
-        return {"longer": beyond.as_json(), "types": sorted(self._types), "cost": [early, late]}
-
-    def _cost(self) -> float:
-        started = time.perf_counter()
-        try:
-            for _ in range(_TIMED):
-                self._scheduler.step()
-        except Exception:
-            return 0.0
-        return time.perf_counter() - started
+    def observed(self) -> dict[str, Any]:
+        """What was played so far, for advice: the first group's rates, their types, and why the play stopped early."""
+        stopped = self._report.violations[-1]["what"] if self._report.violations else None
+        return {
+            "lr": self.series[0]["lr"].as_json(),
+            "types": sorted(self._types),
+            "stopped": stopped,
+        }
 
     def _record(self) -> bool:
         for index, group in enumerate(self._optimizer.param_groups):
@@ -146,7 +135,7 @@ class Player:
                     return self._broken(
                         "learning_rate",
                         f"the learning rate of group {index} is {_show(copy)}",
-                        _rate_fix(copy),
+                        _rate_fix(copy, self._step, self._per_epoch),
                     )
                 if isinstance(copy, (bool, str, type(None))) and series[name].values not in ([], [copy]):
                     return self._broken(
@@ -197,13 +186,18 @@ def _setting_fix(default: Any) -> str:
     return f"use plain finite numbers, as in its default, {default}" if default is not None else "leave it out"
 
 
-def _rate_fix(rate: Any) -> str:
-    if type(rate) is float and rate < 0:
+def _rate_fix(rate: Any, step: int, per_epoch: int) -> str:
+    if type(rate) is not float or rate >= 0:
+        return f"return finite numbers from zero to {MAX_RATE:g}"
+    if step < per_epoch:
         return (
-            "a rate cannot be negative: keep it at zero or above with max(0.0, …); a formula that falls below zero "
-            "often runs on beyond the number of steps that it was made for"
+            f"a rate cannot be negative, and here it is already in the first epoch: self.last_epoch counts batches, "
+            f"{per_epoch} per epoch; hold the end of the formula with max(0.0, …)"
         )
-    return f"return finite numbers from zero to {MAX_RATE:g}"
+    return (
+        "a rate cannot be negative: keep it at zero or above with max(0.0, …); a formula that falls below zero often "
+        "runs on beyond the number of steps that it was made for"
+    )
 
 
 def explain_get_lr(scheduler: Any, groups: int, when: str, report: Report) -> bool:
