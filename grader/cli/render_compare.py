@@ -65,6 +65,9 @@ def _remarks(lines: Sequence[ComparedSchedule], task: str) -> list[str]:
         remarks.append(
             f"{', '.join(others)}: trained with a configuration of its own (last column): not only the schedule differs"
         )
+    left_out = [call.name for call in mine.transforms if call.is_random]
+    if left_out:
+        remarks.append(f"accuracy is measured without the random transforms ({', '.join(left_out)})")
     if len(lines[0].runs) == 1:
         remarks.append("one seed says little: differences of a point or two are chance")
     return remarks

@@ -134,6 +134,25 @@ class SmallTensor(Frozen):
     of: Name
 
 
+#: Classes of torchvision that draw at random without saying so in their name.
+_RANDOM = frozenset(
+    {
+        "AugMix",
+        "AutoAugment",
+        "ColorJitter",
+        "CutMix",
+        "ElasticTransform",
+        "GaussianBlur",
+        "GaussianNoise",
+        "JPEG",
+        "MixUp",
+        "RandAugment",
+        "ScaleJitter",
+        "TrivialAugmentWide",
+    }
+)
+
+
 class TransformCall(Frozen):
     """One transform: the public name of a class that torchvision ships, and its arguments."""
 
@@ -141,6 +160,16 @@ class TransformCall(Frozen):
     arguments: dict[Annotated[str, StringConstraints(pattern=r"^\*?[A-Za-z_][A-Za-z0-9_]{0,63}$")], "Argument"] = Field(
         default_factory=dict, max_length=32
     )
+
+    @property
+    def name(self) -> str:
+        """The class's own name."""
+        return self.transform.rpartition(".")[2]
+
+    @property
+    def is_random(self) -> bool:
+        """Whether it draws at random, and is therefore left out when accuracy is measured."""
+        return self.name.startswith("Random") or self.name in _RANDOM
 
 
 def _not_whole(value: object) -> object:

@@ -23,47 +23,24 @@ from grader.training.batched.compiler import compile_calls
 from grader.training.context import TrainingContext
 from grader.training.splits import Bytes, Split
 
-#: Classes of torchvision that draw at random without saying so in their name.
-_RANDOM = frozenset(
-    {
-        "AugMix",
-        "AutoAugment",
-        "ColorJitter",
-        "CutMix",
-        "ElasticTransform",
-        "GaussianBlur",
-        "GaussianNoise",
-        "JPEG",
-        "MixUp",
-        "RandAugment",
-        "ScaleJitter",
-        "TrivialAugmentWide",
-    }
-)
 _NO_IMAGE_RESULT = frozenset({"FiveCrop", "TenCrop", "Lambda", "Compose"})
 _CHECKED_IMAGES = 8
 
 Transform = Callable[[Any], Any]
 
 
-def is_random(call: TransformCall) -> bool:
-    """Whether a transform draws at random and is therefore left out of evaluation."""
-    name = call.transform.rpartition(".")[2]
-    return name.startswith("Random") or name in _RANDOM
-
-
 def evaluated(calls: tuple[TransformCall, ...]) -> list[TransformCall]:
     """The pipeline of evaluation: without random transforms, with the output sizes of the random crops."""
     result = []
     for call in calls:
-        name = call.transform.rpartition(".")[2]
+        name = call.name
         size = call.arguments.get("size")
         if name == "RandomCrop":
             result.append(_sized(call, "CenterCrop", size))
         elif name == "RandomResizedCrop":
             square = (size, size) if isinstance(size, int) else tuple(size or ()) * (2 if len(size or ()) == 1 else 1)
             result.append(_sized(call, "Resize", square))
-        elif not is_random(call):
+        elif not call.is_random:
             result.append(call)
     return result
 
@@ -152,7 +129,7 @@ class Pipeline:
         self._steps = compile_calls(self._calls, context.shape)
         if self._steps is not None:
             self.mode = TransformMode.BATCHED
-        elif any(map(is_random, self._calls)):
+        elif any(call.is_random for call in self._calls):
             self.mode = TransformMode.PER_IMAGE
         else:
             self.mode = TransformMode.ONCE

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,7 +18,7 @@ from grader.grading.baseline import baseline_of
 from grader.leaderboard.history import merged
 from grader.leaderboard.models import RankingPolicy
 from support.gradings import graded
-from support.runs import GRADER, QUICK, board, make_class, rows, run
+from support.runs import GRADER, MANIFEST, QUICK, board, make_class, rows, run
 from support.submissions import ROOT, SCHEDULER, Compile, make
 
 DIGITS = (ROOT / "grader/core/tasks/digits.toml").read_text()
@@ -73,10 +75,33 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_class(where / "class", 3)
     (folder / "student02/scheduler.py").write_text(SCHEDULER.replace("base_lr * 0.99**self.last_epoch", "base_lr"))
     task = task_file(where, "[ranking]\npublic_share = 0.5\nmax_seeds = 3\n").replace("[0, 1, 2]", "[0, 1]")
-    (where / task).write_text((where / task).read_text().replace("[0, 1, 2]", "[0, 1]"))
+    text = (where / task).read_text().replace("[0, 1, 2]", "[0, 1]")
+    (where / task).write_text('attribution = "warn"\n' + text)
+    (folder / "student01/submission.json").write_text(MANIFEST.replace("none: my own work", "https://www.example.com"))
     done = run(folder, "--sandbox", "sandlock", "--task", task, where=where)
     assert done.returncode == 0, done.stderr
     return where
+
+
+def test_who_names_no_source_is_ranked_and_marked_where_the_task_warns(where: Path) -> None:
+    found = rows(where)
+    assert [found["student", f"student0{n}"]["marks"] for n in range(3)] == [[], ["no attribution"], []]
+    assert found["student", "student01"]["rank"] is not None
+    says = "no attribution: its contributors or sources are not named"
+    log = next(p for p in (where / "results").rglob("log.txt") if "student01" in p.parts).read_text()
+    assert f"{says}\nsubmission.json:1: no sources are given" in log
+    assert "ok, no attribution" in call(where, "show", "--wide").stdout
+    assert f"Marked: {says}." in call(where, "explain", "student01").stdout
+    assert "Marked" not in call(where, "explain", "student00").stdout
+    assert re.search(r"student01 .* \| ok, no attribution \|", call(where, "export", "markdown").stdout)
+    table = list(csv.DictReader(call(where, "export", "csv").stdout.splitlines()))
+    assert {row["name"]: row["marks"] for row in table}["student01"] == "no attribution"
+    handed = json.loads(call(where, "export", "gradescope", "--id", "student01").stdout)
+    assert says in handed["tests"][0]["output"]
+    assert call(where, "publish", "--out", "site").returncode == 0
+    page = next(p for p in (where / "site/s").iterdir() if p.name.startswith("student01")).read_text()
+    assert f"<dd>{says}</dd>" in page
+    assert "no attribution" in (where / "site/index.html").read_text()
 
 
 def test_the_contribution_stands_beside_the_accuracy(where: Path) -> None:
