@@ -194,6 +194,10 @@ def similarity(
     submissions: Annotated[Path, typer.Argument(help="Folder with a folder or archive per submission.")],
     task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
     former: Annotated[list[Path] | None, typer.Option(help="A former year's submissions; may be repeated.")] = None,
+    given: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of code that everybody was given, such as the course's own kit; may be repeated."),
+    ] = None,
     sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
     results: Annotated[Path, typer.Option(help="Where the cache is kept.")] = Path("results"),
     out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("similarity"),
@@ -207,7 +211,7 @@ def similarity(
 
     config = RunConfig(task=load(task), results=results, sandbox=chosen(SandboxChoice, sandbox, "sandbox"))
     try:
-        run_similarity(config, submissions, former or [], out)
+        run_similarity(config, submissions, former or [], given or [], out)
     except KeyboardInterrupt:
         interrupted()
 

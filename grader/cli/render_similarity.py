@@ -13,48 +13,63 @@ from grader.core.files import write_atomically
 from grader.core.templating import environment
 from grader.core.text import clean
 from grader.grading.config import RunConfig
-from grader.grading.session import Session, open_compiler
+from grader.grading.session import Compiling, open_compiler
 from grader.student.kit import kit_file
+from grader.student.observing import observe
 from grader.submissions import similarity
+from grader.submissions.given_code import in_folder, of_torch
 from grader.submissions.loader import Submission, discover
 from grader.submissions.references import references_for
 from grader.submissions.similarity import Candidate, Findings, Origin
 
+#: Measured with `python benchmarks/similarity.py 10`.
+_RATES = "92 of 100 reported pairs were copies, 95 of 100 copies were reported, and 5 of 31,540 honest pairs were"
 
-def run_similarity(config: RunConfig, submissions: Path, former: Sequence[Path], out: Path) -> None:
+
+def run_similarity(
+    config: RunConfig, submissions: Path, former: Sequence[Path], given: Sequence[Path], out: Path
+) -> None:
     """Write `out`/report.html and report.json. Raises GraderError."""
     console = Console()
     found = [(submission, Origin.CLASS, "") for submission in discover(submissions)[0]]
     for folder in dict.fromkeys(path.resolve() for path in former):
         found += [(submission, Origin.FORMER, str(folder)) for submission in discover(folder)[0]]
+    known = [kit_file("scheduler.py"), *of_torch(), *(code for folder in given for code in in_folder(folder))]
     with (
         console.status("compiling and comparing"),
-        open_compiler(config, lambda text: say(console, text)) as session,
+        open_compiler(config, lambda text: say(console, text)) as compiling,
     ):
-        found += [(entry.submission, Origin.REFERENCE, "") for entry in references_for(None, session.parts[0].facts)]
+        found += [(entry.submission, Origin.REFERENCE, "") for entry in references_for(None, compiling.facts)]
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            candidates = list(pool.map(lambda one: _candidate(one[0], one[1], one[2], session), found))
-    findings = similarity.compare(candidates, [kit_file("scheduler.py")])
+            candidates = list(pool.map(lambda one: _candidate(one[0], one[1], one[2], compiling), found))
+    findings = similarity.compare(candidates, known)
     compared = [c for c in candidates if c.origin is not Origin.REFERENCE]
     write_atomically(out / "report.html", page(findings, submissions.name, compared))
     write_atomically(out / "report.json", findings.model_dump_json(indent=1) + "\n")
     for pair in findings.pairs:
-        text = f"{pair.a.id} and {pair.b.id}: {', '.join(pair.reasons)}"
-        say(console, text)
-    for known in findings.known:
-        if known.torch:
-            say(console, f"{known.id} has the very bits of PyTorch's {known.torch}, and no formula of its own")
+        say(console, f"{pair.a.id} and {pair.b.id}: {', '.join(pair.reasons)} (evidence {pair.evidence:.1f} bits)")
+    for one in findings.known:
+        if one.torch:
+            say(console, f"{one.id} has the very bits of PyTorch's {one.torch}, and no formula of its own")
     for name in findings.unread:
         say(console, f"{name}: scheduler.py takes too long to read: look at it; only its schedule was compared")
     for group in findings.equal:
         say(console, f"{', '.join(group)}: equal recipes")
+    if findings.explained:
+        say(console, f"{len(findings.explained)} more pair(s) are alike and cite the same source: see the report")
     count = len(findings.pairs)
     say(console, f"{count} pair(s) worth a look among {len(compared)} submissions: {out / 'report.html'}")
 
 
-def _candidate(submission: Submission, origin: Origin, folder: str, session: Session) -> Candidate:
-    """The submission's code, sources and recipe; compilations are those of `grader run`, kept and taken over."""
-    compiled = session.parts[0].cache.compile(submission, session.sandbox)
+def _candidate(submission: Submission, origin: Origin, folder: str, compiling: Compiling) -> Candidate:
+    """The submission's code, sources and recipe, or what could be played of a rejected one.
+
+    Compilations are those of `grader run`, kept and taken over.
+    """
+    compiled = compiling.cache.compile(submission, compiling.sandbox)
+    recipe, played = compiled.recipe or compiled.draft, None
+    if recipe is None and (seen := observe(submission, compiling.sandbox, compiling.task, compiling.facts)) is not None:
+        played = seen.lr
     manifest = compiled.manifest
     attribution = submission.files.get("ATTRIBUTION.md", b"").decode("utf-8", "replace")
     sources = (*(manifest.sources if manifest else ()), *filter(None, (_one_line(attribution),)))
@@ -63,7 +78,8 @@ def _candidate(submission: Submission, origin: Origin, folder: str, session: Ses
         origin=origin,
         code=submission.files.get("scheduler.py", b"").decode("utf-8", "replace"),
         sources=sources,
-        recipe=compiled.recipe,
+        recipe=recipe,
+        played=played,
         folder=folder,
         config=submission.files.get("config.py", b"").decode("utf-8", "replace"),
         base_rate=compiled.base_rates[0] if compiled.base_rates else None,
@@ -85,6 +101,8 @@ def page(findings: Findings, title: str, compared: Sequence[Candidate]) -> str:
             former=sum(c.origin is Origin.FORMER for c in compared),
             same_behaviour=similarity.SAME_BEHAVIOUR,
             same_code=similarity.SAME_CODE,
+            nearly_same_code=similarity.NEARLY_SAME_CODE,
+            rates=_RATES,
             marked=marked,
         )
     )

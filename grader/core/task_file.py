@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from grader.core.errors import TaskError
-from grader.core.files import read_toml
+from grader.core.files import read_ordinary, read_toml
 from grader.core.recipe import Frozen
-from grader.core.task import SHIPPED, Data, Points, Ranking, Reveal, SandboxLimits, Task, Trained, Workload
+from grader.core.task import SHIPPED, Data, Points, Ranking, Reveal, SandboxLimits, Task, TaskFacts, Trained, Workload
 
 
 def shipped() -> list[str]:
@@ -69,6 +69,14 @@ def _take_first_workload(raw: dict[str, Any], path: Path) -> None:
     if twice:
         raise TaskError(f"{path}: {', '.join(twice)}: write this into each [[workload]], not at the top of the file")
     raw |= {name: workloads[0][name] for name in Trained.model_fields if name in workloads[0]}
+
+
+def shipped_facts(task: Task) -> TaskFacts | None:
+    """The facts that lie beside a public task's file; None if there are none."""
+    try:
+        return TaskFacts.model_validate_json(read_ordinary(task.folder / f"{task.name}.facts.json"))
+    except OSError:
+        return None
 
 
 def from_json(text: str, folder: Path) -> Task:

@@ -3,13 +3,15 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Self
 
-from grader.core.environment import Environment, is_kind
+from grader.core.environment import Environment, environment_of, is_kind
 from grader.core.errors import SetupError
 from grader.core.files import check_writable
 from grader.core.task import Task, TaskFacts
+from grader.core.task_file import shipped_facts
 from grader.grading.cache import Cache
 from grader.grading.config import EngineName, RunConfig
 from grader.grading.logs import logged_rows
@@ -103,14 +105,28 @@ def demand_kind(task: Task, environment: Environment) -> None:
         raise SetupError(f"task {task.name} demands {task.device_kind} to train on, and this is {environment.device}")
 
 
+@dataclass(frozen=True)
+class Compiling:
+    """What compiles for the first workload of a task, without training."""
+
+    task: Task
+    facts: TaskFacts
+    cache: Cache
+    sandbox: Sandbox
+
+
 @contextlib.contextmanager
-def open_compiler(config: RunConfig, say: Say) -> Iterator[Session]:
-    """A session for compiling only: one trainer reports the task's facts and is closed at once."""
+def open_compiler(config: RunConfig, say: Say) -> Iterator[Compiling]:
+    """For compiling only, with the facts that come with a public task, or else as a trainer finds them."""
     check_writable(config.folder)
-    with contextlib.closing(TrainerPool(config.task, "cpu", 1)) as trainers:
-        facts, environment = trainers.facts()
+    task = config.task.parts[0]
+    facts = shipped_facts(task)
+    environment = environment_of("cpu", metadata.version("torch"), metadata.version("torchvision"))
+    if facts is None:
+        with contextlib.closing(TrainerPool(task, "cpu", 1)) as trainers:
+            (facts, *_), environment = trainers.facts()
     with contextlib.closing(opened(config.sandbox, say)) as sandbox:
-        yield Session.of(config, facts, environment, sandbox, trainers)
+        yield Compiling(task, facts, Cache(config.folder, task, facts, environment), sandbox)
 
 
 def _here(config: RunConfig, say: Say, stack: contextlib.ExitStack) -> tuple[Trainers, Sandbox]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from grader.core import task_file as tasks
 from grader.core.errors import TaskError
-from grader.core.files import read_ordinary
 from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
 from grader.sandbox.base import Sandbox, limits_of
@@ -45,11 +44,12 @@ class Checked:
 
 def facts_of_public(task: Task) -> TaskFacts:
     """The shipped facts of a public task. Raises TaskError if the task has none."""
-    path = task.folder / f"{task.name}.facts.json"
-    try:
-        return TaskFacts.model_validate_json(read_ordinary(path))
-    except OSError:
-        raise TaskError(f"task {task.name} has no {path.name} beside it: check with the public task, cifar10") from None
+    facts = tasks.shipped_facts(task)
+    if facts is None:
+        raise TaskError(
+            f"task {task.name} has no {task.name}.facts.json beside it: check with the public task, cifar10"
+        )
+    return facts
 
 
 def _over_the_limit(predicted: float, task: Task) -> list[Advice]:

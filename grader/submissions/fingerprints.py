@@ -9,6 +9,8 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from copy import copy
+from hashlib import blake2b
 from typing import Any, Self
 
 from grader.core.limits import limit_cpu, limit_memory
@@ -31,10 +33,18 @@ class Fingerprints:
     def __exit__(self, *error: object) -> None:
         self._end()
 
-    def of(self, code: str, boilerplate: Any = None) -> Any:
-        """copydetect's fingerprint of `code` without the hashes in `boilerplate`; None if it takes too long."""
+    def of(self, code: str) -> Any:
+        """copydetect's fingerprint of `code`; None if it takes too long."""
+        return self._made(code, _WINDOW)
+
+    def all_of(self, code: str) -> set[int]:
+        """The hashes of all k-grams of `code`, not only of the selected ones; none if it takes too long."""
+        found = self._made(code, 1)
+        return set() if found is None else set(map(int, found.hashes))
+
+    def _made(self, code: str, window: int) -> Any:
         try:
-            return self._run(_fingerprint, code, boilerplate)
+            return self._run(_fingerprint, code, window)
         except (BrokenProcessPool, TimeoutError, MemoryError):
             self._end()
             return None
@@ -54,13 +64,35 @@ class Fingerprints:
 
 
 def _prepare() -> None:
-    import copydetect  # noqa: F401 -- import now, so that import time is not charged to the first file
+    import copydetect.utils  # import now, so that import time is not charged to the first file
 
+    # Python's own hash differs from process to process, and with it what winnowing selects: reports would, too.
+    copydetect.utils.hashed_kgrams = _hashed
     limit_memory(_MEMORY_MB)
 
 
-def _fingerprint(code: str, boilerplate: Any) -> Any:
+def _hashed(text: str, k: int) -> Any:
+    """The hashes of all k-grams, equal in every process."""
+    import numpy as np
+
+    grams = (text[at : at + k].encode("utf-8", "surrogatepass") for at in range(len(text) - k + 1))
+    hashes = [int.from_bytes(blake2b(gram, digest_size=8).digest(), "big") >> 1 for gram in grams]
+    return np.array(hashes, dtype=np.int64)
+
+
+def without(fingerprint: Any, hashes: set[int]) -> Any:
+    """The fingerprint without some hashes, which are then no part of the code's own."""
+    from copydetect.utils import get_token_coverage
+
+    left = copy(fingerprint)
+    left.hash_idx = {found: places for found, places in fingerprint.hash_idx.items() if int(found) not in hashes}
+    left.hashes = set(left.hash_idx)
+    left.token_coverage = get_token_coverage(left.hash_idx, left.k, len(left.filtered_code)) if left.hashes else 0
+    return left
+
+
+def _fingerprint(code: str, window: int) -> Any:
     from copydetect import CodeFingerprint
 
     limit_cpu(_CPU_SECONDS)
-    return CodeFingerprint("scheduler.py", _GRAM, _WINDOW, boilerplate, language="python", fp=io.StringIO(code))
+    return CodeFingerprint("scheduler.py", _GRAM, window, language="python", fp=io.StringIO(code))

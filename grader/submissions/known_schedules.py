@@ -20,7 +20,7 @@ def name_of(rates: Rates) -> str | None:
     start = _warmup(rates) if len(rates) > 4 else 0
     for begin in (start, start + 1) if start else (0,):
         warm = f"linear warmup over {begin} steps, then " if begin else ""
-        for recognise in (_constant, _step, _exponential, _cosine, _polynomial):
+        for recognise in (_constant, _step, _exponential, _inverse_time, _cosine, _polynomial):
             name = recognise(rates[begin:])
             if name is not None and (warm or recognise is not _constant):
                 return warm + name
@@ -83,6 +83,16 @@ def _exponential(rates: Rates) -> str | None:
     gamma = (rates[last] / rates[0]) ** (1 / last) if last else 0.0
     if gamma and _same(rates, lambda t: rates[0] * gamma**t, rates[0]):
         return f"exponential, gamma={gamma:.6g}"
+    return None
+
+
+def _inverse_time(rates: Rates) -> str | None:
+    """base / (1 + decay t): Robbins and Monro, A Stochastic Approximation Method (1951), as it is used in training."""
+    if len(rates) < 8 or not 0 < rates[-1] < rates[0]:
+        return None
+    decay = (rates[0] / rates[-1] - 1) / (len(rates) - 1)
+    if _same(rates, lambda t: rates[0] / (1 + decay * t), rates[0]):
+        return f"inverse time, decay={decay:.6g}"
     return None
 
 

@@ -1,29 +1,43 @@
 """Pairs of submissions that may be copies, by behaviour and by code. A hint for people, not a verdict.
 
 Two tests, for two ways of copying:
-- behaviour: near-identical schedules (each divided by its highest rate, over the same length) that match no standard
-  formula. It finds code that was rewritten.
-- code: fingerprints of the token streams, in which names are ignored. Code of the kit and the references, and code
-  that is common in the class, is left out. It finds renamed and reordered code. Code that takes too long to read is
+- behaviour: near-identical schedules (each divided by its highest rate, over the same length). It finds code that was
+  rewritten. Constant rates, standard formulas, the schedules of the references, and those of many in the class accuse
+  nobody.
+- code: fingerprints of the token streams, in which names are ignored, weighted by how few in the class share them
+  (inverse document frequency; Sparck Jones, A Statistical Interpretation of Term Specificity and its Application in
+  Retrieval, Journal of Documentation 28, 1972). Code that was given (the kit, the references, PyTorch's schedulers) and
+  code that is common in the class is left out. It finds renamed and reordered code. Code that takes too long to read is
   compared by behaviour alone.
+
+Two submissions that cite the same source, which few others cite, may be alike because of it: such a pair is reported
+only if the code is nearly the same, and named as explained otherwise.
+
+`python benchmarks/similarity.py` measures precision and recall on simulated classes.
 """
 
+import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 from typing import Any
 
 from grader.core.curves import distance, resampled, shape
-from grader.core.recipe import Frozen, Recipe
-from grader.submissions.fingerprints import Fingerprints
+from grader.core.recipe import Frozen, LearningRate, Recipe, Series
+from grader.submissions.fingerprints import Fingerprints, without
 from grader.submissions.known_schedules import name_of
 from grader.submissions.torch_schedules import played_by
 
 SAME_BEHAVIOUR = 0.002  # mean distance of two shapes, of 1: rounding and a step more or less, no more
-SAME_CODE = 0.4  # share of what is a submission's own
-MIN_OVERLAP = 60  # characters of the token stream: about three lines
-_COMMON = 0.3  # share of the class from which on a fingerprint is nobody's own
+SAME_CODE = 0.35  # weighted share of what is a submission's own
+MIN_OVERLAP = 40  # characters of the token stream: about two lines
+# Two who write the same standard formula, or cite the same source, write alike: only nearly the same code counts.
+NEARLY_SAME_CODE = 0.9
+NEARLY_SAME_OVERLAP = 150
+_COMMON = 0.3  # share of the class from which on code, a behaviour or a source is nobody's own
 _COMMON_AT_LEAST = 4
 
 
@@ -43,9 +57,16 @@ class Candidate(Frozen):
     code: str  # scheduler.py
     sources: tuple[str, ...]  # what it cites
     recipe: Recipe | None  # None if it could not be compiled
+    played: Series[LearningRate] | None = None  # then: the learning rate as far as it could be played
     folder: str = ""  # of former years
     config: str = ""  # config.py
     base_rate: float | None = None  # that the optimizer was made with; None if it is not known
+
+    @property
+    def rates(self) -> list[float]:
+        """The first group's learning rate by step; empty if it is not known."""
+        series = self.recipe.groups[0].lr if self.recipe is not None else self.played
+        return list(series.expand()) if series is not None else []
 
 
 class Reason(StrEnum):
@@ -61,16 +82,18 @@ class Pair(Frozen):
     a: Candidate
     b: Candidate
     reasons: tuple[Reason, ...]
+    evidence: float  # bits: how rare it is in the class to be so much alike
     distance: float | None  # of their learning rates; None if one has none
-    code: float  # share of the shorter one's own code that both have
+    code: float  # weighted share of the shorter one's own code that both have
     marked: tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]  # what both have, as places in either code
+    shared_source: str = ""  # which both cite, and few others
 
 
 class Known(Frozen):
     """What is known of one submission's schedule."""
 
     id: str
-    formula: str | None  # one that everybody is taught
+    formula: str | None  # a standard one
     reference: str | None  # the reference that behaves the same
     torch: str | None  # PyTorch's scheduler that has the very same bits, where the code holds no formula of its own
     sources: tuple[str, ...]
@@ -79,64 +102,190 @@ class Known(Frozen):
 class Findings(Frozen):
     """The report."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Pair, ...]  # the strongest evidence first
+    explained: tuple[Pair, ...]  # alike, and citing the same source
     known: tuple[Known, ...]
     equal: tuple[tuple[str, ...], ...]  # ids of the class with equal recipes
     unread: tuple[str, ...]  # ids of those whose code takes too long to read: only their behaviour is compared
 
 
-def compare(candidates: Sequence[Candidate], kit: Iterable[str]) -> Findings:
-    """Compare the class with itself and with former years. `kit` is code that everybody was given."""
+def compare(candidates: Sequence[Candidate], given: Iterable[str]) -> Findings:
+    """Compare the class with itself and with former years. `given` is code that everybody may have."""
     mine = [c for c in candidates if c.origin is Origin.CLASS]
     references = [c for c in candidates if c.origin is Origin.REFERENCE]
     compared = [c for c in candidates if c.origin is not Origin.REFERENCE]
-    shapes = {id(c): shape(resampled(_rates(c.recipe))) for c in candidates if c.recipe is not None}
-    formulas = {id(c): name_of(_rates(c.recipe)) for c in compared if c.recipe is not None}
-    prints = _fingerprints(compared, [*kit, *(r.code for r in references)])
-    pairs = []
+    behaviour = _Behaviour(compared, references)
+    code = _Code(compared, [*given, *(r.code for r in references)])
+    sources = _Sources(compared)
+    pairs: list[Pair] = []
+    explained: list[Pair] = []
     for a, b in combinations(compared, 2):
         if Origin.CLASS not in (a.origin, b.origin):
             continue
-        gap = distance(shapes[id(a)], shapes[id(b)]) if id(a) in shapes and id(b) in shapes else None
-        taught = formulas.get(id(a)) is not None and formulas.get(id(b)) is not None
-        overlap, share, marked = _overlap(prints[id(a)], prints[id(b)])
+        gap = behaviour.distance(a, b)
+        alike = gap is not None and gap < SAME_BEHAVIOUR
+        taught = behaviour.is_taught(a), behaviour.is_taught(b)
+        overlap, share = code.overlap(a, b)
         reasons = []
-        if gap is not None and gap < SAME_BEHAVIOUR and not taught:
+        if alike and not any(taught):
             reasons.append(Reason.BEHAVIOUR)
-        if share >= SAME_CODE and overlap >= MIN_OVERLAP:
+        least = (NEARLY_SAME_CODE, NEARLY_SAME_OVERLAP) if all(taught) else (SAME_CODE, MIN_OVERLAP)
+        if share >= least[0] and overlap >= least[1]:
             reasons.append(Reason.CODE)
-        if reasons:
-            pairs.append(Pair(a=a, b=b, reasons=tuple(reasons), distance=gap, code=share, marked=marked))
-    pairs.sort(key=lambda p: (-len(p.reasons), -p.code, p.a.id, p.b.id))
+        if not reasons:
+            continue
+        shared = sources.shared(a, b)
+        bits = behaviour.rarity(a, b) if Reason.BEHAVIOUR in reasons else 0.0
+        pair = Pair(
+            a=a,
+            b=b,
+            reasons=tuple(reasons),
+            evidence=round(bits + share * math.log2(max(2, len(compared))), 2),
+            distance=gap,
+            code=round(share, 4),
+            marked=code.marked(a, b),
+            shared_source=shared,
+        )
+        (explained if shared and share < NEARLY_SAME_CODE else pairs).append(pair)
+    for found in (pairs, explained):
+        found.sort(key=lambda p: (-p.evidence, p.a.id, p.b.id))
     known = tuple(
         Known(
             id=c.id,
-            formula=formulas.get(id(c)),
-            reference=next(
-                (r.id for r in references if _alike(shapes.get(id(c)), shapes.get(id(r)))),
-                None,
-            ),
+            formula=behaviour.formulas[id(c)],
+            reference=behaviour.references[id(c)],
             torch=_torch(c),
             sources=c.sources,
         )
         for c in mine
     )
-    unread = tuple(c.id for c in compared if prints[id(c)] is None)
-    return Findings(pairs=tuple(pairs), known=known, equal=_equal(mine), unread=unread)
+    unread = tuple(c.id for c in compared if code.is_unread(c))
+    return Findings(pairs=tuple(pairs), explained=tuple(explained), known=known, equal=_equal(mine), unread=unread)
+
+
+def _bound(count: int) -> float:
+    """In how many submissions something may be before it is common."""
+    return max(_COMMON_AT_LEAST, _COMMON * count)
+
+
+class _Behaviour:
+    """What the schedules do."""
+
+    def __init__(self, compared: Sequence[Candidate], references: Sequence[Candidate]) -> None:
+        rates = {id(c): c.rates for c in (*compared, *references)}
+        self._shapes = {key: shape(resampled(found)) for key, found in rates.items() if found}
+        self.formulas = {id(c): name_of(found) if (found := rates[id(c)]) else None for c in compared}
+        self.references = {id(c): next((r.id for r in references if self._alike(c, r)), None) for c in compared}
+        self._constant = {key for key, found in rates.items() if len(set(found)) == 1}
+        self._count = len(compared)
+        self._same = {id(c): sum(self._alike(c, other) for other in compared) for c in compared}
+
+    def distance(self, a: Candidate, b: Candidate) -> float | None:
+        """Mean distance of the two curves; None if one is not known."""
+        mine, theirs = self._shapes.get(id(a)), self._shapes.get(id(b))
+        return distance(mine, theirs) if mine is not None and theirs is not None else None
+
+    def is_taught(self, candidate: Candidate) -> bool:
+        """Whether the schedule is one that honest people share."""
+        key = id(candidate)
+        taught = key in self._constant or self.formulas[key] is not None or self.references[key] is not None
+        return taught or self._same[key] > _bound(self._count)
+
+    def rarity(self, a: Candidate, b: Candidate) -> float:
+        """Bits: how few have this behaviour."""
+        return math.log2(max(2.0, 2 * self._count / max(2, self._same[id(a)], self._same[id(b)])))
+
+    def _alike(self, a: Candidate, b: Candidate) -> bool:
+        gap = self.distance(a, b)
+        return gap is not None and gap < SAME_BEHAVIOUR
+
+
+@dataclass(frozen=True)
+class _Own:
+    """What is a submission's own in its code."""
+
+    fingerprint: Any
+    weight: float  # of all of its hashes
+
+
+class _Code:
+    """How the code is written."""
+
+    def __init__(self, compared: Sequence[Candidate], given: Iterable[str]) -> None:
+        with Fingerprints() as fingerprints:
+            common = set().union(*map(fingerprints.all_of, given))
+            raw = {id(c): fingerprints.of(c.code) for c in compared}
+        counts = Counter(int(h) for found in raw.values() if found is not None for h in found.hashes)
+        bound = _bound(len(compared))
+        common |= {h for h, n in counts.items() if n > bound}
+        # 1 for what only two have, 0 for what everybody has.
+        scale = math.log2(max(4, len(compared)) / 2)
+        self._weights = {h: math.log2(max(4, len(compared)) / max(2, n)) / scale for h, n in counts.items()}
+        self._own = {
+            key: _Own(left := without(found, common), sum(self._weights[int(h)] for h in left.hashes))
+            for key, found in raw.items()
+            if found is not None
+        }
+
+    def is_unread(self, candidate: Candidate) -> bool:
+        """Whether the code took too long to read."""
+        return id(candidate) not in self._own
+
+    def overlap(self, a: Candidate, b: Candidate) -> tuple[int, float]:
+        """Characters that both have, about, and their weighted share of the shorter one's own code."""
+        mine, theirs = self._own.get(id(a)), self._own.get(id(b))
+        if mine is None or theirs is None or not mine.weight or not theirs.weight:
+            return 0, 0.0
+        shared = mine.fingerprint.hashes & theirs.fingerprint.hashes
+        if not shared:
+            return 0, 0.0
+        share = sum(self._weights[int(h)] for h in shared) / min(mine.weight, theirs.weight)
+        part = len(shared) / len(mine.fingerprint.hashes)
+        return int(part * mine.fingerprint.token_coverage), min(1.0, share)
+
+    def marked(self, a: Candidate, b: Candidate) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
+        """What both have, as places in either code."""
+        from copydetect import compare_files
+
+        mine, theirs = self._own.get(id(a)), self._own.get(id(b))
+        if mine is None or theirs is None or not mine.weight or not theirs.weight:
+            return (), ()
+        _, _, slices = compare_files(mine.fingerprint, theirs.fingerprint)
+        first, second = (
+            tuple((int(start), int(end)) for start, end in zip(*found, strict=True)) if len(found) else ()
+            for found in slices
+        )
+        return first, second
+
+
+class _Sources:
+    """What is cited."""
+
+    def __init__(self, compared: Sequence[Candidate]) -> None:
+        self._cited = {id(c): set().union(*map(_keys, c.sources)) for c in compared}
+        counts = Counter(key for cited in self._cited.values() for key in cited)
+        bound = _bound(len(compared))
+        self._common = {key for key, n in counts.items() if n > bound}
+
+    def shared(self, a: Candidate, b: Candidate) -> str:
+        """A source that both cite, and few others; empty if there is none."""
+        shared = (self._cited[id(a)] & self._cited[id(b)]) - self._common
+        return min(shared, default="")
+
+
+def _keys(source: str) -> set[str]:
+    """What tells a source from others: its addresses, or else its words. Whoever cites nothing has no source."""
+    if source.strip().lower().startswith("none"):
+        return set()
+    addresses = {found.rstrip("/.,;)").lower() for found in re.findall(r"https?://(?:www\.)?([^\s<>()\"']+)", source)}
+    # The front page of a site is no source that two would share by chance.
+    return {found for found in addresses if "/" in found} or {" ".join(re.findall(r"\w+", source.lower()))[:200]} - {""}
 
 
 def _torch(candidate: Candidate) -> str | None:
     if candidate.recipe is None or candidate.base_rate is None:
         return None
-    return played_by(_rates(candidate.recipe), candidate.base_rate, candidate.code, candidate.config)
-
-
-def _alike(a: tuple[float, ...] | None, b: tuple[float, ...] | None) -> bool:
-    return a is not None and b is not None and distance(a, b) < SAME_BEHAVIOUR
-
-
-def _rates(recipe: Recipe) -> list[float]:
-    return list(recipe.groups[0].lr.expand())
+    return played_by(candidate.rates, candidate.base_rate, candidate.code, candidate.config)
 
 
 def _equal(mine: Sequence[Candidate]) -> tuple[tuple[str, ...], ...]:
@@ -145,35 +294,3 @@ def _equal(mine: Sequence[Candidate]) -> tuple[tuple[str, ...], ...]:
         if candidate.recipe is not None:
             groups.setdefault(candidate.recipe.key, []).append(candidate.id)
     return tuple(tuple(ids) for ids in groups.values() if len(ids) > 1)
-
-
-def _fingerprints(candidates: Sequence[Candidate], given: Iterable[str]) -> dict[int, Any]:
-    """Every candidate's fingerprints without those that say nothing about it; None if the code was not read."""
-    import numpy as np
-
-    with Fingerprints() as fingerprints:
-        boilerplate = {h for code in given for h in _hashes(fingerprints.of(code))}
-        raw = {id(c): fingerprints.of(c.code) for c in candidates}
-        counts = Counter(h for found in raw.values() for h in _hashes(found))
-        bound = max(_COMMON_AT_LEAST, _COMMON * len(candidates))
-        boilerplate |= {h for h, n in counts.items() if n > bound}
-        common = np.array(sorted(boilerplate))
-        return {id(c): fingerprints.of(c.code, common) if len(_hashes(raw[id(c)])) else raw[id(c)] for c in candidates}
-
-
-def _hashes(fingerprint: Any) -> Any:
-    return () if fingerprint is None else fingerprint.hashes
-
-
-def _overlap(a: Any, b: Any) -> tuple[int, float, tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]]:
-    """Characters that both have, their share of the shorter one's own code, and where they are."""
-    from copydetect import compare_files
-
-    if a is None or b is None or not a.token_coverage or not b.token_coverage:
-        return 0, 0.0, ((), ())
-    overlap, shares, slices = compare_files(a, b)
-    marks = tuple(
-        tuple((int(start), int(end)) for start, end in zip(*found, strict=True)) if len(found) else ()
-        for found in slices
-    )
-    return int(overlap), float(min(1.0, max(shares))), (marks[0], marks[1])

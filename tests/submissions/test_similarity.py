@@ -7,13 +7,18 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from torch.optim import lr_scheduler
 from grader.cli import render_similarity
+from grader.core.errors import UsageError
+from grader.core.recipe import Recipe
 from grader.core.task import Task, TaskFacts
 from grader.sandbox.sandlock import SandlockSandbox
+from grader.submissions.given_code import in_folder, of_torch
 from grader.submissions.similarity import Candidate, Findings, Origin, Reason, compare
 from support.pathological import TEXTS
 from support.runs import GRADER, MANIFEST, QUICK
-from support.submissions import ROOT, Compile, make
+from support.similarity import rates_of_similarity
+from support.submissions import ROOT, SCHEDULER, Compile, make
 
 FOLDER = ROOT / "tests/fixtures/class_with_copies"
 PLANTED = {"original", "copy-renamed", "copy-reordered", "copy-rewritten"}
@@ -32,7 +37,7 @@ def candidates(sandlock: SandlockSandbox, task: Task, facts: TaskFacts) -> list[
         if result is not None:
             assert result.recipe is not None, (name, result.violations)
         recipe = result.recipe if result else None
-        found.append(Candidate(id=name, origin=origin, code=code, sources=("a book",), recipe=recipe))
+        found.append(Candidate(id=name, origin=origin, code=code, sources=("none: my own work",), recipe=recipe))
     return found
 
 
@@ -98,6 +103,89 @@ def test_code_that_takes_too_long_to_read_is_named(candidates: list[Candidate]) 
     assert "Code that was not compared" in render_similarity.page(found, "class", candidates)
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_class_of_80_is_told_right(seed: int, sandlock: SandlockSandbox) -> None:
+    """`python benchmarks/similarity.py` has the rates over more classes."""
+    found = rates_of_similarity(seed, sandlock)
+    assert found.right >= 4
+    assert found.wrong <= 1
+    assert found.first_wrong is None or found.first_wrong >= 4  # the strongest evidence comes first
+
+
+def candidate(name: str, code: str, recipe: Recipe | None, *sources: str) -> Candidate:
+    return Candidate(id=name, origin=Origin.CLASS, code=code, sources=sources, recipe=recipe)
+
+
+def test_constant_rates_accuse_nobody(compiled: Compile) -> None:
+    forms = (
+        "return list(self.base_lrs)",
+        "drops = self.last_epoch // 50000\n        return [base * 0.5**drops for base in self.base_lrs]",
+        "held = self.last_epoch < 10**6\n        return [base if held else base / 2 for base in self.base_lrs]",
+    )
+    codes = [SCHEDULER.replace("return [base_lr * 0.99**self.last_epoch for base_lr in self.base_lrs]", f) for f in forms]
+    found = compare([candidate(str(n), c, compiled(make(scheduler=c)).recipe) for n, c in enumerate(codes)], KIT)
+    assert not [p for p in found.pairs if Reason.BEHAVIOUR in p.reasons]
+
+
+WAVE = """import math
+from torch.optim.lr_scheduler import _LRScheduler
+
+
+class CustomLRScheduler(_LRScheduler):
+    def get_lr(self):
+        t = self.last_epoch
+        wave = 0.6 + 0.4 * math.sin(t / 3.0) * math.exp(-t / 20.0)
+        return [base_lr * wave for base_lr in self.base_lrs]
+"""
+COPY = """from math import e, sin
+
+from torch.optim import lr_scheduler
+
+
+class CustomLRScheduler(lr_scheduler._LRScheduler):
+    def get_lr(self):
+        out = []
+        for start in self.base_lrs:
+            damp = e ** -(self.last_epoch / 20)
+            out.append(start * 0.6 + start * 0.4 * damp * sin(self.last_epoch / 3))
+        return out
+"""
+
+
+def test_who_cites_the_same_page_is_named_apart(compiled: Compile) -> None:
+    wave, copy = compiled(make(scheduler=WAVE)).recipe, compiled(make(scheduler=COPY)).recipe
+    page = "https://github.com/somebody/damped-waves"
+    found = compare([candidate("a", WAVE, wave, f"{page} (adapted)"), candidate("b", COPY, copy, page)], KIT)
+    assert not found.pairs
+    assert [p.shared_source for p in found.explained] == ["github.com/somebody/damped-waves"]
+    found = compare([candidate("a", WAVE, wave, page), candidate("b", COPY, copy, "https://github.com")], KIT)
+    assert [p.reasons for p in found.pairs] == [(Reason.BEHAVIOUR,)]
+    assert "both cite" not in render_similarity.page(found, "class", [])
+
+
+def test_what_many_behave_like_accuses_nobody(compiled: Compile) -> None:
+    wave = compiled(make(scheduler=WAVE)).recipe
+    few = [candidate(str(n), f"x{n} = {n}", wave) for n in range(4)]
+    assert len(compare(few, KIT).pairs) == 6
+    assert not compare([*few, candidate("4", "y = 1", wave)], KIT).pairs
+
+
+def test_pytorch_s_own_code_and_the_course_s_are_nobody_s(tmp_path: Path, compiled: Compile) -> None:
+    source = Path(lr_scheduler.__file__).read_text()
+    body = source[source.index("    def _get_closed_form_lr(self)") :][:900]
+    one, two = f"a = 1\n{WAVE}{body}", f"b = 2\n{SCHEDULER}{body}"
+    pair = [candidate("a", one, None), candidate("b", two, None)]
+    assert compare(pair, KIT).pairs
+    assert not compare(pair, [*KIT, *of_torch()]).pairs
+    assert sum(1 for _ in of_torch()) == 4
+    (tmp_path / "kit/deep").mkdir(parents=True)
+    (tmp_path / "kit/deep/base.py").write_text(body)
+    assert not compare(pair, [*KIT, *in_folder(tmp_path / "kit")]).pairs
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no Python file"):
+        list(in_folder(tmp_path / "empty"))
+
+
 def test_the_report_is_inert_and_complete(tmp_path: Path) -> None:
     hostile = "</pre><script>alert(1)</script>\u202e"
     original = (FOLDER / "original.py").read_text()
@@ -132,3 +220,25 @@ def test_the_report_is_inert_and_complete(tmp_path: Path) -> None:
         ("<b>nils", "mona"), ("<b>nils", "otto"), ("mona", "otto"),
     }  # fmt: skip
     assert not (tmp_path / "leaderboard").exists()
+
+
+def test_rejected_ones_are_compared_by_what_they_play_and_nothing_is_downloaded(tmp_path: Path) -> None:
+    """One cites nothing, one has a hook: neither has a recipe that could be trained."""
+    hook = "self.hook = optimizer.register_step_post_hook(lambda *_: None)"
+    rejected = COPY.replace("    def get_lr", f"    def __init__(self, optimizer):\n        super().__init__(optimizer)\n"
+                            f"        {hook}\n\n    def get_lr")  # fmt: skip
+    for name, code, sources in (("ada", WAVE, "none: my own work"), ("bob", COPY, "TODO"), ("cyd", rejected, "a book")):
+        mine = tmp_path / "class" / name
+        mine.mkdir(parents=True)
+        (mine / "scheduler.py").write_text(code)
+        (mine / "config.py").write_text(QUICK)
+        (mine / "submission.json").write_text(MANIFEST.replace("none: my own work", sources))
+    (tmp_path / "kit").mkdir()
+    (tmp_path / "kit/scheduler.py").write_text(SCHEDULER)
+    call = [*GRADER, "similarity", "class", "--task", "cifar10", "--sandbox", "sandlock", "--given", "kit"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "similarity/report.json").read_text())
+    assert ("ada", "bob") in {(p["a"]["id"], p["b"]["id"]) for p in found["pairs"]}
+    assert {p.name for p in tmp_path.iterdir()} == {"class", "kit", "results", "similarity"}
+    assert not list((tmp_path / "results").rglob("*.tar.gz"))
