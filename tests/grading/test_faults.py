@@ -274,7 +274,7 @@ def test_a_damaged_board_is_rebuilt_from_the_logs(tmp_path: Path) -> None:
     shutil.rmtree(folder / "student02")
     done = run(folder, "--sandbox", "sandlock", where=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "rows that the logs hold" in done.stdout.replace("row(s)", "rows")
+    assert "rows of the logs" in done.stdout.replace("row(s)", "rows")
     assert accuracies(tmp_path) == good
     (aside,) = path.parent.glob("leaderboard.json.damaged-*")
     assert aside.stat().st_size == 500

@@ -144,7 +144,7 @@ def test_a_damaged_board_is_rebuilt_from_the_logs(path: Path, empty: Leaderboard
     path.write_text(path.read_text()[:-100])
     writer = BoardWriter(path, empty, lambda: [row("a", 0.5), row("b", 0.6)])
     (remark,) = writer.add(row("c"))
-    assert "with the 2 row(s) that the logs hold" in remark
+    assert "holds the 2 row(s) of the logs" in remark
     assert names(writer.settle()) == {"a", "b", "c"}
     (aside,) = path.parent.glob("b.json.damaged-*")
     assert aside.name in remark

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from torchvision.transforms import v2
 
 from grader.core.errors import UsageError
+from grader.core.recipe import TransformCall
 from grader.student.kit import InstallSource, write_kit
+from grader.training.transforms import evaluated
 from support.runs import grader
+from support.submissions import CONFIG, Compile, make
 
 COMMIT = "git+https://example.org/course/grader@" + "0123456789" * 4
 WHEEL = "lr_scheduler_grader-0.1.0-py3-none-any.whl"
@@ -109,3 +116,39 @@ def test_a_wheel_in_the_way_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "kit" / WHEEL).write_bytes(b"old")
     assert grader("init", "kit", "--install-from", WHEEL, cwd=tmp_path).returncode == 2
     assert [p.name for p in (tmp_path / "kit").iterdir()] == [WHEEL]
+
+
+def test_main_measures_accuracy_on_what_the_grader_does(tmp_path: Path, compiled: Compile) -> None:
+    """Without the random transforms, which the trainer leaves out; with the sizes of the random crops."""
+    pipeline = """[
+        v2.RandomHorizontalFlip(), transforms.RandomCrop(32, padding=4), transforms.ColorJitter(0.2),
+        transforms.Compose([transforms.RandomResizedCrop(32), transforms.RandAugment(), transforms.ToTensor()]),
+        transforms.RandomErasing(), transforms.Normalize(0.5, 0.5)]"""
+    config = CONFIG.replace("[ToTensor(), Normalize(0.5, 0.5)]", pipeline).replace(
+        "import torch\n", "import torch\nfrom torchvision import transforms\nfrom torchvision.transforms import v2\n", 1
+    )
+    recipe = compiled(make(config=config)).recipe
+    assert recipe is not None
+    write_kit(tmp_path / "kit")
+    (tmp_path / "kit/config.py").write_text(config)
+    code = "import main; print(*(type(t).__name__ for t in main.for_evaluation(main.CONFIG.transforms).transforms))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "kit", capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [call.name for call in evaluated(recipe.transforms)]
+    assert done.stdout.split() == ["CenterCrop", "Resize", "ToTensor", "Normalize"]
+
+
+def test_main_knows_every_random_transform_that_the_grader_knows(tmp_path: Path) -> None:
+    write_kit(tmp_path / "kit")
+    code = "import main; print(*sorted(main.RANDOM))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "kit", capture_output=True, text=True, check=True
+    )
+    named = TransformCall(transform="torchvision.transforms.ToTensor")
+    assert not named.is_random
+    for name in done.stdout.split():
+        assert TransformCall(transform=f"torchvision.transforms.v2.{name}").is_random
+    known = [name for name in dir(v2) if inspect.isclass(getattr(v2, name)) and name[0].isupper()]
+    ours = {n for n in known if TransformCall(transform=f"torchvision.transforms.v2.{n}").is_random}
+    assert {n for n in ours if not n.startswith("Random")} == set(done.stdout.split()) & set(known)
