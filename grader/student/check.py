@@ -65,10 +65,13 @@ def check(folder: Path, sandbox: Sandbox, task_name: str = "cifar10") -> Checked
     task = tasks.load_one(task_name)
     facts = facts_of_public(task)
     submission = only(folder)
-    with ThreadPoolExecutor(1) as pool:
+    pool = ThreadPoolExecutor(1)
+    try:
         observing = pool.submit(observe, submission, sandbox, task, facts)
         compiled = compile_submission(submission, sandbox, task, facts)
         observed = observing.result()
+    finally:
+        pool.shutdown(wait=False)  # ^C does not wait for what was only looked at
     advice: tuple[Advice, ...] = ()
     predicted = None
     recipe = compiled.recipe or compiled.draft

@@ -98,6 +98,7 @@ def compile_submission(job: dict[str, Any]) -> dict[str, Any]:
     except OutOfTime:
         timeout = True
     except BaseException as error:
+        limit.stop()
         report.add_exception(error, "the submission", "scheduler.py")
     finally:
         limit.stop()
