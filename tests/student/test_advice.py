@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from grader.core.recipe import Recipe
 from grader.core.verdict import Verdict
 from grader.sandbox.sandlock import SandlockSandbox
+from grader.student.advice import Cost, Subject, advise
 from grader.student.check import check
+from grader.student.source import SchedulerSource
 from support.advice import rates_of_advice
 from support.advice_corpus import CORPUS, COS, Schedule
 from support.advice_corpus import HEAD as CORPUS_HEAD
@@ -126,3 +129,20 @@ def test_a_cause_is_named_where_the_code_shows_it(advice_on: Advise, name: str, 
 def of(name: str, body: str) -> Schedule:
     source = CORPUS_HEAD + "class CustomLRScheduler(_LRScheduler):\n" + textwrap.indent(body, "    ") + "\n"
     return Schedule(name, source, frozenset())
+
+
+def test_close_to_the_limit_it_says_how_close(recipe: Recipe) -> None:
+    source = SchedulerSource("class CustomLRScheduler:\n    def get_lr(self):\n        pass\n")
+    even, rising = (1.0,) * 20, tuple(n / 10 for n in range(20))
+
+    def said(cost: Cost) -> dict[str, str]:
+        return {a.code: a.what for a in advise(Subject(recipe, None, source, cost))}
+
+    steps = recipe.steps
+    near = said(Cost(even, used=20.0, limit=30.0))
+    assert (
+        near["near-the-limit"] == f"loading and playing {steps} steps took 20.0 s of the 30 s allowed, on this machine"
+    )
+    assert "near-the-limit" not in said(Cost(even, used=10.0, limit=30.0))
+    assert "growing-cost" in said(Cost(rising, used=20.0, limit=30.0))
+    assert "growing-cost" not in said(Cost(tuple(n / 1e4 for n in rising), used=1.0, limit=30.0))
