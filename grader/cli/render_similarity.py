@@ -19,6 +19,7 @@ from grader.student.observing import observe
 from grader.submissions import similarity
 from grader.submissions.given_code import in_folder, of_torch
 from grader.submissions.loader import Submission, discover
+from grader.submissions.manifest import own_lines
 from grader.submissions.references import references_for
 from grader.submissions.similarity import Candidate, Findings, Origin
 
@@ -72,7 +73,7 @@ def _candidate(submission: Submission, origin: Origin, folder: str, compiling: C
         played = seen.lr
     manifest = compiled.manifest
     attribution = submission.files.get("ATTRIBUTION.md", b"").decode("utf-8", "replace")
-    sources = (*(manifest.sources if manifest else ()), *filter(None, (_one_line(attribution),)))
+    sources = (*(manifest.sources if manifest else ()), *filter(None, (_one_line(" ".join(own_lines(attribution))),)))
     return Candidate(
         id=submission.id,
         origin=origin,

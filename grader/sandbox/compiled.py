@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from grader.core.recipe import Frozen, Recipe, Series
+from grader.core.recipe import Frozen, LearningRate, Recipe, Series
 from grader.core.verdict import Mark, Rule, Verdict, Violation
 from grader.submissions.manifest import Manifest
 
@@ -12,7 +12,7 @@ from grader.submissions.manifest import Manifest
 class Observed(Frozen):
     """A play of twice as many steps as the training has, for advice only (`grader.student.observing`)."""
 
-    lr: Series[float]  # the first group's learning rate, as far as the schedule was played
+    lr: Series[LearningRate]  # the first group's learning rate, as far as the schedule was played
     types: tuple[Annotated[str, Field(max_length=100)], ...]  # of the learning rates
     stopped: Annotated[str, Field(max_length=1000)] | None  # why the play ended early; None: all was played, or time
 

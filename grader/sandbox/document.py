@@ -95,9 +95,11 @@ def read_observed(data: bytes, task: Task) -> Observed | None:
     try:
         raw = strict_json.parse(data, task.sandbox.document_kb << 10)
         _check_shape(raw)
-        return _Wire.model_validate(raw, strict=False).observed
+        observed = _Wire.model_validate(raw, strict=False).observed
     except (strict_json.JsonError, ValidationError, BrokenDocument, MemoryError):
         return None
+    # It is expanded step by step: whoever wrote it may have claimed any number of steps.
+    return observed if observed is not None and sum(observed.lr.counts) <= 2 * task.max_steps else None
 
 
 def _check_shape(raw: Any) -> None:

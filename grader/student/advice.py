@@ -167,7 +167,9 @@ def settles_early(subject: Subject) -> Advice | None:
     top, end = max(rates), rates[-1]
     if subject.lr.constant or steps < 200 or subject.recipe.epochs < 2:
         return None
-    settled = next(i for i in range(steps, 0, -1) if abs(rates[i - 1] - end) > 0.01 * top)
+    settled = next((i for i in range(steps, 0, -1) if abs(rates[i - 1] - end) > 0.01 * top), None)
+    if settled is None:
+        return None
     warmup = end > 0.9 * top
     within = min(0.02 * steps, subject.steps_per_epoch / 2) if warmup else min(0.1 * steps, subject.steps_per_epoch)
     epochs = subject.source.counts_epochs

@@ -76,7 +76,7 @@ def check(folder: Path, sandbox: Sandbox, task_name: str = "cifar10") -> Checked
     predicted = None
     recipe = compiled.recipe or compiled.draft
     if recipe is not None:
-        texts = {name: data.decode("utf-8", "replace") for name, data in submission.files.items()}
+        texts = {name: data.decode("utf-8-sig", "replace") for name, data in submission.files.items()}
         manifest = compiled.manifest
         cited = manifest is not None and any(not s.lower().startswith("none") for s in manifest.sources)
         cost = Cost(compiled.cost, compiled.cpu_seconds, limits_of(task, task.time_limit_s).seconds)

@@ -13,9 +13,10 @@ MAX_MANIFEST = 64 << 10
 _MAX_TEXTS = 200  # contributors, or sources
 #: What kits of this and of other courses hold in place of names and sources.
 _PLACEHOLDER = re.compile(
-    r"\b(todo|replace (this|me)|(your|student'?s?) (full )?name|your sources?|pennkey here|list (your|every) sources?"
-    r"|include information about|(jane|john) doe|name of (the )?(student|author)|first ?name last ?name)\b"
-    r"|\bexample\.(com|org|net|edu)\b|^<[^>]*>$|^(x{3,}|\.{3}|…|-+)$",
+    r"^\W*(todo\W*$|todo\b\W*[:(]|replace (this|me)\b|(your|student'?s?) (full )?name\W*$|your sources?\W*$"
+    r"|list (your|every) sources?\b|include information about|(jane|john) doe\W*$"
+    r"|name of (the )?(student|author)\W*$|first ?name last ?name\W*$)"
+    r"|\bpennkey here\b|(^|//|www\.)example\.(com|org|net)\b(?!\.)|^<(?!https?:)[^>]*>$|^(x{3,}|\.{3}|…|[-*=]+)$",
     re.I,
 )
 
@@ -56,17 +57,19 @@ def read_manifest(files: dict[str, bytes]) -> tuple[Manifest | None, list[Violat
         say("assignment_name", "assignment_name is missing or not a text", "keep the assignment's name as it came")
         assignment = ""
     contributors = _texts(raw.get("contributors"))
-    if not contributors:
+    if contributors == []:
+        unnamed("contributors", "contributors is empty", 'write "contributors": ["Ada Lovelace"]')
+    elif not contributors:
         say("contributors", "contributors is missing or not a list of names", 'write "contributors": ["Ada Lovelace"]')
-    elif any(_PLACEHOLDER.search(c) for c in contributors):
+    elif any(is_placeholder(c) for c in contributors):
         unnamed("contributors", "contributors still holds a placeholder", "write the names of everybody who worked on it")
     sources = _texts(raw.get("sources", []))
     if sources is None:
         say("sources", "sources is not a list of texts", 'write "sources": ["https://…"]')
         return None, problems
-    real = [s for s in sources if not _PLACEHOLDER.search(s)]
+    real = [s for s in sources if not is_placeholder(s)]
     attribution = files.get("ATTRIBUTION.md", b"").decode("utf-8", "replace")
-    if not real and not _says_something(attribution):
+    if not real and not own_lines(attribution):
         fix = 'cite what you used (people, pages, assistants); if you used nothing, write "none: my own work"'
         unnamed("sources", "no sources are given, here or in ATTRIBUTION.md", fix)
     if contributors is None:
@@ -104,7 +107,12 @@ def _without_comments(text: str) -> str:
     return "".join(kept) + text[at:]
 
 
-def _says_something(attribution: str) -> bool:
-    """Whether ATTRIBUTION.md holds a line of its own: neither heading, comment nor placeholder."""
+def own_lines(attribution: str) -> list[str]:
+    """The lines of ATTRIBUTION.md that are neither empty, heading, comment nor placeholder."""
     lines = (line.strip() for line in _without_comments(attribution).splitlines())
-    return any(line and not line.startswith("#") and not _PLACEHOLDER.search(line) for line in lines)
+    return [line for line in lines if line and not line.startswith("#") and not is_placeholder(line)]
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text is what a kit holds in place of a name or a source."""
+    return _PLACEHOLDER.search(text) is not None

@@ -29,6 +29,7 @@ from grader.core.curves import distance, resampled, shape
 from grader.core.recipe import Frozen, LearningRate, Recipe, Series
 from grader.submissions.fingerprints import Fingerprints, without
 from grader.submissions.known_schedules import name_of
+from grader.submissions.manifest import is_placeholder
 from grader.submissions.torch_schedules import played_by
 
 SAME_BEHAVIOUR = 0.002  # mean distance of two shapes, of 1: rounding and a step more or less, no more
@@ -273,13 +274,18 @@ class _Sources:
         return min(shared, default="")
 
 
+#: What is written by those who cite nothing.
+_NOTHING = re.compile(r"\W*(none|no (other )?sources?|nothing|n/?a\b|(it is |all )?(my|our) own|own work|mine\b|myself)", re.I)
+
+
 def _keys(source: str) -> set[str]:
     """What tells a source from others: its addresses, or else its words. Whoever cites nothing has no source."""
-    if source.strip().lower().startswith("none"):
-        return set()
     addresses = {found.rstrip("/.,;)").lower() for found in re.findall(r"https?://(?:www\.)?([^\s<>()\"']+)", source)}
     # The front page of a site is no source that two would share by chance.
-    return {found for found in addresses if "/" in found} or {" ".join(re.findall(r"\w+", source.lower()))[:200]} - {""}
+    addresses = {found for found in addresses if "/" in found}
+    if addresses or is_placeholder(source) or _NOTHING.match(source):
+        return addresses
+    return {" ".join(re.findall(r"\w+", source.lower()))[:200]} - {""}
 
 
 def _torch(candidate: Candidate) -> str | None:

@@ -146,3 +146,7 @@ def test_close_to_the_limit_it_says_how_close(recipe: Recipe) -> None:
     assert "near-the-limit" not in said(Cost(even, used=10.0, limit=30.0))
     assert "growing-cost" in said(Cost(rising, used=20.0, limit=30.0))
     assert "growing-cost" not in said(Cost(tuple(n / 1e4 for n in rising), used=1.0, limit=30.0))
+
+
+def test_a_rate_that_hardly_moves_is_no_fault(advice_on: Advise) -> None:
+    assert "settles-early" not in advice_on(of("wiggle", get_lr("1 + 0.004 * math.sin(t / 50)")))

@@ -12,6 +12,7 @@ from grader.cli import render_similarity
 from grader.core.errors import UsageError
 from grader.core.recipe import Recipe
 from grader.core.task import Task, TaskFacts
+from grader.sandbox.document import read_observed
 from grader.sandbox.sandlock import SandlockSandbox
 from grader.submissions.given_code import in_folder, of_torch
 from grader.submissions.similarity import Candidate, Findings, Origin, Reason, compare
@@ -161,6 +162,23 @@ def test_who_cites_the_same_page_is_named_apart(compiled: Compile) -> None:
     found = compare([candidate("a", WAVE, wave, page), candidate("b", COPY, copy, "https://github.com")], KIT)
     assert [p.reasons for p in found.pairs] == [(Reason.BEHAVIOUR,)]
     assert "both cite" not in render_similarity.page(found, "class", [])
+
+
+@pytest.mark.parametrize("nothing", ["my own work", "No sources used.", "N/A", "TODO: list every source"])
+def test_who_cites_nothing_shares_no_source(compiled: Compile, nothing: str) -> None:
+    wave, copy = compiled(make(scheduler=WAVE)).recipe, compiled(make(scheduler=COPY)).recipe
+    found = compare([candidate("a", WAVE, wave, nothing), candidate("b", COPY, copy, nothing)], KIT)
+    assert (len(found.pairs), len(found.explained)) == (1, 0)
+
+
+@pytest.mark.parametrize(("rate", "steps"), [(-5.0, 20), (0.1, 10**15)])
+def test_a_forged_play_is_no_play(rate: float, steps: int, task: Task) -> None:
+    played = {"values": [rate], "counts": [steps]}
+    document = {"protocol": 1, "memory": False, "violations": [], "recipe": None, "torch": "2", "torchvision": None}
+    seen: dict[str, object] = {"lr": played, "types": [], "stopped": None}
+    assert read_observed(json.dumps({**document, "observed": seen}).encode(), task) is None
+    seen["lr"] = {"values": [0.1], "counts": [20]}
+    assert read_observed(json.dumps({**document, "observed": seen}).encode(), task) is not None
 
 
 def test_what_many_behave_like_accuses_nobody(compiled: Compile) -> None:
