@@ -245,7 +245,8 @@ def tied_to_a_length(subject: Subject) -> Advice | None:
         what += f", and one twice as long rises again to {max(subject.beyond):.3g}"
         fix = f"{fix}, and hold its end with min(self.last_epoch, {len(rates) - 1})"
     elif len(subject.beyond) > 0.9 * len(rates):
-        what += f", and one twice as long spends its second half at {max(subject.beyond):.3g} or less"
+        highest = max(subject.beyond)
+        what += f", and one twice as long spends its second half at {f'{highest:.3g} or less' if highest else 'zero'}"
     return subject.advice("tied-to-a-length", what, fix)
 
 

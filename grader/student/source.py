@@ -45,12 +45,12 @@ class SchedulerSource:
 
     @property
     def step_is_idle(self) -> bool:
-        """Whether there is a step() that neither calls another one nor asks get_lr() nor writes to a group."""
+        """Whether there is a step() that neither calls another one nor reaches a parameter group."""
         step = self.method("step")
         if step is None:
             return False
         for node in _within(self, step):
-            if isinstance(node, ast.Call) and _last_name(node.func) in ("step", "get_lr", "_get_closed_form_lr"):
+            if isinstance(node, ast.Call) and _last_name(node.func) == "step":
                 return False
             if isinstance(node, ast.Attribute) and node.attr == "param_groups":
                 return False
