@@ -236,6 +236,11 @@ def tied_to_a_length(subject: Subject) -> Advice | None:
         return None
     if subject.returns or subject.source.is_cyclic or restarts_every_few_batches(subject) is not None:
         return None
+    epoch = subject.steps_per_epoch
+    if len(rates) > epoch and len(subject.beyond) >= epoch and rates[-1 - epoch] > 0 < end:
+        last, further = end / rates[-1 - epoch], subject.beyond[epoch - 1] / end
+        if 0.5 <= last < 0.99 and abs(further - last) < 0.05 * last:
+            return None  # an exponential tail, which has no end
     fix = "the held-out data set has another number of batches: prefer a decay that is useful wherever it is cut off"
     what = (
         f"the decay fits the {len(rates)} steps of this training: one half as long ends at {half:.3g}, "

@@ -130,6 +130,7 @@ CORPUS = (
     _with("warmup-of-five-steps", "warmup_steps=5", "", "min(1.0, (t + 1) / self.warmup_steps)"),
     _factor("rising", "(t + 1) / 980"),
     _factor("jitter", "random.Random(t).uniform(0.95, 1.05) / (1 + 0.01 * t)"),
+    _factor("hold-then-exponential", "1 if t < 400 else 0.995 ** (t - 400)"),
     _factor("long-one-cycle", "min((t + 1) / 2000, max(0.0, (7820 - t) / 5820))"),
     # ends with this very training
     _factor("cosine-to-the-end", COS.format("min(t, 980) / 980"), "tied-to-a-length"),
