@@ -155,7 +155,7 @@ def _polynomial(rates: Rates) -> str | None:
         middle = min(total, len(rates)) // 2
         if not 0 < rates[middle] < rates[0]:
             continue
-        power = math.log(rates[middle] / rates[0]) / math.log(1 - middle / total)
+        power = (math.log(rates[middle]) - math.log(rates[0])) / math.log(1 - middle / total)  # a ratio may underflow
         if _same(rates, lambda t, n=total, p=power: rates[0] * max(0.0, 1 - t / n) ** p, rates[0]):  # type: ignore[misc]
             kind = "linear" if abs(power - 1) < 1e-4 else f"polynomial, power={power:.4g}"
             return f"{kind}, total={total}"

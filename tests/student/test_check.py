@@ -72,6 +72,7 @@ def wave(t: int, period: int, low: float = 0.0) -> float:
          lambda t: 0.1 * (t + 1) / 100 if t < 100 else wave(t - 100, N - 100)),
         ("linear warmup over 100 steps, then constant", lambda t: 0.1 * min(1, t / 100)),
         (None, lambda t: 0.1),
+        (None, lambda t: 10.0 if t == 0 else 5e-324),
         (None, lambda t: 0.1 / (1 + 0.01 * t) ** 1.01),
         (None, lambda t: 0.1 * min((t + 1) / 100, (100 / (t + 1)) ** 0.5)),
         (None, lambda t: 0.01 + 0.09 * abs(((t / 200) % 2) - 1)),
