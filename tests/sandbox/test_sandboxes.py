@@ -30,6 +30,7 @@ from grader.sandbox.inside import supervisor
 from grader.sandbox.plain import PlainSandbox
 from grader.sandbox.sandlock import SandlockSandbox
 from support.patched import Patched
+from support.runs import descendants
 from support.submissions import Compile, make
 
 TRY = """
@@ -493,6 +494,7 @@ import sys
 from grader.core import task_file as tasks
 from grader.core.task import SandboxLimits
 from grader.training import data, models
+from grader.sandbox import docker_owners
 from grader.sandbox.base import SandboxChoice, job_of, limits_of
 from grader.sandbox.factory import choose
 from grader.submissions.loader import Submission
@@ -500,20 +502,9 @@ task = tasks.load("digits").with_limits(SandboxLimits(seconds=100))
 facts = models.facts_of(task, data.load(task))
 box = choose(SandboxChoice(sys.argv[1])); box.open(lambda text: None)
 files = {"scheduler.py": b"import sys\\nwhile True: pass", "config.py": b""}
-print("ready", flush=True)
+print(docker_owners.me(), flush=True)
 box.run(job_of(Submission("x", files), task, facts), limits_of(task, 300))
 """
-
-
-def _children(parent: int) -> set[int]:
-    found, todo = set(), [parent]
-    while todo:
-        pid = todo.pop()
-        for task_dir in Path(f"/proc/{pid}/task").glob("*/children"):
-            for child in map(int, task_dir.read_text().split()):
-                found.add(child)
-                todo.append(child)
-    return found
 
 
 def _wait(condition: object, seconds: float = 20.0) -> bool:
@@ -527,35 +518,37 @@ def _wait(condition: object, seconds: float = 20.0) -> bool:
 
 def test_workers_die_with_a_killed_grader() -> None:
     with subprocess.Popen([sys.executable, "-c", GRADER, "sandlock"], stdout=subprocess.PIPE) as grader:
-        assert grader.stdout is not None
-        assert grader.stdout.readline() == b"ready\n"
-        assert _wait(lambda: len(_children(grader.pid)) >= 3)
-        workers = _children(grader.pid)
+        assert _ready(grader)
+        assert _wait(lambda: len(descendants(grader.pid)) >= 3)
+        workers = descendants(grader.pid)
         grader.send_signal(signal.SIGKILL)
     assert _wait(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers)), workers
+
+
+def _ready(grader: subprocess.Popen[bytes]) -> str:
+    """Wait until it is, and say as whom it owns containers."""
+    assert grader.stdout is not None
+    return grader.stdout.readline().decode().strip()
+
+
+def _containers_of(client: docker.DockerClient, owner: str, *, stopped: bool = True) -> set[str]:
+    """Those of one grader: other tests may be running beside this one, with containers of their own."""
+    label = f"{docker_owners.LABEL}.owner={owner}"
+    return {c.id for c in client.containers.list(ignore_removed=True, all=stopped, filters={"label": label})}
 
 
 @pytest.mark.docker
 def test_containers_die_with_a_killed_grader_and_are_removed_by_the_next() -> None:
     client = docker.from_env()
-
-    def ours(all_: bool) -> list[str]:
-        return [
-            c.id for c in client.containers.list(ignore_removed=True, all=all_, filters={"label": docker_owners.LABEL})
-        ]
-
-    before = set(ours(True))
     with subprocess.Popen([sys.executable, "-c", GRADER, "docker"], stdout=subprocess.PIPE) as grader:
-        assert grader.stdout is not None
-        assert grader.stdout.readline() == b"ready\n"
-        assert _wait(lambda: set(ours(False)) - before)
+        owner = _ready(grader)
+        assert _wait(lambda: _containers_of(client, owner, stopped=False))
         grader.send_signal(signal.SIGKILL)
-    left = set(ours(True)) - before
-    assert _wait(lambda: not left & set(ours(False)))
+    assert _wait(lambda: not _containers_of(client, owner, stopped=False))
     box = DockerSandbox()
     box.open(print)
     box.close()
-    assert not left & set(ours(True))
+    assert not _containers_of(client, owner)
     client.close()
 
 
@@ -564,25 +557,18 @@ def test_containers_die_with_a_killed_grader_and_are_removed_by_the_next() -> No
 def test_graders_in_separate_namespaces_do_not_remove_each_others_containers() -> None:
     """As two graders in containers on one engine: neither sees the other's process, whose number means nothing here."""
     client = docker.from_env()
-
-    def ours() -> set[str]:
-        return {
-            c.id for c in client.containers.list(ignore_removed=True, all=True, filters={"label": docker_owners.LABEL})
-        }
-
-    before = ours()
     call = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-c", GRADER, "docker"]
     call = call if os.geteuid() == 0 else ["sudo", "-n", *call]
     with subprocess.Popen(call, stdout=subprocess.PIPE) as grader:
         try:
-            assert grader.stdout is not None
-            assert grader.stdout.readline() == b"ready\n"
-            assert _wait(lambda: ours() - before)
-            theirs = ours() - before
+            owner = _ready(grader)
+            assert owner.split(":")[1] != docker_owners.me().split(":")[1]
+            assert _wait(lambda: _containers_of(client, owner))
+            theirs = _containers_of(client, owner)
             other = DockerSandbox()
             other.open(print)
             other.close()
-            assert theirs <= ours()
+            assert theirs <= _containers_of(client, owner)
         finally:
             grader.kill()
     for container in theirs:  # nobody here can know that their grader is dead, so this test says it

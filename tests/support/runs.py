@@ -96,6 +96,18 @@ def started(call: list[str], where: Path, **environment: str) -> Iterator[subpro
         process.wait()
 
 
+def descendants(parent: int) -> set[int]:
+    """The processes that a process started, and those that they started."""
+    found, todo = set(), [parent]
+    while todo:
+        pid = todo.pop()
+        for task_dir in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in map(int, task_dir.read_text().split()):
+                found.add(child)
+                todo.append(child)
+    return found
+
+
 def read_to(process: subprocess.Popen[str], start: str) -> str:
     """Read what it prints up to a line that begins like that."""
     assert process.stdout is not None
