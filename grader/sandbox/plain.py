@@ -32,6 +32,7 @@ class PlainSandbox:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._warm: list[subprocess.Popen[bytes]] = []
+        self._running: set[_Watch] = set()
 
     def open(self, say: Say) -> None:
         """Nothing to prepare."""
@@ -42,18 +43,27 @@ class PlainSandbox:
             self._warm += [self._start() for _ in range(runs - len(self._warm))]
 
     def close(self) -> None:
-        """End the processes that were started and not used."""
+        """End the processes that were started: those that are not used yet, and those at work."""
         with self._lock:
-            processes, self._warm = self._warm, []
-        for process in processes:
+            unused, self._warm = self._warm, []
+            running = set(self._running)
+        for process in unused:
             process.kill()
             process.communicate()
+        for watch in running:
+            watch.kill()
 
     def run(self, job: bytes, limits: Limits) -> Outcome:
         """Run the probe in a process group of its own, killed as a whole at its end."""
         with self._lock:
-            process = self._warm.pop() if self._warm else None
-        return _Watch(process or self._start(), job, limits).outcome()
+            watch = _Watch(self._warm.pop() if self._warm else self._start(), job, limits)
+            self._running.add(watch)
+        try:
+            return watch.outcome()
+        finally:
+            watch.kill()
+            with self._lock:
+                self._running.discard(watch)
 
     def _start(self) -> "subprocess.Popen[bytes]":
         environment = {k: v for k, v in os.environ.items() if k in ("PATH", "SYSTEMROOT", "TEMP", "TMP", "HOME")}
@@ -78,9 +88,11 @@ class _Watch:
         self.process, self.job, self.limits = process, job, limits
         self.document, self.output = bytearray(), bytearray()
         self.output_seen = 0
-        self.ready = threading.Event()
+        self.begun = threading.Event()  # ready for the job, or ended before
+        self.was_ready = False
         self.over = threading.Event()  # more output than allowed, or all drained
         self.excess: Ending | None = None
+        self._killed = False
 
     def outcome(self) -> Outcome:
         """Wait for the end and return the outcome."""
@@ -93,8 +105,7 @@ class _Watch:
         ]
         for thread in threads:
             thread.start()
-        self.ready.wait(_START_SECONDS)
-        was_ready = self.ready.is_set()
+        self.begun.wait(_START_SECONDS)
         started = time.monotonic()
         ending = Ending.EXITED
         while process.poll() is None:
@@ -105,7 +116,7 @@ class _Watch:
                 break
             self.over.wait(0.02)
         seconds = time.monotonic() - started
-        self._kill()
+        self.kill()
         for thread, stream in zip(threads, (process.stdout, process.stderr, process.stdin), strict=True):
             thread.join(1.0)
             if not thread.is_alive():  # else a child of the submission holds the other end
@@ -113,7 +124,7 @@ class _Watch:
                     stream.close()
         code = process.wait()
         ending = self.excess or ending
-        if not was_ready:
+        if not self.was_ready:
             text = bytes(self.output).decode(errors="replace")
             return Outcome(Ending.BROKEN, output=bytes(self.output), detail=f"the probe did not start: {text[-500:]}")
         return Outcome(
@@ -125,19 +136,23 @@ class _Watch:
             signal=-code if code < 0 else None,
         )
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End the process with the children it may have left; once, since its number may be another's later."""
+        if self._killed:
+            return
+        self._killed = True
         if hasattr(os, "killpg"):
             import signal
 
             try:
-                os.killpg(self.process.pid, signal.SIGKILL)  # with the children it may have left
+                os.killpg(self.process.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 pass
         if self.process.poll() is None:
             self.process.kill()
 
     def _feed(self, stream: IO[bytes]) -> None:
-        self.ready.wait(_START_SECONDS)
+        self.begun.wait(_START_SECONDS)
         try:
             stream.write(self.job)
             stream.close()
@@ -145,9 +160,8 @@ class _Watch:
             pass
 
     def _read_result(self, stream: IO[bytes]) -> None:
-        first = stream.read(1)
-        if first == READY:
-            self.ready.set()
+        self.was_ready = stream.read(1) == READY
+        self.begun.set()
         while data := stream.read1(1 << 16):  # type: ignore[attr-defined]
             self.document += data
             if len(self.document) > self.limits.document:

@@ -65,13 +65,14 @@ def check(folder: Path, sandbox: Sandbox, task_name: str = "cifar10") -> Checked
     task = tasks.load_one(task_name)
     facts = facts_of_public(task)
     submission = only(folder)
-    pool = ThreadPoolExecutor(1)
-    try:
-        observing = pool.submit(observe, submission, sandbox, task, facts)
-        compiled = compile_submission(submission, sandbox, task, facts)
-        observed = observing.result()
-    finally:
-        pool.shutdown(wait=False)  # ^C does not wait for what was only looked at
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            observing = pool.submit(observe, submission, sandbox, task, facts)
+            compiled = compile_submission(submission, sandbox, task, facts)
+            observed = observing.result()
+        except BaseException:
+            sandbox.close()  # the play that is at work too: ^C need not wait for it
+            raise
     advice: tuple[Advice, ...] = ()
     predicted = None
     recipe = compiled.recipe or compiled.draft

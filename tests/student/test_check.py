@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -22,6 +24,7 @@ from grader.student.check import check, facts_of_public
 from grader.student.kit import write_kit
 from grader.submissions import known_schedules
 from grader.training import models
+from support.runs import GRADER, descendants, started
 from support.submissions import CONFIG, make
 
 HEAD = "import math\nfrom torch.optim.lr_scheduler import _LRScheduler\n\n\nclass CustomLRScheduler(_LRScheduler):\n"
@@ -289,3 +292,26 @@ def test_mistakes_in_a_comparison_are_explained(tmp_path: Path, arguments: list[
 
 def test_the_picture_holds_the_largest_and_smallest_rates() -> None:
     assert len(picture([1e15] * 5000)) == len(picture([5e-324] * 100)) == 11
+
+
+def test_an_interrupt_ends_the_check_and_the_submission(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    body = f"""
+        def get_lr(self):
+            import time
+            open({str(begun)!r}, "a").write("x")
+            time.sleep(600)
+            return list(self.base_lrs)
+    """
+    folder = write(tmp_path / "mine", body)
+    with started([*GRADER, "check", str(folder)], tmp_path) as grader:
+        while not begun.exists() or len(begun.read_text()) < 2:  # the verdict's play, and the longer one
+            assert grader.poll() is None, grader.stdout and grader.stdout.read()
+            time.sleep(0.05)
+        plays = descendants(grader.pid)
+        assert len(plays) >= 2
+        grader.send_signal(signal.SIGINT)
+        said, _ = grader.communicate(timeout=20)
+    assert grader.returncode == 130, said
+    assert "Traceback" not in said
+    assert not [pid for pid in plays if os.path.exists(f"/proc/{pid}")]
