@@ -7,12 +7,16 @@
 #   engine.sh base     print GRADER_BASE_IMAGE and GRADER_INDEX_URL where the Dockerfile's own cannot be had
 set -euo pipefail
 
+get() { # PACKAGE...; another apt-get may be at work
+    apt-get update -qq >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
 answers() { docker version >/dev/null 2>&1; }
 
 engine() {
     if ! command -v dockerd >/dev/null || ! command -v iptables >/dev/null; then
-        apt-get update -qq >/dev/null
-        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends docker.io iptables >/dev/null
+        get docker.io iptables
     fi
     answers && return
     service docker start >/dev/null 2>&1 || true
@@ -40,8 +44,7 @@ has_gvisor() { docker info --format '{{json .Runtimes}}' | grep -q '"runsc"'; }
 gvisor() {
     has_gvisor && return
     if ! command -v runsc >/dev/null; then
-        apt-get update -qq >/dev/null
-        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends runsc >/dev/null
+        get runsc
     fi
     mkdir -p /etc/docker
     # Our containers have no network; some engines hand it to runsc in a way that it refuses.
@@ -63,8 +66,7 @@ base() {
     docker pull -q "$default" >/dev/null 2>&1 && return
     if ! docker image inspect "$tag" >/dev/null 2>&1; then
         if ! command -v debootstrap >/dev/null; then
-            apt-get update -qq >/dev/null
-            DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends debootstrap >/dev/null
+            get debootstrap
         fi
         root=$(mktemp -d)
         debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm "$root" >&2

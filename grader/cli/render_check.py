@@ -64,8 +64,6 @@ def as_text(checked: Checked, console: Console) -> None:
             highlight=False,
             soft_wrap=not console.is_terminal,
         )
-    for warning in compiled.warnings:
-        console.print(f"[yellow]warning[/] {escape(str(warning))}", highlight=False, soft_wrap=not console.is_terminal)
     for advice in checked.advice:
         console.print(f"[yellow]advice[/] {escape(str(advice))}", highlight=False, soft_wrap=not console.is_terminal)
     if compiled.output:

@@ -73,7 +73,9 @@ def _candidate(submission: Submission, origin: Origin, folder: str, compiling: C
         played = seen.lr
     manifest = compiled.manifest
     attribution = submission.files.get("ATTRIBUTION.md", b"").decode("utf-8", "replace")
-    sources = (*(manifest.sources if manifest else ()), *filter(None, (_one_line(" ".join(own_lines(attribution))),)))
+    sources = manifest.sources if manifest else ()
+    if own := " ".join(" ".join(own_lines(attribution)).split()):
+        sources = (*sources, clean(own)[:500])
     return Candidate(
         id=submission.id,
         origin=origin,
@@ -85,10 +87,6 @@ def _candidate(submission: Submission, origin: Origin, folder: str, compiling: C
         config=submission.files.get("config.py", b"").decode("utf-8", "replace"),
         base_rate=compiled.base_rates[0] if compiled.base_rates else None,
     )
-
-
-def _one_line(text: str) -> str:
-    return clean(" ".join(text.split()))[:500]
 
 
 def page(findings: Findings, title: str, compared: Sequence[Candidate]) -> str:

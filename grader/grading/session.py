@@ -121,8 +121,9 @@ def open_compiler(config: RunConfig, say: Say) -> Iterator[Compiling]:
     check_writable(config.folder)
     task = config.task.parts[0]
     facts = shipped_facts(task)
-    environment = environment_of("cpu", metadata.version("torch"), metadata.version("torchvision"))
-    if facts is None:
+    if facts is not None:
+        environment = environment_of("cpu", metadata.version("torch"), metadata.version("torchvision"))
+    else:
         with contextlib.closing(TrainerPool(task, "cpu", 1)) as trainers:
             (facts, *_), environment = trainers.facts()
     with contextlib.closing(opened(config.sandbox, say)) as sandbox:

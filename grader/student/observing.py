@@ -11,7 +11,7 @@ from grader.core.task import Task, TaskFacts
 from grader.sandbox.base import Sandbox, job_of, limits_of
 from grader.sandbox.compiled import Observed
 from grader.sandbox.document import read_observed
-from grader.submissions.loader import CODE, Submission
+from grader.submissions.loader import Submission
 
 #: CPU seconds of a play. What it has not seen by then it says nothing of.
 _SECONDS = 10.0
@@ -19,16 +19,10 @@ _SECONDS = 10.0
 
 def observe(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts) -> Observed | None:
     """What the schedule does in a training twice as long; None if that cannot be told. It is never a verdict."""
-    if not all(name in submission.files and _is_text(submission.files[name]) for name in CODE):
-        return None
     changes = {"n_train": 2 * facts.n_train, "max_steps": 2 * task.max_steps, "cpu_seconds": _SECONDS, "observe": True}
-    limits = replace(limits_of(task, task.time_limit_s), seconds=_SECONDS)
-    return read_observed(sandbox.run(job_of(submission, task, facts, **changes), limits).document, task)
-
-
-def _is_text(data: bytes) -> bool:
     try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+        job = job_of(submission, task, facts, **changes)
+    except (KeyError, UnicodeDecodeError):
+        return None  # a file is missing, or is no text: the verdict says so
+    limits = replace(limits_of(task, task.time_limit_s), seconds=_SECONDS)
+    return read_observed(sandbox.run(job, limits).document, task)

@@ -74,8 +74,8 @@ class SchedulerSource:
         begun = set[str]()
         for node in ast.walk(init):
             if isinstance(node, ast.Assign) and _begins_a_count(node.value):
-                begun |= {t.attr for t in node.targets if _is_of_self(t)}  # type: ignore[attr-defined]
-        read = {node.attr for node in _within(self, get_lr) if _is_of_self(node)}  # type: ignore[attr-defined]
+                begun |= set(map(_of_self, node.targets))
+        read = set(map(_of_self, _within(self, get_lr))) - {""}
         return sorted((begun & read) - self._set_in(*self._others("__init__")) - _COUNTERS)
 
     @property
@@ -132,13 +132,16 @@ def _within(source: SchedulerSource, method: ast.FunctionDef) -> Iterator[ast.AS
         seen.add(here.name)
         for node in ast.walk(here):
             yield node
-            called = source.method(node.attr) if _is_of_self(node) else None  # type: ignore[attr-defined]
+            called = source.method(_of_self(node))
             if called is not None:
                 todo.append(called)
 
 
-def _is_of_self(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
+def _of_self(node: ast.AST) -> str:
+    """The attribute of `self` that a node is; empty for others."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+        return node.attr
+    return ""
 
 
 def _last_name(node: ast.AST) -> str:

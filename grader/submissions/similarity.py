@@ -123,12 +123,10 @@ def compare(candidates: Sequence[Candidate], given: Iterable[str]) -> Findings:
     for a, b in combinations(compared, 2):
         if Origin.CLASS not in (a.origin, b.origin):
             continue
-        gap = behaviour.distance(a, b)
-        alike = gap is not None and gap < SAME_BEHAVIOUR
         taught = behaviour.is_taught(a), behaviour.is_taught(b)
         overlap, share = code.overlap(a, b)
         reasons = []
-        if alike and not any(taught):
+        if behaviour.is_same(a, b) and not any(taught):
             reasons.append(Reason.BEHAVIOUR)
         least = (NEARLY_SAME_CODE, NEARLY_SAME_OVERLAP) if all(taught) else (SAME_CODE, MIN_OVERLAP)
         if share >= least[0] and overlap >= least[1]:
@@ -142,7 +140,7 @@ def compare(candidates: Sequence[Candidate], given: Iterable[str]) -> Findings:
             b=b,
             reasons=tuple(reasons),
             evidence=round(bits + share * math.log2(max(2, len(compared))), 2),
-            distance=gap,
+            distance=behaviour.distance(a, b),
             code=round(share, 4),
             marked=code.marked(a, b),
             shared_source=shared,
@@ -176,10 +174,12 @@ class _Behaviour:
         rates = {id(c): c.rates for c in (*compared, *references)}
         self._shapes = {key: shape(resampled(found)) for key, found in rates.items() if found}
         self.formulas = {id(c): name_of(found) if (found := rates[id(c)]) else None for c in compared}
-        self.references = {id(c): next((r.id for r in references if self._alike(c, r)), None) for c in compared}
+        self.references = {id(c): next((r.id for r in references if self._close(c, r)), None) for c in compared}
         self._constant = {key for key, found in rates.items() if len(set(found)) == 1}
         self._count = len(compared)
-        self._same = {id(c): sum(self._alike(c, other) for other in compared) for c in compared}
+        self._same = {frozenset((id(a), id(b))) for a, b in combinations(compared, 2) if self._close(a, b)}
+        others = Counter(key for pair in self._same for key in pair)
+        self._sharing = {key: others[key] + 1 for key in self._shapes}  # how many have this behaviour, each with itself
 
     def distance(self, a: Candidate, b: Candidate) -> float | None:
         """Mean distance of the two curves; None if one is not known."""
@@ -190,13 +190,17 @@ class _Behaviour:
         """Whether the schedule is one that honest people share."""
         key = id(candidate)
         taught = key in self._constant or self.formulas[key] is not None or self.references[key] is not None
-        return taught or self._same[key] > _bound(self._count)
+        return taught or self._sharing.get(key, 0) > _bound(self._count)
+
+    def is_same(self, a: Candidate, b: Candidate) -> bool:
+        """Whether both, of those that are compared, behave alike."""
+        return frozenset((id(a), id(b))) in self._same
 
     def rarity(self, a: Candidate, b: Candidate) -> float:
         """Bits: how few have this behaviour."""
-        return math.log2(max(2.0, 2 * self._count / max(2, self._same[id(a)], self._same[id(b)])))
+        return math.log2(max(2.0, 2 * self._count / max(2, self._sharing[id(a)], self._sharing[id(b)])))
 
-    def _alike(self, a: Candidate, b: Candidate) -> bool:
+    def _close(self, a: Candidate, b: Candidate) -> bool:
         gap = self.distance(a, b)
         return gap is not None and gap < SAME_BEHAVIOUR
 
@@ -234,9 +238,10 @@ class _Code:
 
     def overlap(self, a: Candidate, b: Candidate) -> tuple[int, float]:
         """Characters that both have, about, and their weighted share of the shorter one's own code."""
-        mine, theirs = self._own.get(id(a)), self._own.get(id(b))
-        if mine is None or theirs is None or not mine.weight or not theirs.weight:
+        both = self._both(a, b)
+        if both is None:
             return 0, 0.0
+        mine, theirs = both
         shared = mine.fingerprint.hashes & theirs.fingerprint.hashes
         if not shared:
             return 0, 0.0
@@ -248,15 +253,20 @@ class _Code:
         """What both have, as places in either code."""
         from copydetect import compare_files
 
-        mine, theirs = self._own.get(id(a)), self._own.get(id(b))
-        if mine is None or theirs is None or not mine.weight or not theirs.weight:
+        both = self._both(a, b)
+        if both is None:
             return (), ()
-        _, _, slices = compare_files(mine.fingerprint, theirs.fingerprint)
+        _, _, slices = compare_files(*(own.fingerprint for own in both))
         first, second = (
             tuple((int(start), int(end)) for start, end in zip(*found, strict=True)) if len(found) else ()
             for found in slices
         )
         return first, second
+
+    def _both(self, a: Candidate, b: Candidate) -> tuple[_Own, _Own] | None:
+        """What is their own; None if one of them has nothing of its own, or was not read."""
+        mine, theirs = self._own.get(id(a)), self._own.get(id(b))
+        return (mine, theirs) if mine and theirs and mine.weight and theirs.weight else None
 
 
 class _Sources:

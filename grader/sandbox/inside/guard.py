@@ -61,10 +61,6 @@ class Guard:
         refusals.tell_refusals(self.refused)
         self._globals = TorchGlobals()
 
-    def mute(self, report: Report) -> None:
-        """From now on violations go to another report: the schedule is recorded, and only looked at any further."""
-        self._report = report
-
     # -- phases
 
     def imported(self) -> None:
