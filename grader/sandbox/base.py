@@ -40,7 +40,8 @@ class Ending(StrEnum):
     """How a worker ended."""
 
     EXITED = "exited"  # by itself: see exit code or signal
-    TIMEOUT = "timeout"
+    TIMEOUT = "timeout"  # of CPU time
+    STALLED = "stalled"  # ran out of time by the clock, and not of CPU time: it waited
     MEMORY = "memory"
     THREADS = "threads"
     OUTPUT = "output"  # printed too much

@@ -10,7 +10,7 @@ from grader.sandbox.base import Ending, Outcome, Sandbox, job_of, limits_of
 from grader.sandbox.compiled import Compiled
 from grader.sandbox.document import BrokenDocument, read_document
 from grader.sandbox.inside.cpu_limit import ENDLESS_FIX, used_up
-from grader.sandbox.inside.supervisor import Limits
+from grader.sandbox.inside.supervisor import WALL_FACTOR, Limits
 from grader.submissions.loader import CODE, FILES, Submission
 from grader.submissions.manifest import read_manifest
 
@@ -148,6 +148,12 @@ def _over_limit(ending: Ending, limits: Limits) -> tuple[Verdict, Violation]:
     match ending:
         case Ending.TIMEOUT:
             return Verdict.TIMEOUT, _resource(used_up(limits.seconds), ENDLESS_FIX)
+        case Ending.STALLED:
+            what = (
+                f"loading the submission and playing its schedule took longer than {WALL_FACTOR * limits.seconds:g} s, "
+                f"and less than {limits.seconds:g} s of it was computing"
+            )
+            return Verdict.TIMEOUT, _resource(what, "do not wait: a schedule needs no sleep(), input() or lock")
         case Ending.MEMORY:
             what = f"the submission's code needs more memory than {limits.memory_mb} MB"
             return Verdict.MEMORY, _resource(what, "compute the learning rate of the current step only")

@@ -10,7 +10,7 @@ from grader.submissions.manifest import Manifest
 
 
 class Observed(Frozen):
-    """A play of twice as many steps as the training has, for advice only (`grader.student.observing`)."""
+    """A play of the schedule that is no verdict, whatever comes of it (`grader.student.observing`)."""
 
     lr: Series[LearningRate]  # the first group's learning rate, as far as the schedule was played
     types: tuple[Annotated[str, Field(max_length=100)], ...]  # of the learning rates

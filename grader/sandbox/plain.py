@@ -1,7 +1,7 @@
 """No sandbox: a plain process with limits on time and output.
 
-CPU time is limited in the process itself (`inside.cpu_limit`), which student code can undo; the time by the clock, from
-outside.
+CPU time is limited in the process itself (`inside.cpu_limit`), which student code can undo; from outside the time by
+the clock, and CPU time where the system has /proc.
 
 It keeps a submission's crash, endless loop and printing away from the grader, and nothing else:
 the code can read, write, send and start whatever the user can. For one's own code
@@ -18,7 +18,8 @@ from typing import IO
 
 from grader.core.errors import SetupError
 from grader.sandbox.base import Ending, Outcome, SandboxName, Say, interpreter
-from grader.sandbox.inside.supervisor import OUTPUT_KEPT, READY, WALL_FACTOR, Limits
+from grader.sandbox.inside.cpu_limit import GRACE_SECONDS
+from grader.sandbox.inside.supervisor import OUTPUT_KEPT, READY, WALL_FACTOR, Limits, cpu_seconds_of
 
 _START_SECONDS = 120.0
 
@@ -62,6 +63,7 @@ class PlainSandbox:
             return watch.outcome()
         finally:
             watch.kill()
+            watch.process.wait()
             with self._lock:
                 self._running.discard(watch)
 
@@ -106,12 +108,15 @@ class _Watch:
         for thread in threads:
             thread.start()
         self.begun.wait(_START_SECONDS)
-        started = time.monotonic()
+        started, cpu_limit = time.monotonic(), cpu_seconds_of(process.pid) + self.limits.seconds + GRACE_SECONDS
         ending = Ending.EXITED
         while process.poll() is None:
             if self.excess:
                 break
             if time.monotonic() - started > WALL_FACTOR * self.limits.seconds:
+                ending = Ending.STALLED
+                break
+            if cpu_seconds_of(process.pid) > cpu_limit:
                 ending = Ending.TIMEOUT
                 break
             self.over.wait(0.02)

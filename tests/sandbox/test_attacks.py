@@ -43,7 +43,7 @@ SAYS = {
     "segfault": ("SIGSEGV", "scheduler.py"),
     "sys-exit": ("SystemExit", "scheduler.py:5"),
     "kills-itself": ("SIGTERM", "scheduler.py"),
-    "sleeps": ("longer than 4 s of computing", "endless loop"),
+    "sleeps": ("longer than 12 s, and less than 4 s of it was computing", "sleep()"),
     "one-block": ("1500 MB", "scheduler.py"),
     "stdout": ("8192 KB", "print()"),
     "network-tcp": ("PermissionError", "scheduler.py:5"),

@@ -14,13 +14,14 @@ from itertools import pairwise
 from statistics import median
 from types import FrameType
 
-from .report import FILES
+from .files import FILES
 
 #: Of CPU time, for which the supervisor waits beyond the limit.
 GRACE_SECONDS = 1.0
 #: Into how many parts the steps of a training are divided to see how their cost develops.
 PARTS = 20
-ENDLESS_FIX = "look for an endless loop"
+ENDLESS_FIX = "look for an endless loop, or for work that takes as long as one"
+SETUP_FIX = "most of the time goes into importing and __init__(): compute less there"
 GROWING_FIX = "get_lr() takes longer from step to step: compute the rate from self.last_epoch directly"
 SLOW_FIX = "get_lr() is asked once per batch: compute once, in __init__(), what does not depend on the step"
 _GROWN = 4.0  # times as slow at the end as at the start
@@ -31,10 +32,16 @@ def used_up(seconds: float) -> str:
     return f"loading the submission and playing its schedule took longer than {seconds:g} s of computing"
 
 
-def is_growing(parts: Sequence[float]) -> bool:
-    """Whether equal parts of a training cost more and more: the last quarter at least four times the first."""
+def growth(parts: Sequence[float]) -> float:
+    """How many times as much as the first quarter the last one of equal parts of a training cost; 0 if unknown."""
     quarter = len(parts) // 4
-    return quarter > 0 and median(parts[-quarter:]) > _GROWN * median(parts[:quarter]) > 0
+    before = median(parts[:quarter]) if quarter else 0.0
+    return median(parts[-quarter:]) / before if before > 0 else 0.0
+
+
+def is_growing(parts: Sequence[float]) -> bool:
+    """Whether equal parts of a training cost more and more."""
+    return growth(parts) > _GROWN
 
 
 class OutOfTime(BaseException):
@@ -87,6 +94,8 @@ class CpuLimit:
         """What to do about a submission that is out of time."""
         if self._end - self._steps[-1] > self.seconds / 2:
             return ENDLESS_FIX  # most of the time went into what was begun last
+        if self._steps[1] - self._begun > self.seconds / 2:
+            return SETUP_FIX
         return GROWING_FIX if is_growing(self.parts) else SLOW_FIX
 
     def _expired(self, _number: int, frame: FrameType | None) -> None:

@@ -12,8 +12,8 @@ from torch.nn.modules import module as module_hooks
 from torch.optim import optimizer as optimizer_hooks
 
 from . import parameters, refusals
+from .files import FILES
 from .notes import Notes
-from .report import FILES
 
 _HOOKS_OF_A_MODULE = (
     "register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook",

@@ -4,7 +4,8 @@ import re
 import sys
 from types import FrameType
 
-from .report import FILES, Report
+from .files import FILES
+from .report import Report
 
 
 def student_line() -> tuple[str, int] | None:

@@ -8,7 +8,7 @@ from types import FrameType
 import torch
 from torch import nn
 
-from .report import FILES
+from .files import FILES
 
 
 class _Ours:

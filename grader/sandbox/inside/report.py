@@ -10,8 +10,9 @@ import traceback
 from types import TracebackType
 
 from . import explanations
+from .cpu_limit import OutOfTime
+from .files import FILES
 
-FILES = ("scheduler.py", "config.py")
 _ALLOCATION = re.compile(r"can't allocate memory|Cannot allocate memory|out of memory", re.I)
 
 
@@ -68,9 +69,11 @@ def locate(trace: TracebackType | None) -> tuple[str, int] | None:
 
 
 def describe(error: BaseException) -> str:
-    """`Type: message` of an exception whose own methods may be hostile."""
+    """`Type: message` of an exception whose own methods may be hostile. Raises OutOfTime."""
     try:
         text = str(error)
+    except OutOfTime:
+        raise
     except BaseException:
         text = "(its message cannot be shown)"
     name = type(error).__name__

@@ -146,7 +146,7 @@ def _drive(worker: Worker, job: bytes, limits: Limits, lease: int | None) -> Env
         if not ready and data[:1] == READY:
             ready, started = True, time.monotonic()
             deadline = started + WALL_FACTOR * limits.seconds
-            cpu_limit = _cpu_seconds(worker.pid) + limits.seconds + GRACE_SECONDS
+            cpu_limit = cpu_seconds_of(worker.pid) + limits.seconds + GRACE_SECONDS
             mapped_kb = _mapped_kb(worker.pid)
             data = data[1:]
             document.extend(data)
@@ -176,7 +176,7 @@ def _drive(worker: Worker, job: bytes, limits: Limits, lease: int | None) -> Env
             if not take(pipe):
                 open_pipes.discard(pipe)
         if ending == "exited" and time.monotonic() > deadline:
-            ending = "timeout" if ready else "start"
+            ending = "stalled" if ready else "start"
         if ending == "exited" and ready:
             ending = _excess(worker.pid, limits, cpu_limit, mapped_kb) or ending
         status = _reap(worker.pid)
@@ -206,8 +206,8 @@ def _drive(worker: Worker, job: bytes, limits: Limits, lease: int | None) -> Env
     )
 
 
-def _cpu_seconds(pid: int) -> float:
-    """CPU time of the process and its threads so far; 0 where it is gone."""
+def cpu_seconds_of(pid: int) -> float:
+    """CPU time of the process and its threads so far; 0 where it is gone, or where there is no /proc."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
             fields = stat.read().rsplit(b")", 1)[1].split()
@@ -218,7 +218,7 @@ def _cpu_seconds(pid: int) -> float:
 
 def _excess(pid: int, limits: Limits, cpu_limit: float, mapped_kb: int) -> str | None:
     """The limit that the process is over now, read from /proc; None while within all."""
-    if _cpu_seconds(pid) > cpu_limit:
+    if cpu_seconds_of(pid) > cpu_limit:
         return "timeout"
     facts = _status(pid)
     if int(facts.get(b"Threads", b"1")) > limits.threads:

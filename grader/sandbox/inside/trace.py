@@ -172,12 +172,15 @@ class Player:
             return  # the act is said, and what came of it says no more
         file, line = locate(error.__traceback__) or ("scheduler.py", None)
         torch_refused = line is None and isinstance(error, (TypeError, ValueError))
-        if torch_refused and explain_get_lr(self._scheduler, self._count, self._when(), self._report):
+        asked = self._step + 1  # scheduler.step() computes the rates of the step that follows
+        epoch, within = divmod(asked, self._per_epoch)
+        when = f"in step {asked} (epoch {epoch + 1})" if within else f"in step {asked} (after epoch {epoch})"
+        if torch_refused and explain_get_lr(self._scheduler, self._count, when, self._report):
             return
         rule, what, fix = explain(error)
         if line is None:
             line = self._report.line_of("scheduler.py", "def get_lr")
-        self._report.add(rule, file, line, f"{self._when()} the scheduler raised {what}", fix)
+        self._report.add(rule, file, line, f"{when} the scheduler raised {what}", fix)
 
 
 def _setting_fix(default: Any) -> str:
@@ -201,15 +204,19 @@ def _rate_fix(rate: Any, step: int, per_epoch: int) -> str:
 
 
 def explain_get_lr(scheduler: Any, groups: int, when: str, report: Report) -> bool:
-    """Ask `get_lr` once more and record what is wrong with its answer; False if nothing is."""
+    """Ask `get_lr` once more and record what is wrong with its answer; False if nothing is. Raises OutOfTime."""
     try:
         answer = scheduler.get_lr()
+    except OutOfTime:
+        raise
     except BaseException:
         return False
     line = report.line_of("scheduler.py", "def get_lr")
     fix = "return a list with one learning rate per parameter group: [... for base_lr in self.base_lrs]"
     try:
         count = len(answer)
+    except OutOfTime:
+        raise
     except BaseException:
         report.add(
             "learning_rate", "scheduler.py", line, f"get_lr() returned {_show(answer)} instead of a list {when}", fix
@@ -234,5 +241,7 @@ def _show(value: Any) -> str:
         return f"{value:.6g}"
     try:
         return repr(value)[:80]
+    except OutOfTime:
+        raise
     except BaseException as error:
         return f"a {type(value).__name__} ({describe(error)})"

@@ -1,0 +1,3 @@
+"""The student's files, as their code objects name them."""
+
+FILES = ("scheduler.py", "config.py")
