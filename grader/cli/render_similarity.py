@@ -54,6 +54,11 @@ def run_similarity(
             say(console, f"{one.id} has the very bits of PyTorch's {one.torch}, and no formula of its own")
     for name in findings.unread:
         say(console, f"{name}: scheduler.py takes too long to read: look at it; only its schedule was compared")
+    if findings.unread_given:
+        say(
+            console,
+            f"{findings.unread_given} given file(s) take too long to read: what is from them counts as one's own",
+        )
     for group in findings.equal:
         say(console, f"{', '.join(group)}: equal recipes")
     if findings.explained:
@@ -68,9 +73,9 @@ def _candidate(submission: Submission, origin: Origin, folder: str, compiling: C
     Compilations are those of `grader run`, kept and taken over.
     """
     compiled = compiling.cache.compile(submission, compiling.sandbox)
-    recipe, played = compiled.recipe or compiled.draft, None
+    recipe, played, stopped = compiled.recipe or compiled.draft, None, False
     if recipe is None and (seen := observe(submission, compiling.sandbox, compiling.task, compiling.facts)) is not None:
-        played = seen.lr
+        played, stopped = seen.lr, seen.stopped is not None
     manifest = compiled.manifest
     attribution = submission.files.get("ATTRIBUTION.md", b"").decode("utf-8", "replace")
     sources = manifest.sources if manifest else ()
@@ -83,6 +88,7 @@ def _candidate(submission: Submission, origin: Origin, folder: str, compiling: C
         sources=sources,
         recipe=recipe,
         played=played,
+        stopped=stopped,
         folder=folder,
         config=submission.files.get("config.py", b"").decode("utf-8", "replace"),
         base_rate=compiled.base_rates[0] if compiled.base_rates else None,

@@ -19,6 +19,7 @@ from grader.student.advice import Advice, Cost, Subject, advise
 from grader.student.observing import observe
 from grader.student.source import SchedulerSource
 from grader.submissions.loader import Submission, only
+from grader.submissions.manifest import cites, own_lines
 
 #: Seconds per image and per step of the public training on one CPU core: a run of five epochs of
 #: 50,000 images in batches of 64, with evaluation, took 26 s.
@@ -67,7 +68,7 @@ def check(folder: Path, sandbox: Sandbox, task_name: str = "cifar10") -> Checked
     submission = only(folder)
     with ThreadPoolExecutor(1) as pool:
         try:
-            observing = pool.submit(observe, submission, sandbox, task, facts)
+            observing = pool.submit(observe, submission, sandbox, task, facts, length=2)
             compiled = compile_submission(submission, sandbox, task, facts)
             observed = observing.result()
         except BaseException:
@@ -79,7 +80,8 @@ def check(folder: Path, sandbox: Sandbox, task_name: str = "cifar10") -> Checked
     if recipe is not None:
         texts = {name: data.decode("utf-8-sig", "replace") for name, data in submission.files.items()}
         manifest = compiled.manifest
-        cited = manifest is not None and any(not s.lower().startswith("none") for s in manifest.sources)
+        sources = (*(manifest.sources if manifest is not None else ()), *own_lines(texts.get("ATTRIBUTION.md", "")))
+        cited = any(map(cites, sources))
         cost = Cost(compiled.cost, compiled.cpu_seconds, limits_of(task, task.time_limit_s).seconds)
         subject = Subject(recipe, observed, SchedulerSource(texts["scheduler.py"]), cost, cited)
         images = facts.n_train * recipe.epochs

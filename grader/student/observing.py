@@ -17,11 +17,11 @@ from grader.submissions.loader import Submission
 _SECONDS = 10.0
 
 
-def observe(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts) -> Observed | None:
-    """What the schedule does in a training twice as long; None if that cannot be told. It is never a verdict."""
-    changes = {"n_train": 2 * facts.n_train, "max_steps": 2 * task.max_steps, "cpu_seconds": _SECONDS, "observe": True}
+def observe(submission: Submission, sandbox: Sandbox, task: Task, facts: TaskFacts, length: int = 1) -> Observed | None:
+    """What the schedule does in a training `length` times as long; None if that cannot be told. Never a verdict."""
+    changes = {"n_train": length * facts.n_train, "max_steps": length * task.max_steps}
     try:
-        job = job_of(submission, task, facts, **changes)
+        job = job_of(submission, task, facts, **changes, cpu_seconds=_SECONDS, observe=True)
     except (KeyError, UnicodeDecodeError):
         return None  # a file is missing, or is no text: the verdict says so
     limits = replace(limits_of(task, task.time_limit_s), seconds=_SECONDS)

@@ -37,10 +37,10 @@ class Fingerprints:
         """copydetect's fingerprint of `code`; None if it takes too long."""
         return self._made(code, _WINDOW)
 
-    def all_of(self, code: str) -> set[int]:
-        """The hashes of all k-grams of `code`, not only of the selected ones; none if it takes too long."""
+    def all_of(self, code: str) -> set[int] | None:
+        """The hashes of all k-grams of `code`, not only of the selected ones; None if it takes too long."""
         found = self._made(code, 1)
-        return set() if found is None else set(map(int, found.hashes))
+        return None if found is None else set(map(int, found.hashes))
 
     def _made(self, code: str, window: int) -> Any:
         try:

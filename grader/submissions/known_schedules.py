@@ -10,6 +10,7 @@ Formulas: torch.optim.lr_scheduler's documentation; Loshchilov and Hutter, SGDR 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 _TOLERANCE = 1e-6
 Rates = Sequence[float]
@@ -17,6 +18,8 @@ Rates = Sequence[float]
 
 def name_of(rates: Rates) -> str | None:
     """The name of a known schedule with its parameters, such as "cosine, T_max=3910"; None for others."""
+    if _rises_evenly(rates):
+        return f"linear warmup over {len(rates) - 1} steps or more"
     start = _warmup(rates) if len(rates) > 4 else 0
     for begin in (start, start + 1) if start else (0,):
         warm = f"linear warmup over {begin} steps, then " if begin else ""
@@ -29,6 +32,13 @@ def name_of(rates: Rates) -> str | None:
 
 def _same(rates: Rates, formula: Callable[[int], float], top: float) -> bool:
     return all(abs(rate - formula(step)) <= _TOLERANCE * top for step, rate in enumerate(rates))
+
+
+def _rises_evenly(rates: Rates) -> bool:
+    if len(rates) < 4 or rates[-1] <= rates[0]:
+        return False
+    rise = (rates[-1] - rates[0]) / (len(rates) - 1)
+    return _same(rates, lambda t: rates[0] + rise * t, rates[-1])
 
 
 def _warmup(rates: Rates) -> int:
@@ -101,7 +111,10 @@ def _cosine(rates: Rates) -> str | None:
     top, floor = rates[0], min(rates)
     if len(rates) < 8 or top <= floor:
         return None
-    for eta_min, t_max in dict.fromkeys((*_waves(rates, floor), *_wave_by_ratio(rates))):
+    restarts = [t for t in range(1, len(rates)) if rates[t] == top]
+    first = rates[: restarts[0]] if restarts else rates
+    waves = (*_waves(rates, floor), *_wave_by_ratio(first), *_wave_of_length(first, len(first) if restarts else 0))
+    for eta_min, t_max in dict.fromkeys(waves):
 
         def wave(t: int, eta_min: float = eta_min, t_max: int = t_max) -> float:
             return eta_min + (top - eta_min) * (1 + math.cos(math.pi * t / t_max)) / 2
@@ -109,12 +122,22 @@ def _cosine(rates: Rates) -> str | None:
         def held(t: int, t_max: int = t_max) -> float:
             return wave(min(t, t_max))
 
-        restart = next((t for t in range(1, len(rates)) if rates[t] == top), 0)
         ending = f", eta_min={eta_min:.4g}" if eta_min else ""
         if _same(rates, wave, top) or _same(rates, held, top):
             return f"cosine, T_max={t_max}{ending}"
-        if restart and _same(rates, lambda t, r=restart: wave(t % r), top):  # type: ignore[misc]
-            return f"cosine with warm restarts, T_0={restart}{ending}"
+        for factor in dict.fromkeys((1, _longer(restarts))) if restarts else ():
+
+            def restarted(t: int, t_0: int = len(first), factor: int = factor, wave: Any = wave) -> float:
+                if factor == 1:
+                    return float(wave(t % t_0))
+                length = t_0
+                while t >= length:
+                    t, length = t - length, length * factor
+                return float(wave(t * t_max / length))
+
+            if _same(rates, restarted, top):
+                grown = f", T_mult={factor}" if factor > 1 else ""
+                return f"cosine with warm restarts, T_0={len(first)}{grown}{ending}"
     return None
 
 
@@ -125,6 +148,21 @@ def _waves(rates: Rates, floor: float) -> Iterator[tuple[float, int]]:
         share = 2 * (rates[at] - eta_min) / (top - eta_min) - 1
         if -1 < share < 1 and (t_max := round(math.pi * at / math.acos(share))) >= 2:
             yield eta_min, t_max
+
+
+def _longer(restarts: Sequence[int]) -> int:
+    """How many times as long as the first cycle the second one is; 1 if there is no second."""
+    return max(1, round((restarts[1] - restarts[0]) / restarts[0])) if len(restarts) > 1 else 1
+
+
+def _wave_of_length(rates: Rates, t_max: int) -> Iterator[tuple[float, int]]:
+    """The same for a wave that reaches its end after `t_max` steps."""
+    at = t_max // 2
+    if at >= 2:
+        share = (1 + math.cos(math.pi * at / t_max)) / 2
+        eta_min = (rates[at] - rates[0] * share) / (1 - share)
+        if eta_min >= -_TOLERANCE * rates[0]:
+            yield max(0.0, eta_min), t_max
 
 
 def _wave_by_ratio(rates: Rates) -> Iterator[tuple[float, int]]:

@@ -13,10 +13,21 @@ MAX_MANIFEST = 64 << 10
 _MAX_TEXTS = 200  # contributors, or sources
 #: What kits of this and of other courses hold in place of names and sources.
 _PLACEHOLDER = re.compile(
-    r"^\W*(todo\W*$|todo\b\W*[:(]|replace (this|me)\b|(your|student'?s?) (full )?name\W*$|your sources?\W*$"
-    r"|list (your|every) sources?\b|include information about|(jane|john) doe\W*$"
+    r"^\W*(todo\W*$|todo\b\W*[:(]|replace (this|me)\b|your sources?\W*$"
+    r"|((enter|type|write|insert|add|put) )?(your|student'?s?) (full )?names?( here)?\W*$"
+    r"|list (your|every) sources?\b(?!.*https?://)|include information about|(jane|john) doe\W*$"
     r"|name of (the )?(student|author)\W*$|first ?name last ?name\W*$)"
     r"|\bpennkey here\b|(^|//|www\.)example\.(com|org|net)\b(?!\.)|^<(?!https?:)[^>]*>$|^(x{3,}|\.{3}|…|[-*=]+)$",
+    re.I,
+)
+_ADDRESS = re.compile(r"https?://|\bwww\.", re.I)
+#: What is written by those who used nothing of others.
+_NOTHING = re.compile(
+    r"^\W*((none|nothing|nobody|no one|n/?a|nil|keine?|mine|myself|just me|only me)\b"
+    r"|no (other |external |outside )?(sources?|help|references?|citations?)\b|((it is|this is|all|entirely) )?((my|our) )?own (work|code|ideas?|thoughts?|knowledge)\W*$"
+    r"|((it is|this is|all|entirely) )?(my|our) own\W*$"
+    r"|(i|we) (worked|did (it|this|everything)|wrote (it|this|everything)) (alone|myself|ourselves|on (my|our) own)\b"
+    r"|(i|we) (used|consulted|cite) (none|nothing|nobody|no (other |external |outside )?(sources?|help))\b)",
     re.I,
 )
 
@@ -56,14 +67,14 @@ def read_manifest(files: dict[str, bytes]) -> tuple[Manifest | None, list[Violat
     if not isinstance(assignment, str) or not 0 < len(assignment.strip()) <= 200:
         say("assignment_name", "assignment_name is missing or not a text", "keep the assignment's name as it came")
         assignment = ""
-    contributors = _texts(raw.get("contributors"))
+    contributors = _texts(raw.get("contributors") or [])
     if contributors == []:
-        unnamed("contributors", "contributors is empty", 'write "contributors": ["Ada Lovelace"]')
-    elif not contributors:
-        say("contributors", "contributors is missing or not a list of names", 'write "contributors": ["Ada Lovelace"]')
+        unnamed("contributors", "contributors is missing or empty", 'write "contributors": ["Ada Lovelace"]')
+    elif contributors is None:
+        say("contributors", "contributors is not a list of names", 'write "contributors": ["Ada Lovelace"]')
     elif any(is_placeholder(c) for c in contributors):
         unnamed("contributors", "contributors still holds a placeholder", "write the names of everybody who worked on it")
-    sources = _texts(raw.get("sources", []))
+    sources = _texts(raw.get("sources") or [])
     if sources is None:
         say("sources", "sources is not a list of texts", 'write "sources": ["https://…"]')
         return None, problems
@@ -116,3 +127,8 @@ def own_lines(attribution: str) -> list[str]:
 def is_placeholder(text: str) -> bool:
     """Whether a text is what a kit holds in place of a name or a source."""
     return _PLACEHOLDER.search(text) is not None
+
+
+def cites(text: str) -> bool:
+    """Whether a text names a source: it is no placeholder, and does not say that there is none."""
+    return not is_placeholder(text) and (_ADDRESS.search(text) is not None or _NOTHING.search(text) is None)

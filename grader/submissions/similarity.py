@@ -29,7 +29,7 @@ from grader.core.curves import distance, resampled, shape
 from grader.core.recipe import Frozen, LearningRate, Recipe, Series
 from grader.submissions.fingerprints import Fingerprints, without
 from grader.submissions.known_schedules import name_of
-from grader.submissions.manifest import is_placeholder
+from grader.submissions.manifest import cites
 from grader.submissions.torch_schedules import played_by
 
 SAME_BEHAVIOUR = 0.002  # mean distance of two shapes, of 1: rounding and a step more or less, no more
@@ -38,8 +38,11 @@ MIN_OVERLAP = 40  # characters of the token stream: about two lines
 # Two who write the same standard formula, or cite the same source, write alike: only nearly the same code counts.
 NEARLY_SAME_CODE = 0.9
 NEARLY_SAME_OVERLAP = 150
-_COMMON = 0.3  # share of the class from which on code, a behaviour or a source is nobody's own
+_COMMON = 0.3  # share of the class from which on code or a behaviour is nobody's own
+_COMMON_SOURCE = 0.1  # and a source explains nothing
 _COMMON_AT_LEAST = 4
+_LEAST_WORDS = 3  # of a source without an address
+_ASSISTANTS = {"chatgpt", "gpt", "openai", "copilot", "gemini", "claude", "llm", "ai", "deepseek", "llama", "assistant"}
 
 
 class Origin(StrEnum):
@@ -59,6 +62,7 @@ class Candidate(Frozen):
     sources: tuple[str, ...]  # what it cites
     recipe: Recipe | None  # None if it could not be compiled
     played: Series[LearningRate] | None = None  # then: the learning rate as far as it could be played
+    stopped: bool = False  # it could not be played to the end
     folder: str = ""  # of former years
     config: str = ""  # config.py
     base_rate: float | None = None  # that the optimizer was made with; None if it is not known
@@ -108,6 +112,7 @@ class Findings(Frozen):
     known: tuple[Known, ...]
     equal: tuple[tuple[str, ...], ...]  # ids of the class with equal recipes
     unread: tuple[str, ...]  # ids of those whose code takes too long to read: only their behaviour is compared
+    unread_given: int = 0  # files of given code that take too long to read: what is from them counts as one's own
 
 
 def compare(candidates: Sequence[Candidate], given: Iterable[str]) -> Findings:
@@ -159,7 +164,7 @@ def compare(candidates: Sequence[Candidate], given: Iterable[str]) -> Findings:
         for c in mine
     )
     unread = tuple(c.id for c in compared if code.is_unread(c))
-    return Findings(pairs=tuple(pairs), explained=tuple(explained), known=known, equal=_equal(mine), unread=unread)
+    return Findings(pairs=tuple(pairs), explained=tuple(explained), known=known, equal=_equal(mine), unread=unread, unread_given=code.unread_given)
 
 
 def _bound(count: int) -> float:
@@ -172,7 +177,9 @@ class _Behaviour:
 
     def __init__(self, compared: Sequence[Candidate], references: Sequence[Candidate]) -> None:
         rates = {id(c): c.rates for c in (*compared, *references)}
-        self._shapes = {key: shape(resampled(found)) for key, found in rates.items() if found}
+        self._rates = {key: found for key, found in rates.items() if found}
+        self._stopped = {id(c) for c in (*compared, *references) if c.stopped and c.recipe is None}
+        self._shapes = {key: shape(resampled(found)) for key, found in self._rates.items()}
         self.formulas = {id(c): name_of(found) if (found := rates[id(c)]) else None for c in compared}
         self.references = {id(c): next((r.id for r in references if self._close(c, r)), None) for c in compared}
         self._constant = {key for key, found in rates.items() if len(set(found)) == 1}
@@ -182,9 +189,23 @@ class _Behaviour:
         self._sharing = {key: others[key] + 1 for key in self._shapes}  # how many have this behaviour, each with itself
 
     def distance(self, a: Candidate, b: Candidate) -> float | None:
-        """Mean distance of the two curves; None if one is not known."""
-        mine, theirs = self._shapes.get(id(a)), self._shapes.get(id(b))
-        return distance(mine, theirs) if mine is not None and theirs is not None else None
+        """Mean distance of the two curves; None if one is not known.
+
+        A schedule that could not be played to its end is compared step by step with the other's beginning, if that is
+        at least half of it.
+        """
+        keys = id(a), id(b)
+        if not all(key in self._shapes for key in keys):
+            return None
+        if self._stopped.isdisjoint(keys):
+            mine, theirs = (self._shapes[key] for key in keys)
+        else:
+            both = [self._rates[key] for key in keys]
+            steps = min(map(len, both))
+            if 2 * steps < max(map(len, both)):
+                return None
+            mine, theirs = (shape(resampled(found[:steps])) for found in both)
+        return distance(mine, theirs)
 
     def is_taught(self, candidate: Candidate) -> bool:
         """Whether the schedule is one that honest people share."""
@@ -218,8 +239,10 @@ class _Code:
 
     def __init__(self, compared: Sequence[Candidate], given: Iterable[str]) -> None:
         with Fingerprints() as fingerprints:
-            common = set().union(*map(fingerprints.all_of, given))
+            hashes = [fingerprints.all_of(code) for code in given]
             raw = {id(c): fingerprints.of(c.code) for c in compared}
+        self.unread_given = hashes.count(None)
+        common = set[int]().union(*filter(None, hashes))
         counts = Counter(int(h) for found in raw.values() if found is not None for h in found.hashes)
         bound = _bound(len(compared))
         common |= {h for h, n in counts.items() if n > bound}
@@ -275,7 +298,7 @@ class _Sources:
     def __init__(self, compared: Sequence[Candidate]) -> None:
         self._cited = {id(c): set().union(*map(_keys, c.sources)) for c in compared}
         counts = Counter(key for cited in self._cited.values() for key in cited)
-        bound = _bound(len(compared))
+        bound = max(_COMMON_AT_LEAST, _COMMON_SOURCE * len(compared))
         self._common = {key for key, n in counts.items() if n > bound}
 
     def shared(self, a: Candidate, b: Candidate) -> str:
@@ -284,18 +307,18 @@ class _Sources:
         return min(shared, default="")
 
 
-#: What is written by those who cite nothing.
-_NOTHING = re.compile(r"\W*(none|no (other )?sources?|nothing|n/?a\b|(it is |all )?(my|our) own|own work|mine\b|myself)", re.I)
-
-
 def _keys(source: str) -> set[str]:
-    """What tells a source from others: its addresses, or else its words. Whoever cites nothing has no source."""
+    """What tells a source from others: its addresses, or else its words.
+
+    Where somebody cites nothing, a site as a whole, a book by one word or an assistant, there is no text that two would
+    have from it.
+    """
     addresses = {found.rstrip("/.,;)").lower() for found in re.findall(r"https?://(?:www\.)?([^\s<>()\"']+)", source)}
-    # The front page of a site is no source that two would share by chance.
     addresses = {found for found in addresses if "/" in found}
-    if addresses or is_placeholder(source) or _NOTHING.match(source):
+    words = re.findall(r"\w+", source.lower())
+    if addresses or not cites(source) or len(words) < _LEAST_WORDS or not _ASSISTANTS.isdisjoint(words):
         return addresses
-    return {" ".join(re.findall(r"\w+", source.lower()))[:200]} - {""}
+    return {" ".join(words)[:200]}
 
 
 def _torch(candidate: Candidate) -> str | None:

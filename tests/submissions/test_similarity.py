@@ -10,7 +10,7 @@ import pytest
 from torch.optim import lr_scheduler
 from grader.cli import render_similarity
 from grader.core.errors import UsageError
-from grader.core.recipe import Recipe
+from grader.core.recipe import Recipe, Series
 from grader.core.task import Task, TaskFacts
 from grader.sandbox.document import read_observed
 from grader.sandbox.sandlock import SandlockSandbox
@@ -164,11 +164,51 @@ def test_who_cites_the_same_page_is_named_apart(compiled: Compile) -> None:
     assert "both cite" not in render_similarity.page(found, "class", [])
 
 
-@pytest.mark.parametrize("nothing", ["my own work", "No sources used.", "N/A", "TODO: list every source"])
+@pytest.mark.parametrize("nothing", ["my own work", "No sources used.", "N/A", "TODO: list every source", "I worked alone", "keine", "ChatGPT helped me with the warmup"])
 def test_who_cites_nothing_shares_no_source(compiled: Compile, nothing: str) -> None:
     wave, copy = compiled(make(scheduler=WAVE)).recipe, compiled(make(scheduler=COPY)).recipe
     found = compare([candidate("a", WAVE, wave, nothing), candidate("b", COPY, copy, nothing)], KIT)
     assert (len(found.pairs), len(found.explained)) == (1, 0)
+
+
+def test_a_source_that_many_cite_explains_nothing(compiled: Compile) -> None:
+    """Three of fourteen may have it from the same page; five have not."""
+    wave, copy = compiled(make(scheduler=WAVE)).recipe, compiled(make(scheduler=COPY)).recipe
+    other = compiled(make()).recipe
+    page = "Smith, Cyclical Learning Rates for Training Neural Networks"
+    few = [candidate("a", WAVE, wave, page), candidate("b", COPY, copy, page), candidate("c", "x = 1", other, page)]
+    few += [candidate(str(n), f"y = {n}", other) for n in range(11)]
+    assert [len(p) for p in (compare(few, KIT).pairs, compare(few, KIT).explained)] == [0, 1]
+    many = [*few[:3], *(candidate(str(n), f"y = {n}", other, page if n < 2 else "none") for n in range(11))]
+    assert [len(p) for p in (compare(many, KIT).pairs, compare(many, KIT).explained)] == [1, 0]
+
+
+def test_a_play_that_stopped_is_compared_with_the_other_s_beginning(compiled: Compile) -> None:
+    wave, copy = compiled(make(scheduler=WAVE)).recipe, compiled(make(scheduler=COPY)).recipe
+    assert wave is not None
+    assert copy is not None
+    values = list(copy.groups[0].lr.expand())
+
+    def pairs(steps: int, rates: list[float] = values) -> int:
+        lr = Series[float](values=tuple(rates[:steps]), counts=(1,) * steps)
+        stopped = candidate("b", COPY, None).model_copy(update={"played": lr, "stopped": True})
+        return len(compare([candidate("a", WAVE, wave), stopped], KIT).pairs)
+
+    assert pairs(len(values) * 3 // 4) == 1
+    assert pairs(len(values) // 4) == 0  # too little of it to tell
+    rise = [0.001 * (n + 1) for n in range(len(values))]
+    risen = wave.model_copy(
+        update={"groups": tuple(g.model_copy(update={"lr": Series[float](values=tuple(rise), counts=(1,) * len(rise))}) for g in wave.groups)}
+    )
+    lr = Series[float](values=tuple(rise[: len(rise) // 2]), counts=(1,) * (len(rise) // 2))
+    begun = candidate("b", COPY, None).model_copy(update={"played": lr, "stopped": True})
+    assert not compare([candidate("a", WAVE, risen), begun], KIT).pairs  # everybody's warmup
+
+
+def test_given_code_that_takes_too_long_to_read_is_counted(compiled: Compile) -> None:
+    slow = TEXTS["names of characters"] * 4
+    found = compare([candidate("a", WAVE, compiled(make(scheduler=WAVE)).recipe)], [*KIT, slow])
+    assert found.unread_given == 1
 
 
 @pytest.mark.parametrize(("rate", "steps"), [(-5.0, 20), (0.1, 10**15)])
