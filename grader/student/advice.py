@@ -14,7 +14,7 @@ from statistics import median
 from grader.core.recipe import Frozen, Optimizer, Recipe, Series
 from grader.core.text import clean
 from grader.sandbox.compiled import Observed
-from grader.sandbox.inside.cpu_limit import GROWING_FIX, SLOW_FIX, is_growing
+from grader.sandbox.inside.cpu_limit import GROWING_FIX, SETUP_FIX, SLOW_FIX, growth, is_growing
 from grader.student.source import SchedulerSource
 from grader.submissions import known_schedules
 
@@ -31,7 +31,12 @@ _HIGHEST = {
 }
 _LOWEST = {Optimizer.SGD: 1e-4, Optimizer.ADAM: 1e-5, Optimizer.ADAMW: 1e-5, Optimizer.RMSPROP: 1e-5}
 _FLOATS = {"float", "int"}
-_NOTICEABLE = 0.25  # seconds
+#: As their own libraries call them, where the name alone could be a Python type's.
+_OF_LIBRARIES = {f"{kind}{bits}": f"numpy.{kind}{bits}" for kind in ("float", "int") for bits in (16, 32, 64)} | {
+    "ndarray": "numpy.ndarray",
+    "Tensor": "torch.Tensor",
+}
+_NOTICEABLE = 0.1  # seconds
 
 
 class Advice(Frozen):
@@ -127,7 +132,7 @@ def breaks_beyond(subject: Subject) -> Advice | None:
     observed = subject.observed
     if observed is None or observed.stopped is None or observed.lr.steps < subject.recipe.steps:
         return None
-    what = re.sub(r" \(epoch \d+\)", "", clean(observed.stopped))
+    what = re.sub(r" \((after )?epoch \d+\)", "", clean(observed.stopped))
     return subject.advice(
         "breaks-beyond",
         f"this training has {subject.recipe.steps} steps; in a longer one, {what}",
@@ -151,11 +156,14 @@ def never_moves(subject: Subject) -> Advice | None:
             "remove your step(), or call super().step() in it, which asks get_lr()",
             "step",
         )
-    if source.reads_the_step:
-        fix = f"let get_lr() change with self.last_epoch, which counts batches (0 to {subject.recipe.steps - 1} here)"
+    counts = f"self.last_epoch, which counts batches (0 to {subject.recipe.steps - 1} here)"
+    if source.reads_last_epoch:
+        fix = f"get_lr() gives the same for every {counts}: see whether min(), max(), // or a condition does it"
     elif source.frozen_counters:
         names = ", ".join(f"self.{name}" for name in source.frozen_counters)
-        fix = f"get_lr() reads {names}, which only __init__() sets: read self.last_epoch, which counts the steps"
+        fix = f"get_lr() reads {names}, which only __init__() sets: read {counts}"
+    elif source.reads_the_step:
+        fix = f"let get_lr() change with {counts}"
     else:
         fix = "that is the default scheduler; let get_lr() depend on self.last_epoch"
     return subject.advice("never-moves", what, fix)
@@ -181,7 +189,7 @@ def settles_early(subject: Subject) -> Advice | None:
         fix = f"{per_epoch}, and self.last_epoch counts batches: convert what counts epochs ({', '.join(epochs)})"
     what = f"the learning rate is {end:.3g} from step {settled} of {steps} on"
     if rates[settled] != end:
-        what = f"the learning rate falls to less than 1 % of its peak within the first {settled} of {steps} steps"
+        what = f"the learning rate moves by no more than 1 % of its peak from step {settled} of {steps} on"
     return subject.advice("settles-early", what, fix)
 
 
@@ -209,14 +217,18 @@ def rises_again(subject: Subject) -> Advice | None:
     """A decay that turns and climbs back step by step: the formula runs on past its own end."""
     rates, source = subject.rates, subject.source
     top = max(rates)
-    if subject.lr.constant or subject.returns != 1 or source.is_cyclic:
+    if subject.lr.constant or subject.returns > 1 or source.is_cyclic:
         return None
-    high = rates.index(top)
-    low = next((i for i in range(high, len(rates)) if rates[i] < 0.1 * top), None)
-    back = next((i for i in range(low, len(rates)) if rates[i] > 0.33 * top), None) if low is not None else None
-    if low is None or back is None or rates[back] - rates[back - 1] > 0.1 * top:  # a jump is a restart, and meant
+    bottom = high = rates.index(top)
+    back = None
+    for i in range(high, len(rates)):
+        if rates[i] < rates[bottom]:
+            bottom = i
+        elif rates[bottom] < 0.1 * top and rates[i] > rates[bottom] + 0.1 * top:
+            back = i
+            break
+    if back is None or rates[back] - rates[back - 1] > 0.1 * top:  # a jump is a restart, and meant
         return None
-    bottom = min(range(high, back), key=rates.__getitem__)
     hold = f"with min(self.last_epoch, {bottom})"
     fix = f"the cosine runs on past its end: hold it {hold}" if source.uses_a_cosine else f"hold the end {hold}"
     return subject.advice(
@@ -228,12 +240,15 @@ def rises_again(subject: Subject) -> Advice | None:
 
 
 def tied_to_a_length(subject: Subject) -> Advice | None:
-    """A decay that fits exactly this number of batches, which the held-out data set will not have."""
+    """A decay that ends with this number of batches, which the held-out data set will not have."""
     rates = subject.rates
     half_steps = math.ceil(subject.steps_per_epoch / 2) * subject.recipe.epochs
     top, end, half = max(rates), rates[-1], rates[half_steps - 1]
     if subject.lr.constant or end > 0.1 * half or half < 0.25 * top:
         return None
+    last_change = next(i for i in range(len(rates) - 1, 0, -1) if rates[i] != rates[i - 1])
+    if last_change < min(0.95 * len(rates), len(rates) - subject.steps_per_epoch):
+        return None  # it ends before
     if subject.returns or subject.source.is_cyclic or restarts_every_few_batches(subject) is not None:
         return None
     epoch = subject.steps_per_epoch
@@ -264,7 +279,8 @@ def implausible_peak(subject: Subject) -> Advice | None:
         return subject.advice(
             "implausible-peak",
             f"the peak rate {peak:g} is very high for {name}",
-            f"above {highest:g} its trainings usually diverge; check exponents (1e6 for 1e-6?)",
+            f"above {highest:g} its trainings usually diverge"
+            + ("; check the exponent (1e6 for 1e-6?)" if peak > 1000 * highest else ""),
         )
     if lowest is not None and peak < lowest:
         return subject.advice(
@@ -280,15 +296,18 @@ def costly(subject: Subject) -> Advice | None:
     parts, used, limit = subject.cost.parts, subject.cost.used, subject.cost.limit
     spent = f"loading and playing {subject.recipe.steps} steps took {used:.1f} s of the {limit:g} s allowed"
     if is_growing(parts) and sum(parts) > _NOTICEABLE:
-        return subject.advice("growing-cost", spent, f"{GROWING_FIX}; the held-out training may have more steps")
+        what = f"{spent}, and a step at the end took {growth(parts):.0f} times as long as one at the start"
+        return subject.advice("growing-cost", what, f"{GROWING_FIX}; the held-out training may have more steps")
     if used > 0.5 * limit:
-        return subject.advice("near-the-limit", f"{spent}, on this machine", SLOW_FIX)
+        in_setup = parts and sum(parts) < 0.5 * used
+        return subject.advice("near-the-limit", f"{spent}, on this machine", SETUP_FIX if in_setup else SLOW_FIX)
     return None
 
 
 def not_floats(subject: Subject) -> Advice | None:
     """numpy or tensor values where floats are expected: they work, more slowly, and round differently."""
-    foreign = sorted(set(subject.observed.types) - _FLOATS) if subject.observed else []
+    types = set(subject.observed.types) - _FLOATS if subject.observed else set()
+    foreign = sorted(_OF_LIBRARIES.get(name, name) for name in types)
     if not foreign:
         return None
     return subject.advice(

@@ -1,14 +1,18 @@
 """What the code of a scheduler shows, read from its syntax tree: for advice that names a cause or a line."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cached_property
 
 _CLASS = "CustomLRScheduler"
 #: Attributes of PyTorch's base class and of its optimizer that change from step to step.
 _COUNTERS = {"last_epoch", "_step_count", "_last_lr", "param_groups"}
-#: Parts of names of what comes back on purpose.
-_CYCLIC = ("cycl", "restart", "period", "triang", "t_0", "t_mult", "wave", "oscill", "snapshot", "sawtooth", "sgdr")
+#: Names, and beginnings of words in names, of what comes back on purpose.
+_CYCLIC_NAMES = {"t_0", "t0", "t_mult", "t_i", "t_cur"}
+_CYCLIC_WORDS = ("cycl", "restart", "period", "triang", "wave", "oscill", "snapshot", "sawtooth", "sgdr", "clr")
+#: With one of these a period is a part of the training, and does not come back.
+_PARTS_OF_A_TRAINING = ("warm", "decay", "hold", "cool", "anneal")
 
 
 class SchedulerSource:
@@ -57,6 +61,13 @@ class SchedulerSource:
         return True
 
     @property
+    def reads_last_epoch(self) -> bool:
+        """Whether get_lr() reads the number of the step."""
+        get_lr = self.method("get_lr")
+        attributes = (node for node in _within(self, get_lr) if isinstance(node, ast.Attribute)) if get_lr else ()
+        return any(node.attr in ("last_epoch", "_step_count") for node in attributes)
+
+    @property
     def reads_the_step(self) -> bool:
         """Whether get_lr() reads anything that may change from step to step."""
         get_lr = self.method("get_lr")
@@ -85,13 +96,18 @@ class SchedulerSource:
 
     @property
     def is_cyclic(self) -> bool:
-        """Whether the code shows that the rate is meant to come back: a remainder, or a name that says so."""
-        if any(word in name.lower() for name in self._names for word in _CYCLIC):
+        """Whether the code shows that the rate is meant to come back: by a remainder in a formula, or by a name."""
+        if any(map(_is_cyclic, self._names)) or {"fmod", "remainder", "divmod"} & self._names:
             return True
-        remainders = (node for node in ast.walk(self._tree) if isinstance(node, ast.BinOp))
-        return any(isinstance(node.op, ast.Mod) and not _is_text(node.left) for node in remainders) or bool(
-            {"fmod", "remainder", "divmod"} & self._names
-        )
+        for node in ast.walk(self._tree):
+            # `if step % 98 == 0` only asks.
+            for child in () if isinstance(node, (ast.Compare, ast.UnaryOp, ast.BoolOp)) else ast.iter_child_nodes(node):
+                is_remainder = (
+                    isinstance(child, ast.BinOp) and isinstance(child.op, ast.Mod) and not _is_text(child.left)
+                )
+                if is_remainder and getattr(node, "test", None) is not child:
+                    return True
+        return False
 
     @property
     def uses_a_cosine(self) -> bool:
@@ -154,6 +170,15 @@ def _begins_a_count(value: ast.AST) -> bool:
     if isinstance(value, ast.Constant):
         return type(value.value) is int and value.value in (0, 1)
     return isinstance(value, ast.Name) and value.id == "last_epoch"
+
+
+def _is_cyclic(name: str) -> bool:
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
+    if name.lower() in _CYCLIC_NAMES:
+        return True
+    return any(w.startswith(_CYCLIC_WORDS) for w in words) and not any(
+        w.startswith(_PARTS_OF_A_TRAINING) for w in words
+    )
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -15,8 +15,9 @@ from grader.student.advice import Cost, Subject, advise
 from grader.student.check import check
 from grader.student.source import SchedulerSource
 from support.advice import rates_of_advice
-from support.advice_corpus import CORPUS, COS, Schedule
-from support.advice_corpus import HEAD as CORPUS_HEAD
+from support.advice_corpus import CORPUS
+from support.advice_schedules import COS, Schedule
+from support.advice_schedules import HEAD as CORPUS_HEAD
 from support.submissions import CONFIG, make
 
 HEAD = "import math\nfrom torch.optim.lr_scheduler import _LRScheduler\n\n\nclass CustomLRScheduler(_LRScheduler):\n"
@@ -54,7 +55,7 @@ def test_advice_is_what_an_expert_would_give(tmp_path: Path, sandlock: SandlockS
     """On the corpus of `tests/support/advice_corpus.py`; `python benchmarks/advice.py` prints all rates."""
     assert len(CORPUS) >= 80
     assert len({one.name for one in CORPUS}) == len(CORPUS)
-    rates = rates_of_advice(tmp_path, sandlock)
+    rates = rates_of_advice(CORPUS, tmp_path, sandlock)
     assert {code for code, one in rates.items() if one.expected} >= {
         "breaks-beyond", "growing-cost", "idle-step", "implausible-peak", "known-formula", "never-moves", "not-floats",
         "restarts-every-few-batches", "rises-again", "settles-early", "tied-to-a-length",
@@ -88,7 +89,7 @@ def test_what_breaks_in_a_longer_training_is_said_with_its_step(advice_on: Advis
     raises += "    return [base / (1 + 0.01 * self.last_epoch) for base in self.base_lrs]"
     said = advice_on(of("raises", raises))["breaks-beyond"]
     assert (
-        "this training has 980 steps; in a longer one, in step 980 the scheduler raised ValueError: too often" in said
+        "this training has 980 steps; in a longer one, in step 981 the scheduler raised ValueError: too often" in said
     )
     negative = advice_on(of("negative", get_lr("1 - t / 1000")))["breaks-beyond"]
     assert "the learning rate of group 0 is -0.0001 in step 1001" in negative
@@ -112,7 +113,13 @@ def test_the_line_is_that_of_the_class_that_is_meant(advice_on: Advise) -> None:
     [
         ("counter-of-its-own", "get_lr() reads self.now, which only __init__() sets: read self.last_epoch"),
         ("decoy", "let get_lr() depend on self.last_epoch"),
-        ("milestone-never-reached", "let get_lr() change with self.last_epoch, which counts batches (0 to 979 here)"),
+        (
+            "milestone-never-reached",
+            "get_lr() gives the same for every self.last_epoch, which counts batches (0 to 979",
+        ),
+        ("epoch-never-counted", "which only __init__() sets: read self.last_epoch, which counts batches (0 to 979"),
+        ("numpy-float32", "learning rates come as numpy.float32"),
+        ("halved-every-batch", "moves by no more than 1 % of its peak from step"),
         ("step-counts-only", "step() neither calls super().step() nor writes to self.optimizer.param_groups"),
         ("warmup-of-epochs", "convert what counts epochs (warmup_epochs)"),
         ("milestones-of-epochs", "if that is not meant: scheduler.step() is called once per batch, 98 times per epoch"),
@@ -138,13 +145,21 @@ def test_close_to_the_limit_it_says_how_close(recipe: Recipe) -> None:
     def said(cost: Cost) -> dict[str, str]:
         return {a.code: a.what for a in advise(Subject(recipe, None, source, cost))}
 
+    def fix(cost: Cost) -> str:
+        return next(a.fix for a in advise(Subject(recipe, None, source, cost)) if a.code == "near-the-limit")
+
     steps = recipe.steps
     near = said(Cost(even, used=20.0, limit=30.0))
     assert (
         near["near-the-limit"] == f"loading and playing {steps} steps took 20.0 s of the 30 s allowed, on this machine"
     )
     assert "near-the-limit" not in said(Cost(even, used=10.0, limit=30.0))
-    assert "growing-cost" in said(Cost(rising, used=20.0, limit=30.0))
+    assert "what does not depend" in fix(Cost(even, used=20.0, limit=30.0))
+    assert "__init__()" in fix(Cost(tuple(n / 10 for n in even), used=20.0, limit=30.0))
+    assert (
+        "a step at the end took 8 times as long as one at the start"
+        in said(Cost(rising, used=20.0, limit=30.0))["growing-cost"]
+    )
     assert "growing-cost" not in said(Cost(tuple(n / 1e4 for n in rising), used=1.0, limit=30.0))
 
 

@@ -1,8 +1,9 @@
-"""How often advice is right, and how often it is given, on the corpus."""
+"""How often advice is right, and how often it is given, on labelled schedules."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from grader.core.verdict import Verdict
 from grader.sandbox.base import Sandbox
 from grader.student.check import check
-from support.advice_corpus import CORPUS, Schedule
+from support.advice_schedules import Schedule
 
 
 @dataclass
@@ -38,8 +39,8 @@ class Rates:
         return len(self.right) / self.expected if self.expected else 1.0
 
 
-def rates_of_advice(folder: Path, sandbox: Sandbox) -> dict[str, Rates]:
-    """By the advice's code, over the corpus, whose submissions are written into `folder`."""
+def rates_of_advice(schedules: Sequence[Schedule], folder: Path, sandbox: Sandbox) -> dict[str, Rates]:
+    """By the advice's code, over the schedules, whose submissions are written into `folder`."""
 
     def given(schedule: Schedule) -> set[str]:
         checked = check(schedule.write(folder / schedule.name), sandbox)
@@ -48,7 +49,7 @@ def rates_of_advice(folder: Path, sandbox: Sandbox) -> dict[str, Rates]:
 
     rates: dict[str, Rates] = defaultdict(Rates)
     with ThreadPoolExecutor(2) as pool:
-        for schedule, codes in zip(CORPUS, pool.map(given, CORPUS), strict=True):
+        for schedule, codes in zip(schedules, pool.map(given, schedules), strict=True):
             for code in codes | schedule.expected:
                 one = rates[code]
                 hit = one.right if code in codes & schedule.expected else one.wrong if code in codes else one.missed
