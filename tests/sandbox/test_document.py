@@ -50,7 +50,7 @@ GOOD: dict[str, Any] = {"assignment_name": "a", "contributors": ["Ada"], "source
         ({"contributors": [1]}, ["submission_json"]),
         ({"assignment_name": ""}, ["submission_json"]),
         ({"assignment_name": None, "contributors": None, "sources": None},
-         ["submission_json", "submission_json", "submission_json"]),
+         ["submission_json", "attribution", "attribution"]),
     ],
 )  # fmt: skip
 def test_manifest_rules(change: dict[str, Any], expected: list[str]) -> None:

@@ -86,7 +86,7 @@ CASES = {
     "kwargs is a list": Case(OK, ("lrs_kwargs is a list", "write lrs_kwargs ="), "[]"),
     # arithmetic
     "division by zero": Case(formula("b / (t % 7)"), ("ZeroDivisionError", "divisor is zero", "max(1")),
-    "past the end of a list": Case(formula("[b, b][t]"), ("in step 1", "IndexError", "a list ends before", "min()")),
+    "past the end of a list": Case(formula("[b, b][t]"), ("in step 2", "IndexError", "a list ends before", "min()")),
     "a root of a negative number": Case(formula("b * math.sqrt(10 - t)"), ("math domain error", "min(1.0")),
     "overflow": Case(formula("b / 10.0 ** (30 * t)"), ("OverflowError", "beyond the range of floats")),
     "arithmetic with a list": Case(OWN.format("self.base_lrs / 2"), ("a list has no arithmetic", "for base_lr in")),

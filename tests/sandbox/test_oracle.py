@@ -11,7 +11,8 @@ import pytest
 from grader.core.task import Task
 from grader.core.verdict import Verdict
 from grader.sandbox.sandlock import SandlockSandbox
-from grader.submissions.loader import Submission, discover
+from grader.submissions.intake import discover
+from grader.submissions.loader import Submission
 from grader.training import models
 from grader.training.data import ImageData
 from support.acts import ACTS, acting
@@ -19,7 +20,7 @@ from support.plain_training import Bench, differing, few_images, plain_weights, 
 from support.schedulers import ADAM, ADAMW, FORMULAS, SGD, STYLES, TWO, Style, stepping
 from support.submissions import ROOT, Compile, load
 
-HANDED_IN = {s.id: s for folder in ("submissions", "reference") for s in discover(ROOT / folder)[0]}
+HANDED_IN = {s.id: s for folder in ("submissions", "reference") for s in discover(ROOT / folder).submissions}
 FIXTURES = {p.name: load(p) for p in sorted((ROOT / "tests/fixtures/submissions/ok").iterdir())}
 FIXTURES |= {p.name: load(p) for p in sorted((ROOT / "tests/fixtures/submissions/contract").iterdir())}
 
@@ -90,7 +91,7 @@ def test_acts_are_refused_with_their_line_or_recorded_rightly(act: str, when: st
     (violation, *_) = compiled.violations
     assert compiled.verdict is Verdict.CONTRACT, violation
     if (act, when) == ("group added", "constructor"):  # after the base class has counted the groups
-        assert violation.what == "get_lr() returned 1 learning rates for 2 parameter groups in step 0 (epoch 1)"
+        assert violation.what == "get_lr() returned 1 learning rates for 2 parameter groups in step 1 (epoch 1)"
         return
     text = submission.files["scheduler.py"].decode().splitlines()
     assert violation.line is not None
