@@ -21,7 +21,8 @@ from grader.core.task import Task, TaskFacts
 from grader.sandbox.base import job_of, limits_of
 from grader.sandbox.inside import system_calls
 from grader.sandbox.sandlock import SandlockSandbox
-from grader.submissions.loader import Submission, discover
+from grader.submissions.intake import discover
+from grader.submissions.loader import Submission
 from grader.submissions.references import references_for
 from grader.training import data, models
 
@@ -40,7 +41,7 @@ def main() -> int:
     task = tasks.load("digits")
     facts = models.facts_of(task, data.load(task))
     folders = [Path("submissions"), *map(Path, sys.argv[1:])]
-    submissions = [s for folder in folders for s in discover(folder)[0]]
+    submissions = [s for folder in folders for s in discover(folder).submissions]
     submissions += [entry.submission for entry in references_for(None, facts)]
     with tempfile.TemporaryDirectory() as logs:
         endings = _trace(Path(logs), submissions, task, facts)

@@ -9,10 +9,13 @@ from grader.cli.app import BOARD, BoardOption, app, chosen, interrupted
 from grader.core.errors import SetupError, UsageError
 from grader.core.extras import Extra, need
 
+_CLASS = "A folder with a folder or archive per submission, or what a learning-management system gives out."
+_LAYOUTS = "How submissions are laid out: auto, folders, canvas, moodle, gradescope or classroom."
+
 
 @app.command()
 def run(
-    submissions: Annotated[Path, typer.Argument(help="Folder with a folder or archive per submission.")],
+    submissions: Annotated[Path, typer.Argument(help=_CLASS)],
     task: Annotated[str, typer.Option(help="A shipped task (digits, cifar10) or the path of a task file.")] = "digits",
     sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
@@ -38,6 +41,7 @@ def run(
     ] = None,
     names: Annotated[str, typer.Option(help="site: full, pseudonyms, or top-N.")] = "full",
     key_file: Annotated[Path | None, typer.Option(help="site: a file with the secret of the pseudonyms.")] = None,
+    intake: Annotated[str, typer.Option(help=_LAYOUTS)] = "auto",
 ) -> None:
     """Grade every submission in a folder and rank it on the leaderboard beside the references."""
     need(Extra.COURSE)
@@ -48,8 +52,10 @@ def run(
     from grader.publish.names import parse
     from grader.publish.site import Site
     from grader.sandbox.base import SandboxChoice
+    from grader.submissions.intake import Layout
     from grader.training.pool import DeviceChoice
 
+    layout = chosen(Layout, intake, "layout")
     engine_name = chosen(EngineName, engine, "engine")
     if engine_name is EngineName.LOCAL and (address is not None or gpus_per_training != 1.0):
         raise UsageError("--address and --gpus-per-training belong to --engine ray")
@@ -68,9 +74,23 @@ def run(
     publication = Publication(Site(site), names_mode) if site is not None else None
     try:
         with only_text():
-            run_class(config, submissions, leaderboard or _board_of(config.task.name), publication)
+            run_class(config, submissions, leaderboard or _board_of(config.task.name), publication, layout)
     except KeyboardInterrupt:  # here, since Typer would make an exit of it that says nothing
         interrupted()
+
+
+@app.command()
+def intake(
+    submissions: Annotated[Path, typer.Argument(help=_CLASS)],
+    layout: Annotated[str, typer.Option("--intake", help=_LAYOUTS)] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show who is found in a folder of submissions and where, without grading anybody."""
+    need(Extra.COURSE, "yaml")
+    from grader.cli.render_intake import run_intake
+    from grader.submissions.intake import Layout
+
+    run_intake(submissions, chosen(Layout, layout, "layout"), as_json=as_json)
 
 
 def _board_of(task: str) -> Path:
@@ -191,7 +211,7 @@ def explain(
 
 @app.command()
 def similarity(
-    submissions: Annotated[Path, typer.Argument(help="Folder with a folder or archive per submission.")],
+    submissions: Annotated[Path, typer.Argument(help=_CLASS)],
     task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
     former: Annotated[list[Path] | None, typer.Option(help="A former year's submissions; may be repeated.")] = None,
     given: Annotated[

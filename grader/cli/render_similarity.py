@@ -18,7 +18,8 @@ from grader.student.kit import kit_file
 from grader.student.observing import observe
 from grader.submissions import similarity
 from grader.submissions.given_code import in_folder, of_torch
-from grader.submissions.loader import Submission, discover
+from grader.submissions.intake import discover
+from grader.submissions.loader import Submission
 from grader.submissions.manifest import own_lines
 from grader.submissions.references import references_for
 from grader.submissions.similarity import Candidate, Findings, Origin
@@ -32,9 +33,9 @@ def run_similarity(
 ) -> None:
     """Write `out`/report.html and report.json. Raises GraderError."""
     console = Console()
-    found = [(submission, Origin.CLASS, "") for submission in discover(submissions)[0]]
+    found = [(submission, Origin.CLASS, "") for submission in discover(submissions).submissions]
     for folder in dict.fromkeys(path.resolve() for path in former):
-        found += [(submission, Origin.FORMER, str(folder)) for submission in discover(folder)[0]]
+        found += [(submission, Origin.FORMER, str(folder)) for submission in discover(folder).submissions]
     known = [kit_file("scheduler.py"), *of_torch(), *(code for folder in given for code in in_folder(folder))]
     with (
         console.status("compiling and comparing"),

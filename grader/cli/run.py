@@ -26,7 +26,8 @@ from grader.publish.live import LiveSite
 from grader.publish.names import NameMode, Names
 from grader.publish.site import Site
 from grader.submissions.entry import Entry
-from grader.submissions.loader import Skipped, Submission, discover
+from grader.submissions.intake import Layout, Skipped, discover
+from grader.submissions.loader import Submission
 from grader.submissions.references import DEFAULT, references_for
 
 _SKIPPED_SHOWN = 20  # of each reason: more than a class has by accident
@@ -40,10 +41,16 @@ class Publication:
     names: Names
 
 
-def run_class(config: RunConfig, submissions: Path, board_path: Path, publication: Publication | None = None) -> None:
+def run_class(
+    config: RunConfig,
+    submissions: Path,
+    board_path: Path,
+    publication: Publication | None = None,
+    layout: Layout = Layout.AUTO,
+) -> None:
     """Grade a folder of submissions. Raises GraderError; InternalError if a submission stayed ungraded."""
     console = Console()
-    students = _students(console, submissions)
+    students = _students(console, submissions, layout)
     check_writable(board_path.parent)
     with contextlib.ExitStack() as opened:
         with console.status("starting the trainers and the sandbox"):
@@ -74,15 +81,15 @@ def run_class(config: RunConfig, submissions: Path, board_path: Path, publicatio
     _raise_for(graded.ungraded)
 
 
-def _students(console: Console, submissions: Path) -> list[Entry]:
+def _students(console: Console, submissions: Path, layout: Layout) -> list[Entry]:
     """The class in the folder; what is no submission is named."""
-    found, skipped = discover(submissions)
-    if not found:
+    found = discover(submissions, layout)
+    if not found.hand_ins:
         raise UsageError(f"{submissions} holds no submission: each is a folder with scheduler.py, or an archive")
-    if len(found) == 1 and (submissions / "scheduler.py").is_file():
+    if len(found.hand_ins) == 1 and (submissions / "scheduler.py").is_file():
         say(console, f"{submissions} is one submission: give the folder above it to grade a class")
-    _say_skipped(console, skipped)
-    return [Entry(submission, Kind.STUDENT) for submission in found]
+    _say_skipped(console, found.skipped)
+    return [Entry(submission, Kind.STUDENT) for submission in found.submissions]
 
 
 def _say_skipped(console: Console, skipped: Sequence[Skipped]) -> None:

@@ -19,7 +19,7 @@ class Extra(StrEnum):
 
 #: The modules that each extra brings. (sandlock is there on Linux only.)
 _TRAIN = ("kornia", "matplotlib", "scipy")
-_MODULES = {Extra.TRAIN: _TRAIN, Extra.COURSE: (*_TRAIN, "copydetect", "docker"), Extra.RAY: ("ray", "fsspec")}
+_MODULES = {Extra.TRAIN: _TRAIN, Extra.COURSE: (*_TRAIN, "copydetect", "docker", "yaml"), Extra.RAY: ("ray", "fsspec")}
 
 
 def wheel_name(version: str = "VERSION") -> str:

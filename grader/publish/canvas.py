@@ -14,7 +14,7 @@ from grader.leaderboard.models import Leaderboard, RankedRow
 from grader.leaderboard.points import total
 from grader.publish.tables import written
 
-_DOWNLOAD = re.compile(r"[^_]+_(?:late_|LATE_)?(\d{1,18})_(\d{1,18})_")
+_DOWNLOAD = re.compile(r"[^_]+_(?:late_|LATE_)?(\d{1,18})(?:_(\d{1,18})_.*|$)", re.S)
 _CANVAS_IDS = ("ID", "SIS User ID", "SIS Login ID")
 _CANVAS_FIRST = ("Student", "ID")
 
@@ -94,8 +94,9 @@ def _found(
 ) -> tuple[dict[int, RankedRow], set[str], list[str]]:
     """Whose submission is whose: rows by the number of the student; the ids that were found; remarks.
 
-    A submission belongs to who has its name as an ID; or it is named as Canvas names what one downloads,
-    NAME_ID_NUMBER_FILE or NAME_late_ID_NUMBER_FILE, where NAME has no underscore and FILE is the student's choice.
+    A submission belongs to who has its name as an ID; or it is named NAME_ID, as the intake names what Canvas gives
+    out, or as Canvas names it, NAME_ID_NUMBER_FILE or NAME_late_ID_NUMBER_FILE, where NAME has no underscore and FILE
+    is the student's choice.
     Of several with one ID the highest NUMBER counts: Canvas numbers them as they are handed in.
     """
     found: dict[int, RankedRow] = {}
@@ -134,10 +135,10 @@ def _grouped(rows: Iterable[RankedRow], key: Callable[[RankedRow], str]) -> dict
 
 def _student_in(row: RankedRow) -> str:
     """The ID in the name of a download; "" where the submission is not called so."""
-    match = _DOWNLOAD.match(row.id)
+    match = _DOWNLOAD.fullmatch(row.id)
     return match[1] if match else ""
 
 
 def _number(row: RankedRow) -> int:
-    match = _DOWNLOAD.match(row.id)
-    return int(match[2]) if match else -1
+    match = _DOWNLOAD.fullmatch(row.id)
+    return int(match[2]) if match and match[2] else -1

@@ -29,7 +29,7 @@ from grader.publish.public_board import (
     PublicRow,
     PublicWorkload,
 )
-from grader.submissions.loader import FILES
+from grader.submissions.tree import FILES
 
 _LONG = 2000
 

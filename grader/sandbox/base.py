@@ -10,7 +10,8 @@ from typing import Protocol, Self
 
 from grader.core.task import Task, TaskFacts
 from grader.sandbox.inside.supervisor import WALL_FACTOR, Envelope, Limits
-from grader.submissions.loader import CODE, Submission
+from grader.submissions.loader import Submission
+from grader.submissions.tree import CODE
 
 Say = Callable[[str], None]
 

@@ -11,8 +11,9 @@ from grader.sandbox.compiled import Compiled
 from grader.sandbox.document import BrokenDocument, read_document
 from grader.sandbox.inside.cpu_limit import ENDLESS_FIX, used_up
 from grader.sandbox.inside.supervisor import WALL_FACTOR, Limits
-from grader.submissions.loader import CODE, FILES, Submission
+from grader.submissions.loader import Submission
 from grader.submissions.manifest import read_manifest
+from grader.submissions.tree import CODE, FILES
 
 #: Words without which a schedule can hardly depend on clock or chance. Whoever hides them gains
 #: nothing (a recipe is a recipe); they only decide whether compiling twice pays. One pass over the text, since it is

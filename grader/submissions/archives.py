@@ -1,8 +1,10 @@
-"""Untrusted archives: reads the wanted files from a .zip or .tar.gz in bounded time and memory.
+"""Untrusted archives: reads the wanted files from a .zip or a tar in bounded time and memory.
 
 Nothing is unpacked to the disk. What an archive holds besides the wanted files is counted and passed over.
 """
 
+import bz2
+import lzma
 import os
 import re
 import stat
@@ -10,21 +12,25 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from grader.core.text import clean
+from grader.submissions.tree import Tree, Unsafe
 
 MAX_ARCHIVE = 64 << 20  # bytes on disk, and bytes unpacked
 MAX_MEMBERS = 2000
-MAX_DIRECTORY = 1 << 20  # bytes of a zip's list of its files
+ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+#: Archives that are known, and not read.
+UNREAD = (".rar", ".7z", ".gz", ".bz2", ".xz", ".tar.zst", ".zipx")
+_XZ_MEMORY = 96 << 20
 _MAX_HEADERS = 2 << 20  # bytes of a tar's further headers, which hold long names and times: a KiB per file
 _MAX_RECORDS = 20 * MAX_MEMBERS  # lines in them
 _CHUNK = 1 << 16
-_MAX_IDLE = 1 << 20  # bytes of a .gz that unpack to nothing, as a header's do
+_MAX_IDLE = 1 << 20  # compressed bytes that unpack to nothing, as a header's do
 #: Headers before a file's own: records, and long names.
 _FURTHER = (
     tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
@@ -32,26 +38,39 @@ _FURTHER = (
 _LENGTH = re.compile(rb"([0-9]{1,7}) ")
 
 
-class Unsafe(Exception):
-    """An archive that is refused; the message says why."""
+@dataclass(frozen=True)
+class Bounds:
+    """How large an archive may be."""
+
+    bytes: int  # on disk
+    members: int
+    directory: int  # bytes of a zip's list of its files
+
+
+ONE = Bounds(MAX_ARCHIVE, MAX_MEMBERS, 1 << 20)
+#: A whole class's download.
+CLASS = Bounds(2 << 30, 60_000, 32 << 20)
+
+
+def open_archive(packed: BinaryIO, name: str, bounds: Bounds = ONE) -> Tree:
+    """What an archive called `name` holds. Raises Unsafe, and whatever else the readers of hostile bytes raise."""
+    packed.seek(0, os.SEEK_END)
+    if packed.tell() > bounds.bytes:
+        raise Unsafe(f"is larger than {bounds.bytes >> 20} MiB")
+    return _Zip(packed, bounds) if suffix_of(name) == ".zip" else _Tar(packed, suffix_of(name))
+
+
+def suffix_of(name: str) -> str:
+    """The ending of an archive's name that tells its kind; empty for what is no archive that can be read."""
+    return next((suffix for suffix in ARCHIVES if name.lower().endswith(suffix)), "")
 
 
 @dataclass(frozen=True)
-class File:
-    """A file of an archive; `read` gives at most so many bytes of its content, until the next file is asked for."""
+class _Member:
+    """An ordinary file of a tar; `read` gives at most so many bytes of it, until the next one is asked for."""
 
     name: str
     read: Callable[[int], bytes]
-
-
-def files_in(packed: BinaryIO, *, is_zip: bool, names: Collection[str], marks: Collection[str]) -> Iterator[File]:
-    """The files called `names` in the one folder of the archive that holds a file called as one of `marks`.
-
-    Raises Unsafe, and whatever else the readers of hostile bytes raise.
-    """
-    if os.fstat(packed.fileno()).st_size > MAX_ARCHIVE:
-        raise Unsafe(f"is larger than {MAX_ARCHIVE >> 20} MiB")
-    return (_from_zip if is_zip else _from_tar)(packed, names, marks)
 
 
 def _checked(name: str) -> PurePosixPath | None:
@@ -64,21 +83,13 @@ def _checked(name: str) -> PurePosixPath | None:
     return path
 
 
-def _home(paths: list[PurePosixPath], marks: Collection[str]) -> PurePosixPath:
-    """The folder in the archive that holds the submission: the shallowest one with a file called as one of `marks`."""
-    homes = sorted({p.parent for p in paths if p.name in marks}, key=lambda p: (len(p.parts), str(p)))
-    if len(homes) > 1 and len(homes[0].parts) == len(homes[1].parts):
-        first, second = (clean(str(home))[:100] for home in homes[:2])
-        raise Unsafe(f"holds two submissions: {first} and {second}")
-    return homes[0] if homes else PurePosixPath()
-
-
-def _check_directory(stream: BinaryIO) -> None:
+def _check_directory(stream: BinaryIO, bounds: Bounds) -> None:
     """Refuse a zip with a directory of more entries than we would read, before `zipfile` reads it all.
 
     Source: PKWARE's APPNOTE.TXT, 4.3.15 and 4.3.16 (end of central directory, and zip64's locator before it).
     """
-    stream.seek(max(0, os.fstat(stream.fileno()).st_size - (1 << 16) - 42))
+    end_of_file = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, end_of_file - (1 << 16) - 42))
     tail = stream.read()
     end = tail.rfind(b"PK\5\6")
     if end < 0 or len(tail) < end + 22:
@@ -86,43 +97,84 @@ def _check_directory(stream: BinaryIO) -> None:
     count, size = struct.unpack_from("<HI", tail, end + 10)
     if tail[max(0, end - 20) : end].startswith(b"PK\6\7") or count == 0xFFFF or size == 0xFFFFFFFF:
         raise Unsafe("is in the zip64 format, which is for archives larger than a submission")
-    if count > MAX_MEMBERS or size > MAX_DIRECTORY:
-        raise Unsafe(f"holds more than {MAX_MEMBERS} files")
+    if count > bounds.members or size > bounds.directory:
+        raise Unsafe(f"holds more than {bounds.members} files")
 
 
-def _from_zip(packed: BinaryIO, names: Collection[str], marks: Collection[str]) -> Iterator[File]:
-    _check_directory(packed)
-    with zipfile.ZipFile(packed) as archive:
-        members: dict[PurePosixPath, zipfile.ZipInfo] = {}
-        infos = archive.infolist()
-        if len(infos) > MAX_MEMBERS:
-            raise Unsafe(f"holds more than {MAX_MEMBERS} files")
+class _Zip:
+    """The tree of a zip."""
+
+    def __init__(self, packed: BinaryIO, bounds: Bounds) -> None:
+        _check_directory(packed, bounds)
+        self._archive = zipfile.ZipFile(packed)
+        infos = self._archive.infolist()
+        if len(infos) > bounds.members:
+            raise Unsafe(f"holds more than {bounds.members} files")
+        self._members: dict[PurePosixPath, zipfile.ZipInfo] = {}
+        self.odd: dict[PurePosixPath, str] = {}
         for info in infos:
-            member = _checked(info.filename)
+            path = _checked(info.filename)
             mode = info.external_attr >> 16
+            if path is None or info.is_dir():
+                continue
             if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise Unsafe(f"holds a link or device: {clean(info.filename)[:100]}")
-            if member is not None and not info.is_dir():
-                members[member] = info
-        home = _home(list(members), marks)
-        for name in names:
-            info_ = members.get(home / name)
-            if info_ is not None:
-                # Others are unpacked by whole chunks, whatever size is asked for: a few KB become gigabytes.
-                if info_.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise Unsafe(f"packs {name} in a way that is not the usual one (deflate)")
-                with archive.open(info_) as stream:
-                    yield File(name, stream.read)
+                self.odd[path] = "is a link or device"
+            else:
+                self._members[path] = info
+        self.paths = list(self._members)
+
+    def read(self, wanted: Mapping[PurePosixPath, int]) -> dict[PurePosixPath, bytes]:
+        """At most so many bytes of each."""
+        found = {}
+        for path, size in wanted.items():
+            info = self._members[path]
+            # Others are unpacked by whole chunks, whatever size is asked for: a few KB become gigabytes.
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise Unsafe(f"packs {clean(path.name)[:100]} in a way that is not the usual one (deflate)")
+            with self._archive.open(info) as stream:
+                found[path] = stream.read(size)
+        return found
+
+
+class _Inflate:
+    """zlib's decompressor, for .gz, with the interface of those of `bz2` and `lzma`."""
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inflate.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inflate.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflate.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._inflate.decompress(data or self._inflate.unconsumed_tail, max_length)
+
+
+def _decompressor(suffix: str) -> Any:
+    if suffix in (".tar.bz2", ".tbz2"):
+        return bz2.BZ2Decompressor()
+    if suffix in (".tar.xz", ".txz"):
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+    return _Inflate() if suffix != ".tar" else None
 
 
 class _Unpacked:
-    """What a .gz unpacks to, up to the cap: a header's payload counts like a file's.
+    """What a compressed tar unpacks to, up to the cap: a header's payload counts like a file's.
 
-    One stream, as tar and gzip write it: `gzip` would go through any number of empty ones, and of zeros after them.
+    One stream, as tar writes it: `gzip` would go through any number of empty ones, and of zeros after them.
     """
 
-    def __init__(self, packed: BinaryIO) -> None:
-        self._packed, self._inflate = packed, zlib.decompressobj(wbits=31)
+    def __init__(self, packed: BinaryIO, suffix: str) -> None:
+        packed.seek(0)
+        self._packed, self._by = packed, _decompressor(suffix)
         self._left, self._idle = MAX_ARCHIVE, 0
 
     def read(self, size: int) -> bytes:
@@ -137,23 +189,25 @@ class _Unpacked:
         return b"".join(parts)
 
     def _some(self, size: int) -> bytes:
-        while not self._inflate.eof:
-            chunk = self._inflate.unconsumed_tail or self._packed.read(_CHUNK)
-            if not chunk:
+        if self._by is None:
+            return self._packed.read(size)
+        while not self._by.eof:
+            chunk = self._packed.read(_CHUNK) if self._by.needs_input else b""
+            if not chunk and self._by.needs_input:
                 raise Unsafe("ends in the middle of a file")
-            data = self._inflate.decompress(chunk, min(size, self._left + 1))
+            data = bytes(self._by.decompress(chunk, min(size, self._left + 1)))
             self._idle = 0 if data else self._idle + len(chunk)
             if self._idle > _MAX_IDLE:
                 raise Unsafe("is packed in a way that unpacks to nothing")
             if data:
                 return data
-        if (self._inflate.unused_data or self._packed.read(2)).startswith(b"\x1f\x8b"):
-            raise Unsafe("is made of several .gz files")
+        if (self._by.unused_data or self._packed.read(6)).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+            raise Unsafe("is made of several compressed files")
         return b""
 
 
-def _members(stream: _Unpacked) -> Iterator[File]:
-    """The ordinary files of a tar, in one pass.
+def _members(stream: _Unpacked, odd: dict[PurePosixPath, str]) -> Iterator[_Member]:
+    """The ordinary files of a tar, in one pass; what else it holds goes into `odd`.
 
     Only headers are left to `tarfile`, for what may stand between them can cost it hours and gigabytes (as
     CVE-2024-6232 did): records are read here, in time that is linear in their size. Of those only a file's path and size
@@ -184,7 +238,10 @@ def _members(stream: _Unpacked) -> Iterator[File]:
         if info.isdir():
             continue
         if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE):
-            raise Unsafe(f"holds a link or device: {clean(name)[:100]}")
+            if (path := _checked(name)) is not None:
+                odd[path] = "is a link or device"
+            if info.type in (tarfile.LNKTYPE, tarfile.SYMTYPE):
+                size = 0  # they have none, whatever their headers say
         left = size
 
         def read(count: int) -> bytes:
@@ -193,7 +250,8 @@ def _members(stream: _Unpacked) -> Iterator[File]:
             left -= len(data)
             return data
 
-        yield File(name, read)
+        if info.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE):
+            yield _Member(name, read)
         rest = left + _padded(size) - size
         while rest > 0:
             rest -= len(_exactly(stream, min(rest, _CHUNK)))
@@ -228,14 +286,25 @@ def _records(payload: bytes) -> dict[bytes, bytes]:
     return found
 
 
-def _from_tar(packed: BinaryIO, names: Collection[str], marks: Collection[str]) -> Iterator[File]:
-    """One pass to look, one to read: a compressed tar has no directory to look things up in."""
-    there = [member.name for member in islice(_members(_Unpacked(packed)), MAX_MEMBERS + 1)]
-    if len(there) > MAX_MEMBERS:
-        raise Unsafe(f"holds more than {MAX_MEMBERS} files")
-    home = _home([path for name in there if (path := _checked(name)) is not None], marks)
-    wanted = {home / name: name for name in names}
-    packed.seek(0)
-    for member in _members(_Unpacked(packed)):
-        if name := wanted.get(PurePosixPath(member.name.replace("\\", "/"))):
-            yield File(name, member.read)
+class _Tar:
+    """The tree of a tar. Each look goes through it from the start: it has no directory to look things up in."""
+
+    def __init__(self, packed: BinaryIO, suffix: str) -> None:
+        self._packed, self._suffix = packed, suffix
+        self.odd: dict[PurePosixPath, str] = {}
+        names = [member.name for member in islice(self._walk(), MAX_MEMBERS + 1)]
+        if len(names) > MAX_MEMBERS:
+            raise Unsafe(f"holds more than {MAX_MEMBERS} files")
+        self.paths = [path for name in names if (path := _checked(name)) is not None]
+
+    def _walk(self) -> Iterator[_Member]:
+        return _members(_Unpacked(self._packed, self._suffix), self.odd)
+
+    def read(self, wanted: Mapping[PurePosixPath, int]) -> dict[PurePosixPath, bytes]:
+        """At most so many bytes of each."""
+        found = {}
+        for member in self._walk():
+            path = PurePosixPath(member.name.replace("\\", "/"))
+            if path in wanted:
+                found[path] = member.read(wanted[path])
+        return found

@@ -5,25 +5,21 @@ no path, link or device in an archive can reach anything.
 """
 
 import hashlib
-import os
-import unicodedata
-from collections.abc import Callable
+import io
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from grader.core.errors import UsageError
-from grader.core.files import NotOrdinaryError, open_ordinary
+from grader.core.files import open_ordinary
 from grader.core.text import clean
 from grader.core.verdict import Rule, Violation
-from grader.submissions.archives import Unsafe, files_in
+from grader.submissions.archives import MAX_ARCHIVE, UNREAD, open_archive, suffix_of
+from grader.submissions.tree import CODE, FILES, Folder, Tree, Unsafe, home_of, is_ignored, near
 
-CODE = ("scheduler.py", "config.py")
-FILES = (*CODE, "submission.json", "ATTRIBUTION.md")
 MAX_CODE = 32 << 10  # bytes of scheduler.py and of config.py: a schedule takes a few KiB
 MAX_TEXT = 64 << 10  # bytes of the other two files
-_ARCHIVES = (".zip", ".tar.gz", ".tgz")
-_MAX_ENTRIES = 2000  # of a folder that are looked at for the one that holds the submission
+_MAX_INNER = 4  # archives in a hand-in that are opened
 
 
 @dataclass(frozen=True)
@@ -43,140 +39,148 @@ class Submission:
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class Skipped:
-    """An entry of the folder that is not a submission, and why."""
-
-    name: str
-    reason: str
-
-
-def discover(root: Path) -> tuple[list[Submission], list[Skipped]]:
-    """Every submission in the folder `root` (or `root` itself, where it is one), ordered by id.
-
-    Raises UsageError if `root` is no folder.
-    """
-    if not root.is_dir():
-        raise UsageError(f"{root} is not a folder: give the folder that holds the submissions")
-    if all((root / name).is_file() for name in CODE):
-        return [_from_folder(root, clean(root.resolve().name))], []
-    found: dict[str, Submission] = {}
-    skipped: list[Skipped] = []
+def only(place: Path) -> Submission:
+    """The one submission in a folder or an archive. Raises UsageError if there is none or more."""
+    identity = clean(place.resolve().name)
+    if place.is_file() and suffix_of(place.name):
+        return packed(place, identity.removesuffix(suffix_of(place.name)))
+    if not place.is_dir():
+        what = "is neither a folder nor an archive" if place.exists() else "does not exist"
+        raise UsageError(f"{place} {what}: give the folder with scheduler.py and config.py")
+    tree = Folder(place)
     try:
-        entries = sorted(root.iterdir(), key=lambda p: (not os.path.isdir(p), p.name))
-    except OSError as error:
-        raise UsageError(f"{root} cannot be read: {error.strerror}") from None
-    for entry in entries:
-        name = clean(entry.name)
-        if entry.name.startswith("."):
-            continue
-        suffix = next((s for s in _ARCHIVES if entry.name.lower().endswith(s)), "")
-        identity = unicodedata.normalize("NFC", entry.name[: len(entry.name) - len(suffix)])
-        if entry.is_symlink():
-            skipped.append(Skipped(name, "a symbolic link"))
-            continue
-        home = _home_of(entry) if entry.is_dir() else entry
-        if home is None:
-            skipped.append(Skipped(name, f"holds none of {', '.join(FILES[:3])}, nor does a single folder in it"))
-        elif not entry.is_dir() and not suffix:
-            skipped.append(Skipped(name, "neither a folder nor a .zip or .tar.gz archive"))
-        elif not entry.is_dir() and not entry.is_file():
-            skipped.append(Skipped(name, "a pipe, a socket or a device, not a file"))
-        elif identity != clean(identity) or not 0 < len(identity.encode()) <= 200:
-            skipped.append(Skipped(name, "its name has unprintable characters or is longer than 200 bytes: rename it"))
-        elif identity in found:
-            skipped.append(Skipped(name, f"there is another submission called {identity}: keep one of the two"))
-        else:
-            found[identity] = _from_folder(home, identity) if entry.is_dir() else _from_archive(entry, identity)
-    return sorted(found.values(), key=lambda s: s.id), skipped
-
-
-def only(folder: Path) -> Submission:
-    """The one submission in `folder`. Raises UsageError if there is none or more."""
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise UsageError(f"{folder} {what}: give the folder with scheduler.py and config.py; unpack an archive first")
-    if any(os.path.lexists(folder / name) for name in CODE):
-        return _from_folder(folder, clean(folder.resolve().name))
-    found, _ = discover(folder)
-    if len(found) != 1:
-        raise UsageError(f"{folder} is not the folder of one submission: it should hold scheduler.py and config.py")
-    return found[0]
+        home = home_of(tree)
+    except Unsafe as error:
+        raise UsageError(f"{place} {error}: give the folder of one of them") from None
+    if home is None and not near(tree) and not _archives(tree):
+        raise UsageError(f"{place} is not the folder of one submission: it should hold scheduler.py and config.py")
+    return from_tree(tree, identity)
 
 
 def handed_in(folder: Path, identity: str) -> Submission:
     """The submission in `folder`, however incomplete: what is missing is a violation. Raises UsageError."""
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder: give the folder that the student handed in")
-    return _from_folder(_home_of(folder) or folder, identity)
+    return from_tree(Folder(folder), identity)
 
 
-def _home_of(folder: Path) -> Path | None:
-    """The folder that holds the submission: `folder`, or the only folder in it, as archives have it."""
+def packed(path: Path, identity: str) -> Submission:
+    """The submission in an archive on the disk; what is wrong with the archive is a violation."""
     try:
-        if any((folder / file).exists() for file in FILES[:3]):
-            return folder
-        with os.scandir(folder) as entries:
-            inner = [
-                Path(entry.path)
-                for entry in islice(entries, _MAX_ENTRIES)
-                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith((".", "__"))
-            ]
-        return inner[0] if len(inner) == 1 and any((inner[0] / file).exists() for file in FILES[:3]) else None
-    except OSError:
-        return folder  # its files then say that they cannot be read
+        with open_ordinary(path, follow=False) as stream:
+            return from_tree(open_archive(stream, path.name), identity)
+    except (Exception, MemoryError) as error:
+        return refused(identity, path.name, error)
+
+
+def from_tree(tree: Tree, identity: str) -> Submission:
+    """The submission in a tree, or in the only archive in it. Raises what the readers of hostile bytes raise."""
+    try:
+        home = home_of(tree)
+        if home is None or not _has_code(tree, home):
+            inner = [found for path in _archives(tree) if (found := _unpacked(tree, path, identity)) is not None]
+            if len(inner) > 1:
+                names = " and ".join(clean(path.name)[:100] for path in _archives(tree)[:2])
+                raise Unsafe(f"holds two submissions: {names}")
+            if inner:
+                return inner[0]
+        return _read(tree, home, identity)
+    except Unsafe as error:
+        return refused(identity, "", error)
+
+
+def refused(identity: str, name: str, error: BaseException) -> Submission:
+    """A submission whose archive cannot be read."""
+    if isinstance(error, Unsafe):
+        what, fix = str(error), "hand in the files of the assignment only, in a folder or an ordinary .zip or .tar.gz"
+    else:  # a hostile archive can make the readers raise anything
+        what, fix = f"is not a readable archive ({clean(str(error))[:200]})", "pack the files again"
+    return Submission(identity, {}, (_problem(clean(name) or "scheduler.py", what, fix),))
+
+
+def _unpacked(tree: Tree, path: PurePosixPath, identity: str) -> Submission | None:
+    """The submission in an archive that lies in a hand-in; an archive in this one is not looked at.
+
+    None if it holds no code, and is not the only archive there.
+    """
+    try:
+        inner = open_archive(io.BytesIO(tree.read({path: MAX_ARCHIVE + 1}).get(path, b"")), path.name)
+        home = home_of(inner)
+        if len(_archives(tree)) > 1 and (home is None or not _has_code(inner, home)):
+            return None
+        return _read(inner, home, identity)
+    except (Exception, MemoryError) as error:
+        return refused(identity, path.name, error)
+
+
+def _archives(tree: Tree) -> list[PurePosixPath]:
+    """The first few; nobody needs more."""
+    return sorted(path for path in tree.paths if suffix_of(path.name) and not is_ignored(path))[:_MAX_INNER]
+
+
+def _has_code(tree: Tree, home: PurePosixPath) -> bool:
+    return any(home / name in {*tree.paths, *tree.odd} for name in CODE)
+
+
+def _read(tree: Tree, home: PurePosixPath | None, identity: str) -> Submission:
+    folder = home if home is not None else PurePosixPath()
+    there = set(tree.paths)
+    wanted = {folder / name: _limit(name) + 1 for name in FILES if folder / name in there}
+    files: dict[str, bytes] = {}
+    problems: list[Violation] = []
+    found = tree.read(wanted)
+    for name in FILES:
+        data = found.get(folder / name)
+        odd = tree.odd.get(folder / name)
+        if odd is not None:
+            problems.append(_problem(name, odd, "hand in an ordinary file"))
+        elif data is not None and len(data) > _limit(name):
+            fix = "hand in the source text only" if name in CODE else "shorten it"
+            problems.append(_problem(name, f"is larger than {_limit(name) >> 10} KiB", fix))
+        elif data is not None:
+            files[name] = data
+    return Submission(identity, files, tuple(problems + _missing(tree, files, problems)))
+
+
+def _limit(name: str) -> int:
+    return MAX_CODE if name in CODE else MAX_TEXT
 
 
 def _problem(file: str, what: str, fix: str) -> Violation:
     return Violation(rule=Rule.FILES, file=file[:200], what=what[:500], fix=fix)
 
 
-def _missing(files: dict[str, bytes], problems: list[Violation]) -> tuple[Violation, ...]:
+def _missing(tree: Tree, files: Iterable[str], problems: list[Violation]) -> list[Violation]:
     said = {p.file for p in problems}
-    for name in FILES[:3]:
-        if name not in files and name not in said:
-            problems.append(_problem(name, "the file is missing", "hand in scheduler.py, config.py, submission.json"))
-    return tuple(problems)
+    missing = [name for name in FILES[:3] if name not in files and name not in said]
+    if not missing:
+        return []
+    alike = near(tree)
+    instead = _instead(tree)
+    found = []
+    for name in missing:
+        what, fix = "the file is missing", "hand in scheduler.py, config.py, submission.json"
+        if name in alike:
+            what, fix = f"the file is missing; there is {clean(str(alike[name]))[:200]}", f"rename it to {name}"
+        elif name in CODE and instead:
+            what = f"the file is missing; there is {instead[0]}"
+            fix = f"hand in scheduler.py, config.py, submission.json{instead[1]}"
+        found.append(_problem(name, what, fix))
+    if (unreadable := tree.odd.get(PurePosixPath())) is not None:
+        found.append(_problem("scheduler.py", f"the folder {unreadable}", "make it readable"))
+    return found
 
 
-def _from_folder(folder: Path, identity: str) -> Submission:
-    files: dict[str, bytes] = {}
-    problems: list[Violation] = []
-    for name in FILES:
-        try:
-            with open_ordinary(folder / name, follow=False) as stream:
-                _keep(name, stream.read, files, problems)
-        except FileNotFoundError:
+def _instead(tree: Tree) -> tuple[str, str] | None:
+    """What was handed in where code was expected, and what to do with it."""
+    for path in tree.paths:
+        name = clean(path.name)[:200]
+        if is_ignored(path):
             continue
-        except NotOrdinaryError as error:
-            problems.append(_problem(name, str(error.strerror), "hand in an ordinary file"))
-        except OSError as error:
-            problems.append(_problem(name, f"cannot be read ({error.strerror})", "hand in an ordinary file"))
-    return Submission(identity, files, _missing(files, problems))
-
-
-def _keep(name: str, read: Callable[[int], bytes], files: dict[str, bytes], problems: list[Violation]) -> None:
-    limit = MAX_CODE if name in CODE else MAX_TEXT
-    data = read(limit + 1)
-    if len(data) > limit:
-        fix = "hand in the source text only" if name in CODE else "shorten it"
-        problems.append(_problem(name, f"is larger than {limit >> 10} KiB", fix))
-    else:
-        files[name] = data
-
-
-def _from_archive(path: Path, identity: str) -> Submission:
-    problems: list[Violation] = []
-    files: dict[str, bytes] = {}
-    try:
-        with open_ordinary(path, follow=False) as stream:
-            is_zip = path.name.lower().endswith(".zip")
-            for file in files_in(stream, is_zip=is_zip, names=FILES, marks=CODE):
-                _keep(file.name, file.read, files, problems)
-    except Unsafe as error:
-        fix = "pack the files of the assignment only, as an ordinary .zip or .tar.gz"
-        return Submission(identity, {}, (_problem(clean(path.name), str(error), fix),))
-    except (Exception, MemoryError) as error:  # a hostile archive can make the readers raise anything
-        what = f"is not a readable archive ({clean(str(error))[:200]})"
-        return Submission(identity, {}, (_problem(clean(path.name), what, "pack the files again"),))
-    return Submission(identity, files, _missing(files, problems))
+        if path.suffix.lower() == ".ipynb":
+            return name, ": copy the code of the notebook into them"
+        if path.name.lower().endswith(UNREAD) and not suffix_of(path.name):
+            return name, ", in a folder, a .zip or a .tar.gz"
+        if path.suffix.lower() == ".html" and "onlinetext" in path.name.lower():
+            return name, " as files, not as an online text"
+    return None

@@ -13,7 +13,8 @@ from grader.core.kind import Kind
 from grader.submissions.entry import Entry
 from grader.core.errors import UsageError
 from grader.core.recipe import steps_per_epoch
-from grader.submissions.loader import Submission, discover
+from grader.submissions.intake import discover
+from grader.submissions.loader import Submission
 from grader.core.task import TaskFacts
 
 #: The scheduler that the assignment starts from.
@@ -23,7 +24,7 @@ _TOTAL = re.compile(rb"^TOTAL_STEPS = \d+", re.M)
 
 def references_for(folder: Path | None, facts: TaskFacts) -> list[Entry]:
     """The references in `folder` (None: the shipped ones), fitted to the task; the default scheduler first."""
-    found, _ = discover(folder or _shipped())
+    found = discover(folder or _shipped()).submissions
     entries = [Entry(fitted(s, facts), Kind.DEFAULT if s.id == DEFAULT else Kind.REFERENCE) for s in found]
     return sorted(entries, key=lambda e: (e.kind is not Kind.DEFAULT, e.submission.id))
 

@@ -104,7 +104,7 @@ def grade(where: Path, sandbox: str) -> Graded:
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         reached = _came(tcp) or _came(udp)
     rows = {r["id"]: r for r in json.loads((where / "leaderboard/attacked.json").read_text())["rows"]}
-    outcomes = {a.name: rows[a.name]["verdict"] if a.name in rows else SKIPPED for a in attacks}
+    outcomes = {a.name: rows[a.id]["verdict"] if a.id in rows else SKIPPED for a in attacks}
     return Graded(where, attacks, outcomes, rows, done.stdout + done.stderr, reached)
 
 
@@ -156,11 +156,11 @@ def test_everybody_else_is_graded_as_if_alone(graded: Graded) -> None:
 
 def test_messages_say_what_and_where(graded: Graded) -> None:
     for attack in graded.attacks:
-        row = graded.rows.get(attack.name)
+        row = graded.rows.get(attack.id)
         if row is None:
             assert f"skipped {clean(attack.name)!r}: " in graded.output, attack.name
             continue
-        log = graded.log(attack.name)
+        log = graded.log(attack.id)
         violations = log["workloads"][0]["compiled"]["violations"]
         assert bool(violations) == (attack.expected != "ok"), attack.name
         text = "\n".join(f"{v['file']}:{v['line']}: {v['what']} {v['fix']}" for v in violations)

@@ -16,11 +16,14 @@ from grader.core.task import Task, TaskFacts
 from grader.core.verdict import Verdict
 from grader.sandbox.base import job_of, limits_of
 from grader.sandbox.sandlock import SandlockSandbox
-from grader.submissions.loader import Submission, discover
+from grader.submissions.intake import discover
+from grader.submissions.loader import Submission
 from grader.training import models
 from support.submissions import CONFIG, ROOT, SCHEDULER, Compile, load, make
 
-SAMPLES = {s.id: s for s in discover(ROOT / "submissions")[0]} | {s.id: s for s in discover(ROOT / "reference")[0]}
+SAMPLES = {s.id: s for s in discover(ROOT / "submissions").submissions} | {
+    s.id: s for s in discover(ROOT / "reference").submissions
+}
 REJECTED = {"kim-imported-scheduler", "lena-untouched", "nia-attribute-too-late", "olu-late-nan", "zed-endless-loop",
             "zoe-reads-the-server", "zora-forges-a-score"}  # fmt: skip
 OK_FIXTURES = {p.name: load(p) for p in sorted((ROOT / "tests/fixtures/submissions/ok").iterdir())}

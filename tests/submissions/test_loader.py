@@ -15,7 +15,8 @@ from support.submissions import Compile, make
 
 from grader.core.errors import UsageError
 from grader.core.verdict import Verdict
-from grader.submissions.loader import MAX_CODE, MAX_TEXT, Submission, discover
+from grader.submissions.intake import discover
+from grader.submissions.loader import MAX_CODE, MAX_TEXT, Submission
 
 FILES = make().files
 
@@ -50,32 +51,37 @@ def test_folders_and_archives_are_found_in_order(tmp_path: Path) -> None:
     pack_zip(tmp_path / "adam.zip", {f"week5/{n}": d for n, d in FILES.items()})
     pack_tar(tmp_path / "bea.tar.gz", dict(FILES))
     (tmp_path / ".git").mkdir()
-    found, passed = discover(tmp_path)
-    assert [s.id for s in found] == ["adam", "bea", "zoe"]
-    assert all(s.files == FILES and not s.problems for s in found)
-    assert not passed
+    found = discover(tmp_path)
+    assert [s.id for s in found.submissions] == ["adam", "bea", "zoe"]
+    assert all(s.files == FILES and not s.problems for s in found.submissions)
+    assert not found.skipped
 
 
-def test_what_is_no_submission_is_named_and_passed_over(tmp_path: Path) -> None:
+def test_every_folder_and_archive_is_a_submission_and_nothing_else(tmp_path: Path) -> None:
     write(tmp_path / "ok")
     (tmp_path / "notes").mkdir()
     (tmp_path / "list.csv").write_text("x")
     (tmp_path / "link").symlink_to(tmp_path / "ok")
     write(tmp_path / "new\nline")
     pack_zip(tmp_path / "ok.zip", dict(FILES))
-    found, passed = discover(tmp_path)
-    assert [s.id for s in found] == ["ok"]
-    reasons = {p.name: p.reason for p in passed}
-    assert reasons["notes"].startswith("holds none of")
+    (tmp_path / "packed.rar").write_bytes(b"Rar!")
+    found = discover(tmp_path)
+    reasons = {p.name: p.reason for p in found.skipped}
+    assert set(reasons) == {"list.csv", "link"}
     assert "neither a folder" in reasons["list.csv"]
     assert "symbolic link" in reasons["link"]
-    assert "rename" in reasons["new?line"]
-    assert "another submission called ok" in reasons["ok.zip"]
+    rows = {s.id: s for s in found.submissions}
+    line = next(name for name in rows if name.startswith("new?line~"))
+    assert set(rows) == {"ok", "ok.zip", "notes", "packed", line}
+    assert rows[line].files == FILES
+    assert [p.what for p in rows["notes"].problems] == ["the file is missing"] * 3
+    assert "another submission called ok" in rows["ok.zip"].problems[0].what
+    assert "there is packed.rar" in rows["packed"].problems[0].what
 
 
 def test_one_submission_may_be_named_itself(tmp_path: Path) -> None:
     folder = write(tmp_path / "mine")
-    assert [s.id for s in discover(folder)[0]] == ["mine"]
+    assert [s.id for s in discover(folder).submissions] == ["mine"]
 
 
 def test_a_missing_folder_is_a_usage_error(tmp_path: Path) -> None:
@@ -88,28 +94,31 @@ def test_a_missing_folder_is_a_usage_error(tmp_path: Path) -> None:
 def test_paths_that_lead_outside_are_refused(tmp_path: Path, name: str, kind: str) -> None:
     members = {**FILES, name: b"x"}
     (pack_zip if kind == "zip" else pack_tar)(tmp_path / f"a.{kind}", members)
-    (submission,) = discover(tmp_path)[0]
+    (submission,) = discover(tmp_path).submissions
     assert not submission.files
     assert "leads outside" in submission.problems[0].what
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
-def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, kind: bytes) -> None:
+def test_links_and_devices_in_a_tar_are_not_read(tmp_path: Path, kind: bytes) -> None:
     info = tarfile.TarInfo("submission.json")
     info.type, info.linkname = kind, "/etc/passwd"
     files = {n: d for n, d in FILES.items() if n != "submission.json"}
     pack_tar(tmp_path / "a.tar.gz", files, info)
-    (submission,) = discover(tmp_path)[0]
-    assert not submission.files
+    (submission,) = discover(tmp_path).submissions
+    assert submission.files == files
     assert "link or device" in submission.problems[0].what
+    info.name = "notes"
+    pack_tar(tmp_path / "a.tar.gz", dict(FILES), info)
+    assert discover(tmp_path).submissions[0].files == FILES  # beside the submission it does not matter
 
 
-def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
+def test_a_link_in_a_zip_is_not_read(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         info = zipfile.ZipInfo("scheduler.py")
         info.external_attr = 0o120777 << 16
         archive.writestr(info, "/etc/passwd")
-    (submission,) = discover(tmp_path)[0]
+    (submission,) = discover(tmp_path).submissions
     assert "link or device" in submission.problems[0].what
 
 
@@ -118,7 +127,7 @@ def test_bombs_are_refused_without_unpacking(tmp_path: Path, kind: str) -> None:
     many = {f"f{n}": b"" for n in range(3000)} | FILES
     (pack_zip if kind == "zip" else pack_tar)(tmp_path / f"many.{kind}", many)
     (pack_zip if kind == "zip" else pack_tar)(tmp_path / f"wide.{kind}", {**FILES, "scheduler.py": bytes(MAX_CODE + 1)})
-    many_, wide = discover(tmp_path)[0]
+    many_, wide = discover(tmp_path).submissions
     assert "more than 2000 files" in many_.problems[0].what
     assert "larger than 32 KiB" in wide.problems[0].what
 
@@ -137,7 +146,7 @@ def test_half_a_character_in_a_manifest_is_no_error_of_ours(compiled: Compile) -
 def test_names_of_any_length_are_a_message_of_some_length(tmp_path: Path, kind: str) -> None:
     two = {f"{letter * 1500}/scheduler.py": b"" for letter in "ab"}
     (pack_zip if kind == "zip" else pack_tar)(tmp_path / f"two.{kind}", two)
-    problem = discover(tmp_path)[0][0].problems[0]
+    problem = discover(tmp_path).submissions[0].problems[0]
     assert "holds two submissions" in problem.what
     assert len(problem.what) < 500
 
@@ -145,8 +154,8 @@ def test_names_of_any_length_are_a_message_of_some_length(tmp_path: Path, kind: 
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (gzip.compress(b"") * 50_000, "several .gz files"),
-        (gzip.compress(b"half a header") * 2, "several .gz files"),
+        (gzip.compress(b"") * 50_000, "several compressed files"),
+        (gzip.compress(b"half a header") * 2, "several compressed files"),
         (b"\x1f\x8b\x08\x08" + bytes(6) + b"a" * (2 << 20), "unpacks to nothing"),
         (gzip.compress(b"")[:10] + b"\x00\x00\x00\xff\xff" * (1 << 19), "unpacks to nothing"),
     ],
@@ -154,7 +163,7 @@ def test_names_of_any_length_are_a_message_of_some_length(tmp_path: Path, kind: 
 )
 def test_a_gz_is_one_stream_that_unpacks_to_something(tmp_path: Path, data: bytes, says: str) -> None:
     (tmp_path / "odd.tar.gz").write_bytes(data)
-    assert says in discover(tmp_path)[0][0].problems[0].what
+    assert says in discover(tmp_path).submissions[0].problems[0].what
 
 
 def test_zeros_after_a_gz_are_passed_over(tmp_path: Path) -> None:
@@ -162,19 +171,19 @@ def test_zeros_after_a_gz_are_passed_over(tmp_path: Path) -> None:
     path = pack_tar(tmp_path / "padded.tar.gz", dict(FILES))
     with path.open("ab") as archive:
         archive.write(bytes(8 << 20))
-    assert discover(tmp_path)[0][0].files == FILES
+    assert discover(tmp_path).submissions[0].files == FILES
 
 
 def test_a_tar_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
     pack_tar(tmp_path / "deep.tar.gz", {**FILES, "model.pt": bytes(80 << 20)})
-    assert "unpacks to more than 64 MiB" in discover(tmp_path)[0][0].problems[0].what
+    assert "unpacks to more than 64 MiB" in discover(tmp_path).submissions[0].problems[0].what
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 not really", os.urandom(4096)], ids=["empty", "false start", "noise"])
 @pytest.mark.parametrize("suffix", ["zip", "tar.gz"])
 def test_broken_archives_are_the_submissions_problem(tmp_path: Path, data: bytes, suffix: str) -> None:
     (tmp_path / f"a.{suffix}").write_bytes(data)
-    (submission,) = discover(tmp_path)[0]
+    (submission,) = discover(tmp_path).submissions
     assert submission.problems
     assert not submission.files
 
@@ -184,9 +193,9 @@ def test_broken_archives_are_the_submissions_problem(tmp_path: Path, data: bytes
 def test_a_pipe_among_the_submissions_is_named_and_passed_over(name: str, tmp_path: Path) -> None:
     """Whoever opened it would wait for ever."""
     os.mkfifo(tmp_path / name)
-    found, skipped = discover(tmp_path)
-    assert found == []
-    assert [entry.name for entry in skipped] == [name]
+    found = discover(tmp_path)
+    assert not found.hand_ins
+    assert [entry.name for entry in found.skipped] == [name]
 
 
 def test_links_pipes_and_giants_in_a_folder_are_not_followed(tmp_path: Path) -> None:
@@ -198,39 +207,39 @@ def test_links_pipes_and_giants_in_a_folder_are_not_followed(tmp_path: Path) -> 
     (folder / "config.py").unlink()
     os.mkfifo(folder / "config.py")
     (folder / "ATTRIBUTION.md").write_bytes(bytes(MAX_TEXT + 1))
-    submission = next(s for s in discover(tmp_path)[0] if s.id == "s")
+    submission = next(s for s in discover(tmp_path).submissions if s.id == "s")
     assert set(submission.files) == {"submission.json"}
     assert len(submission.problems) == 3
 
 
 def test_missing_files_are_each_reported(tmp_path: Path) -> None:
     write(tmp_path / "s", {"scheduler.py": b"x"})
-    problems = discover(tmp_path)[0][0].problems
+    problems = discover(tmp_path).submissions[0].problems
     assert [p.file for p in problems] == ["config.py", "submission.json"]
 
 
 def test_the_shallowest_folder_of_an_archive_is_the_submission(tmp_path: Path) -> None:
     deep = {f"repo/old/{n}": b"old" for n in FILES}
     pack_zip(tmp_path / "a.zip", {**deep, **{f"repo/{n}": d for n, d in FILES.items()}, "__MACOSX/._config.py": b""})
-    assert discover(tmp_path)[0][0].files == FILES
+    assert discover(tmp_path).submissions[0].files == FILES
 
 
 def test_a_single_folder_inside_a_folder_is_the_submission(tmp_path: Path) -> None:
     write(tmp_path / "nested" / "hw")
-    assert discover(tmp_path)[0][0].files == FILES
+    assert discover(tmp_path).submissions[0].files == FILES
 
 
 def test_a_stray_file_does_not_make_one_submission_of_a_class(tmp_path: Path) -> None:
     write(tmp_path / "a")
     (tmp_path / "scheduler.py").write_text("")
-    found, passed = discover(tmp_path)
-    assert [s.id for s in found] == ["a"]
-    assert [p.name for p in passed] == ["scheduler.py"]
+    found = discover(tmp_path)
+    assert [s.id for s in found.submissions] == ["a"]
+    assert [p.name for p in found.skipped] == ["scheduler.py"]
 
 
 def test_a_byte_order_mark_is_no_fault(tmp_path: Path, compiled: Compile) -> None:
     write(tmp_path / "a", {n: b"\xef\xbb\xbf" + d for n, d in FILES.items()})
-    assert compiled(discover(tmp_path)[0][0]).verdict is Verdict.OK
+    assert compiled(discover(tmp_path).submissions[0]).verdict is Verdict.OK
 
 
 def test_mutated_archives_never_end_a_run(tmp_path: Path) -> None:
@@ -245,13 +254,13 @@ def test_mutated_archives_never_end_a_run(tmp_path: Path) -> None:
             folder = tmp_path / f"{suffix}{n}"
             folder.mkdir()
             (folder / f"x.{suffix}").write_bytes(bent)
-            assert [s.id for s in discover(folder)[0]] == ["x"]
+            assert [s.id for s in discover(folder).submissions] == ["x"]
 
 
 def test_a_header_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
     info = tarfile.TarInfo("x" * (80 << 20))
     pack_tar(tmp_path / "a.tar.gz", dict(FILES), info)
-    assert "has headers longer than" in discover(tmp_path)[0][0].problems[0].what
+    assert "has headers longer than" in discover(tmp_path).submissions[0].problems[0].what
 
 
 def test_a_negative_size_switches_no_limit_off(tmp_path: Path) -> None:
@@ -260,7 +269,7 @@ def test_a_negative_size_switches_no_limit_off(tmp_path: Path) -> None:
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
     (tmp_path / "a.tar.gz").write_bytes(gzip.compress(bytes(header) + bytes(1024)))
-    assert "negative" in discover(tmp_path)[0][0].problems[0].what
+    assert "negative" in discover(tmp_path).submissions[0].problems[0].what
 
 
 def test_long_names_of_every_format_lead_to_the_files(tmp_path: Path) -> None:
@@ -273,4 +282,4 @@ def test_long_names_of_every_format_lead_to_the_files(tmp_path: Path) -> None:
                 info = tarfile.TarInfo("é" * 60 + "/" + "d" * 120 + "/" + name)
                 info.size, info.mtime = len(data), 1.5
                 archive.addfile(info, io.BytesIO(data))
-    assert [s.files for s in discover(tmp_path)[0]] == [FILES, FILES]
+    assert [s.files for s in discover(tmp_path).submissions] == [FILES, FILES]

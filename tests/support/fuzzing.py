@@ -24,8 +24,9 @@ with atheris.instrument_imports(include=["grader", "json", "tarfile", "zipfile",
     from grader.sandbox.document import BrokenDocument, read_document
     from grader.sandbox.envelope import BrokenEnvelope, receive
     from grader.sandbox.inside.supervisor import Limits
-    from grader.submissions.loader import FILES, discover
+    from grader.submissions.intake import discover
     from grader.submissions.manifest import read_manifest
+    from grader.submissions.tree import FILES
 
 NONCE = "0123456789abcdef" * 2
 TASK = tasks.load(str(Path(__file__).parents[1] / "fixtures/tasks/lenet.toml"))
@@ -98,7 +99,7 @@ def archive(data: bytes) -> None:
     path = _FOLDER / f"student{suffix}"
     path.write_bytes(data[1:])
     try:
-        (found,), _ = discover(_FOLDER)
+        (found,) = discover(_FOLDER).submissions
     finally:
         path.unlink()
     assert set(found.files) <= set(FILES)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from grader.submissions.intake import identity_of
 from support.submissions import CONFIG, MANIFEST, ROOT, SCHEDULER
 
 SKIPPED = "skipped"
@@ -43,6 +44,11 @@ class Attack:
     expected: str
     category: str
     tries: str
+
+    @property
+    def id(self) -> str:
+        """Of its row."""
+        return identity_of(self.name)
 
 
 def make_class(folder: Path, reach: Mapping[str, str]) -> list[Attack]:
@@ -162,11 +168,11 @@ CRAFTED: tuple[tuple[str, str, str, Make], ...] = (
     ("folder-large", "contract", "scheduler.py of a megabyte", _large),
     ("link-to-nowhere", SKIPPED, "a link whose target is longer than any path", _link_to_nowhere),
     ("link-to-another", SKIPPED, "a link to another student's folder", _link_to_folder),
-    ("new\nline", SKIPPED, "a name with a line break", _named),
-    ("evil\u202egnp", SKIPPED, "a name with a mark that turns the writing direction", _named),
-    ("tar-link", "contract", "an archive with a link", _tar(("link", 2, "SECRET"))),
-    ("tar-hard-link", "contract", "an archive with a hard link", _tar(("link", 1, "SECRET"))),
-    ("tar-device", "contract", "an archive with a device", _tar(("device", 3, b""))),
+    ("new\nline", "ok", "a name with a line break", _named),
+    ("evil\u202egnp", "ok", "a name with a mark that turns the writing direction", _named),
+    ("tar-link", "contract", "an archive in which ATTRIBUTION.md is a link", _tar(("ATTRIBUTION.md", 2, "SECRET"))),
+    ("tar-hard-link", "contract", "an archive in which it is a hard link", _tar(("ATTRIBUTION.md", 1, "SECRET"))),
+    ("tar-device", "contract", "an archive in which it is a device", _tar(("ATTRIBUTION.md", 3, b""))),
     ("tar-up", "contract", "an archive that leads up by ../", _tar(("../../evil.py", 0, b"x"))),
     ("tar-absolute", "contract", "an archive with an absolute path", _tar(("/tmp/grader-attack-evil", 0, b"x"))),
     ("tar-bomb", "contract", "an archive that unpacks to 200 MB", _tar(("zeros", 0, bytes(200 << 20)))),
@@ -177,7 +183,8 @@ CRAFTED: tuple[tuple[str, str, str, Make], ...] = (
     ("zip-bzip2", "contract", "a bzip2 member of 1 KB that unpacks to 1 GiB", _zip(
         ("scheduler.py", bytes(1 << 30)), ("config.py", CONFIG.encode()), honest=False, method=zipfile.ZIP_BZIP2)),
     ("zip-entries", "contract", "an archive whose directory says 60,000 files", _entries),
-    ("zip-link", "contract", "an archive with a link by its mode", _zip(("link", b"/etc/passwd"), mode=_LINK)),
+    ("zip-link", "contract", "an archive in which its mode makes it a link",
+     _zip(("ATTRIBUTION.md", b"/etc/passwd"), mode=_LINK)),
     ("zip-many", "contract", "an archive of 3,000 files", _zip(*((f"file{n}", b"") for n in range(3000)))),
     ("zip-two", "contract", "an archive with two submissions", _zip(
         ("a/scheduler.py", b"x"), ("b/scheduler.py", b"x"), honest=False)),

@@ -24,7 +24,8 @@ from grader.sandbox.compile import _names_chance
 from grader.student.advice import Subject, advise
 from grader.student.source import SchedulerSource
 from grader.submissions import known_schedules, similarity
-from grader.submissions.loader import MAX_CODE, discover
+from grader.submissions.intake import discover
+from grader.submissions.loader import MAX_CODE
 from grader.submissions.manifest import read_manifest
 from grader.submissions.similarity import Candidate, Origin
 from grader.submissions.torch_schedules import played_by

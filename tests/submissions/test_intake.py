@@ -1,0 +1,256 @@
+"""What learning-management systems give out is taken as it comes: one row per hand-in, the right files, the right ids."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from grader.core.errors import UsageError
+from grader.submissions.intake import Class, Layout, Person, discover, identity_of
+from grader.submissions.loader import handed_in, only
+from support.runs import GRADER
+from support.submissions import make
+
+FILES = make().files
+NOTEBOOK = {"lrweek.ipynb": b"{}"}
+
+
+def put(root: Path, files: Mapping[str, bytes]) -> Path:
+    for name, data in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return root
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def tarred(files: Mapping[str, bytes], mode: str) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as archive:  # type: ignore[call-overload]
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return stream.getvalue()
+
+
+def ids(found: Class, layout: Layout | None = None) -> list[str]:
+    """Of those whose files are all there and right."""
+    for one in found.hand_ins:
+        assert layout is None or one.layout is layout
+    return [s.id for s in found.submissions if s.files == FILES and not s.problems]
+
+
+def under(folder: str, files: Mapping[str, bytes] = FILES) -> dict[str, bytes]:
+    return {f"{folder}/{name}": data for name, data in files.items()}
+
+
+#: One student's hand-in, as students pack it: all of them hold the same submission.
+WHOLE: dict[str, dict[str, bytes]] = {
+    "as it should be": dict(FILES),
+    "in a folder": under("hw"),
+    "deep": under("a/b/c"),
+    "with a report beside it": under("code") | {"report/r.tex": b"x"},
+    "with a virtual environment": dict(FILES) | under(".venv/lib/scheduler") | under("venv/x"),
+    "with a repository": dict(FILES) | under(".git/hooks"),
+    "with what a Mac leaves": under("hw") | under("__MACOSX/hw"),
+    "with an older version below": dict(FILES) | under("old"),
+    "packed once more": {"lrweek.zip": zipped(FILES)},
+    "packed once more, in a folder": {"inner/lrweek.zip": zipped(under("lrweek"))},
+    "packed once more, with a packed report": {"lrweek.zip": zipped(FILES), "report.zip": zipped({"r.tex": b"x"})},
+    "packed once more as a tar": {"lrweek.tar.xz": tarred(FILES, "w:xz")},
+    "with part of the code above it": under("code") | {"scheduler.py": b"# an older one"},
+}
+#: And hand-ins that lack something, with what is said.
+LACKING: dict[str, tuple[dict[str, bytes], str]] = {
+    "capitals": ({name.capitalize(): data for name, data in FILES.items()}, "there is Scheduler.py"),
+    "a second download": ({name.replace(".", " (1)."): data for name, data in FILES.items()}, "there is scheduler (1).py"),
+    "a text editor's": ({f"{name}.txt": data for name, data in FILES.items()}, "there is scheduler.py.txt"),
+    "a repetition's": ({name.replace(".", "-1."): data for name, data in FILES.items()}, "there is scheduler-1.py"),
+    "a notebook": (NOTEBOOK, "there is lrweek.ipynb"),
+    "an archive that is not read": ({"lrweek.7z": b"7z"}, "there is lrweek.7z"),
+    "nothing": ({"README.txt": b"x"}, "the file is missing"),
+    "two of them": (under("a") | under("b"), "holds two submissions: a and b"),
+    "two archives": ({"a.zip": zipped(FILES), "b.zip": zipped(FILES)}, "holds two submissions: a.zip and b.zip"),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_packed_and_unpacked_are_the_same(tmp_path: Path, name: str) -> None:
+    put(tmp_path / "class/ada", WHOLE[name])
+    put(tmp_path / "class/bob", FILES)
+    for kind, data in (("zip", zipped(WHOLE[name])), ("tar", tarred(WHOLE[name], "w")), ("tar.bz2", tarred(WHOLE[name], "w:bz2"))):
+        (tmp_path / f"class/{kind.replace('.', '-')}.{kind}").write_bytes(data)
+    assert ids(discover(tmp_path / "class")) == ["ada", "bob", "tar", "tar-bz2", "zip"]
+    assert only(tmp_path / "class/ada").files == handed_in(tmp_path / "class/ada", "ada").files == FILES
+    assert only(tmp_path / "class/zip.zip").files == FILES
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_what_is_lacking_is_said_alike(tmp_path: Path, name: str) -> None:
+    files, says = LACKING[name]
+    put(tmp_path / "class/ada", files)
+    put(tmp_path / "class/bob", FILES)
+    (tmp_path / "class/zip.zip").write_bytes(zipped(files))
+    found = {s.id: s for s in discover(tmp_path / "class").submissions}
+    assert set(found) == {"ada", "bob", "zip"}
+    for one in ("ada", "zip"):
+        assert says in found[one].problems[0].what, one
+    assert [(p.file, p.what, p.fix) for p in found["ada"].problems] == [(p.file, p.what, p.fix) for p in found["zip"].problems]
+
+
+def test_canvas(tmp_path: Path) -> None:
+    loose = {f"morenoada_LATE_12345_{678 + n}_{name}": data for n, (name, data) in enumerate(FILES.items())}
+    again = {f"chenwei_777_{900 + n}_{name.replace('.', '-2.')}": data for n, (name, data) in enumerate(FILES.items())}
+    others = {
+        "okafornia_888_1000_lrweek-1.zip": zipped(under("lrweek")), "okafornia_888_1001_report.pdf": b"%PDF",
+        "pdfonly_999_1002_report.pdf": b"%PDF", "grades.csv": b"x",
+    }  # fmt: skip
+    found = discover(put(tmp_path / "submissions", loose | again | others))
+    assert ids(found, Layout.CANVAS) == ["chenwei_777", "morenoada_12345", "okafornia_888"]
+    assert [s.id for s in found.submissions if s.problems] == ["pdfonly_999"]
+    assert [s.name for s in found.skipped] == ["grades.csv"]
+    assert found.hand_ins[1].people == (Person(name="morenoada", number="12345"),)
+
+
+def test_names_with_numbers_are_not_canvas_s(tmp_path: Path) -> None:
+    found = discover(put(tmp_path / "class", under("ada") | {"grades_2024_12_final.csv": b"x"}))
+    assert ids(found) == ["ada"]
+    assert [s.name for s in found.skipped] == ["grades_2024_12_final.csv"]
+
+
+@pytest.mark.parametrize("end", ["_", ""])
+def test_moodle_in_folders(tmp_path: Path, end: str) -> None:
+    folder = "{}_assignsubmission_file" + end
+    files = under(folder.format("Ada Moreno_2345671")) | {f"{folder.format('Bo Li_2345672')}/lrweek.zip": zipped(FILES)}
+    text = {"Bo Li_2345672_assignsubmission_onlinetext_/onlinetext.html": b"see the zip",
+            "Cy Ode_2345673_assignsubmission_onlinetext_/onlinetext.html": b"<p>class CustomLRScheduler"}  # fmt: skip
+    found = discover(put(tmp_path / "class", files | text))
+    assert ids(found, Layout.MOODLE) == ["Ada Moreno_2345671", "Bo Li_2345672"]
+    assert "there is onlinetext.html" in found.submissions[2].problems[0].what
+    assert found.hand_ins[0].people == (Person(name="Ada Moreno", number="2345671"),)
+
+
+def test_moodle_flat(tmp_path: Path) -> None:
+    name = "{}_assignsubmission_file_{}"
+    files = {name.format("Chen Wei_11", file): data for file, data in FILES.items()}
+    files[name.format("Ada Moreno_12", "lrweek.zip")] = zipped(FILES)
+    files["Ada Moreno_12_assignsubmission_onlinetext_onlinetext.html"] = b"hello"
+    assert ids(discover(put(tmp_path / "class", files)), Layout.MOODLE) == ["Ada Moreno_12", "Chen Wei_11"]
+
+
+METADATA = b"""---
+:submission_111:
+  :submitters:
+  - :name: Ada Moreno
+    :sid: '12345'
+    :email: ada@example.org
+  :created_at: 2024-03-01 10:00:00 Z
+:submission_112:
+  :submitters:
+  - :name: Bo Li
+    :sid: '77'
+    :email: bo@example.org
+  - :name: Cy Ode
+    :sid: ../../x
+    :email: cy@example.org
+:submission_113:
+  :submitters:
+  - :name: Di Ng
+    :email: di@example.org
+"""
+
+
+def test_gradescope(tmp_path: Path) -> None:
+    root = tmp_path / "download/assignment_1_export"
+    put(root, under("submission_111") | under("submission_112/src") | under("submission_113") | under("submission_114"))
+    assert ids(discover(tmp_path / "download"), Layout.GRADESCOPE) == [f"submission_{n}" for n in (111, 112, 113, 114)]
+    (root / "submission_metadata.yml").write_bytes(METADATA)
+    found = discover(tmp_path / "download")
+    team = identity_of("../../x+77")
+    assert "/" not in team
+    assert ids(found) == sorted(["12345", team, "di@example.org", "submission_114"])
+    assert {p.name for one in found.hand_ins for p in one.people} == {"Ada Moreno", "Bo Li", "Cy Ode", "Di Ng"}
+    (root / "submission_metadata.yml").write_bytes(b"{: [")
+    assert len(ids(discover(root))) == 4
+
+
+def test_classroom(tmp_path: Path) -> None:
+    root = tmp_path / "x/lr-week-submissions"
+    clone = under(".github/workflows", {"classroom.yml": b"x"}) | {"model.py": b"x"}
+    put(root / "lr-week-ada-m", FILES | clone)
+    put(root / "lr-week-team-7/src", FILES | clone)
+    assert ids(discover(tmp_path / "x"), Layout.CLASSROOM) == ["ada-m", "team-7"]
+    assert ids(discover(root, Layout.FOLDERS), Layout.FOLDERS) == ["lr-week-ada-m", "lr-week-team-7"]
+
+
+@pytest.mark.parametrize("top", ["", "week5/"])
+def test_a_class_in_one_archive(tmp_path: Path, top: str) -> None:
+    whole = under(f"{top}ada") | under(f"{top}bob/src") | {f"{top}cyd.zip": zipped(FILES), f"{top}dan.zip": b"no zip"}
+    whole |= {f"__MACOSX/{top}._cyd.zip": b"", f"{top}eve/notes.txt": b""}
+    (tmp_path / "class.zip").write_bytes(zipped(whole))
+    for root in (tmp_path, tmp_path / "class.zip"):
+        found = discover(root)
+        assert ids(found) == ["ada", "bob", "cyd"]
+        assert [s.id for s in found.submissions if s.problems] == ["dan", "eve"]
+
+
+def test_a_class_of_loose_files_in_one_archive(tmp_path: Path) -> None:
+    whole = {f"ada_12_{345 + n}_{name}": data for n, (name, data) in enumerate(FILES.items())}
+    (tmp_path / "submissions.zip").write_bytes(zipped(whole | {"bo_13_400_hw.zip": zipped(FILES)}))
+    assert ids(discover(tmp_path / "submissions.zip"), Layout.CANVAS) == ["ada_12", "bo_13"]
+
+
+def test_one_hand_in_in_one_archive_is_one(tmp_path: Path) -> None:
+    (tmp_path / "ada.zip").write_bytes(zipped(under("hw") | under("hw/old")))
+    assert ids(discover(tmp_path / "ada.zip")) == ids(discover(tmp_path)) == ["ada"]
+
+
+def test_what_is_no_class_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "broken.zip").write_bytes(b"PK")
+    for name in ("nothing", "notes.txt", "broken.zip"):
+        with pytest.raises(UsageError, match=name):
+            discover(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "x\ny", "..", "a/b", "\u202eevil", " "])
+def test_an_id_is_printable_short_and_no_path(name: str) -> None:
+    identity = identity_of(name)
+    assert identity.isprintable() and len(identity.encode()) <= 200
+    assert "/" not in identity and not identity.startswith(".") and identity.strip()
+    assert identity_of("Ada Moreno_12") == "Ada Moreno_12"
+
+
+def test_grader_intake_shows_who_was_found_and_where(tmp_path: Path) -> None:
+    files = {f"Chen Wei_11_assignsubmission_file_{file}": data for file, data in FILES.items()}
+    put(tmp_path / "class", files | {"Ada Moreno_12_assignsubmission_file_lrweek.ipynb": b"{}", "list.csv": b"x"})
+    done = subprocess.run(
+        [*GRADER, "intake", "class"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "COLUMNS": "250"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "2 hand-ins, 1 of them with a problem" in done.stdout
+    assert "there is lrweek.ipynb" in done.stdout
+    assert "skipped 'list.csv'" in done.stdout
+    call = [*GRADER, "intake", "class", "--intake", "moodle", "--json"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    found = json.loads(done.stdout)
+    assert [(one["id"], one["people"][0]["name"], len(one["files"])) for one in found["hand_ins"]] == [
+        ("Ada Moreno_12", "Ada Moreno", 0), ("Chen Wei_11", "Chen Wei", len(FILES)),
+    ]  # fmt: skip
