@@ -90,10 +90,11 @@ def test_an_instructor_s_pages(wheel: Path, course: Path, tmp_path: Path) -> Non
             Image.fromarray(image * 15).save(folder / f"{n}.png")
     for name in ("bilal-cosine", "chen-triangular", "lena-untouched"):
         shutil.copytree(ROOT / "submissions" / name, tmp_path / "submissions" / name)
-    kit, doctor, grade, look, similar = to_run(page)
+    kit, doctor, found, grade, look, similar = to_run(page)
     shell(kit, tmp_path, course)
     assert wheel.name in (tmp_path / "assignment/.github/workflows/check.yml").read_text()
     assert "this machine can grade" in shell(doctor, tmp_path, course).stdout
+    assert "3 hand-ins, 0 of them with a problem" in shell(found, tmp_path, course).stdout
     assert "leaderboard: leaderboard/leaderboard.json" in shell(grade, tmp_path, course).stdout
     assert "bilal-cosine" in shell(look, tmp_path, course).stdout
     assert "bilal-cosine" in (tmp_path / "board.csv").read_text()
