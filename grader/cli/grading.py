@@ -10,6 +10,7 @@ from grader.core.errors import SetupError, UsageError
 from grader.core.extras import Extra, need
 
 _CLASS = "A folder with a folder or archive per submission, or what a learning-management system gives out."
+_ROSTER = "Who is in the course: a CSV file, such as your learning-management system's."
 _LAYOUTS = "How submissions are laid out: auto, folders, canvas, moodle, gradescope or classroom."
 
 
@@ -42,10 +43,11 @@ def run(
     names: Annotated[str, typer.Option(help="site: full, pseudonyms, or top-N.")] = "full",
     key_file: Annotated[Path | None, typer.Option(help="site: a file with the secret of the pseudonyms.")] = None,
     intake: Annotated[str, typer.Option(help=_LAYOUTS)] = "auto",
+    roster: Annotated[Path | None, typer.Option(help=_ROSTER)] = None,
 ) -> None:
     """Grade every submission in a folder and rank it on the leaderboard beside the references."""
     need(Extra.COURSE)
-    from grader.cli.run import Publication, run_class
+    from grader.cli.run import Publication, class_in, run_class
     from grader.core.task_file import load
     from grader.grading.config import Engine, EngineName, RunConfig, SeedPolicy
     from grader.publish.github import only_text
@@ -74,7 +76,8 @@ def run(
     publication = Publication(Site(site), names_mode) if site is not None else None
     try:
         with only_text():
-            run_class(config, submissions, leaderboard or _board_of(config.task.name), publication, layout)
+            students = class_in(submissions, layout, roster)
+            run_class(config, students, leaderboard or _board_of(config.task.name), publication)
     except KeyboardInterrupt:  # here, since Typer would make an exit of it that says nothing
         interrupted()
 
@@ -83,6 +86,7 @@ def run(
 def intake(
     submissions: Annotated[Path, typer.Argument(help=_CLASS)],
     layout: Annotated[str, typer.Option("--intake", help=_LAYOUTS)] = "auto",
+    roster: Annotated[Path | None, typer.Option(help=_ROSTER)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show who is found in a folder of submissions and where, without grading anybody."""
@@ -90,7 +94,7 @@ def intake(
     from grader.cli.render_intake import run_intake
     from grader.submissions.intake import Layout
 
-    run_intake(submissions, chosen(Layout, layout, "layout"), as_json=as_json)
+    run_intake(submissions, chosen(Layout, layout, "layout"), roster, as_json=as_json)
 
 
 def _board_of(task: str) -> Path:

@@ -61,8 +61,16 @@ def export(
     identity: Annotated[str, typer.Option("--id", help="The submission, for formats about one.")] = "",
     names: NamesOption = "full",
     key_file: KeyFile = None,
-    roster: Annotated[Path | None, typer.Option(help="canvas: the gradebook that Canvas exported.")] = None,
-    assignment: Annotated[str, typer.Option(help="canvas: the assignment's column, such as 'LR week (1234)'.")] = "",
+    roster: Annotated[
+        Path | None,
+        typer.Option(
+            help="canvas, moodle, blackboard: the table that the system exported. gradebook: who is in the course."
+        ),
+    ] = None,
+    assignment: Annotated[
+        str, typer.Option(help="canvas, blackboard: the assignment's column, such as 'LR week (1234)'.")
+    ] = "",
+    columns: Annotated[str, typer.Option(help="gradebook: which columns, such as id,points. Default: all.")] = "",
     submissions: Annotated[str, typer.Option(help="annotations: the submissions' folder in the repository.")] = (
         "submissions"
     ),
@@ -73,7 +81,8 @@ def export(
 ) -> None:
     """Write the leaderboard, or one submission of it, as another program reads it.
 
-    Of the whole board: markdown, summary (the job's page on GitHub), csv, canvas, annotations, badge, shields.
+    Of the whole board: markdown, summary (the job's page on GitHub), csv, annotations, badge, shields.
+    For gradebooks: canvas, moodle, blackboard, gradebook (columns of your choice).
     Of one submission (--id): gradescope, codabench, classroom, badge.
     """
     need(Extra.COURSE, "scipy")
@@ -94,6 +103,7 @@ def export(
         identity=identity,
         roster=roster,
         assignment=assignment,
+        columns=columns,
         submissions=submissions,
         final=final,
         printed=lambda row: _printed(results / board.task.name, row),

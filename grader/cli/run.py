@@ -29,6 +29,7 @@ from grader.submissions.entry import Entry
 from grader.submissions.intake import Layout, Skipped, discover
 from grader.submissions.loader import Submission
 from grader.submissions.references import DEFAULT, references_for
+from grader.submissions.roster import Matched, handed_in_nothing, match, read_roster
 
 _SKIPPED_SHOWN = 20  # of each reason: more than a class has by accident
 
@@ -41,16 +42,19 @@ class Publication:
     names: Names
 
 
-def run_class(
-    config: RunConfig,
-    submissions: Path,
-    board_path: Path,
-    publication: Publication | None = None,
-    layout: Layout = Layout.AUTO,
-) -> None:
-    """Grade a folder of submissions. Raises GraderError; InternalError if a submission stayed ungraded."""
+@dataclass(frozen=True)
+class HandedIn:
+    """A class that is to be graded."""
+
+    place: Path
+    matched: Matched
+    roster: Path | None
+
+
+def run_class(config: RunConfig, handed_in: HandedIn, board_path: Path, publication: Publication | None = None) -> None:
+    """Grade a class. Raises GraderError; InternalError if a submission stayed ungraded."""
     console = Console()
-    students = _students(console, submissions, layout)
+    students = _entries_of(console, handed_in)
     check_writable(board_path.parent)
     with contextlib.ExitStack() as opened:
         with console.status("starting the trainers and the sandbox"):
@@ -74,22 +78,31 @@ def run_class(
             if page is not None:
                 page.settle(graded.board)
     print_board(console, graded.board)
-    _name_others(console, graded.board, students, submissions)
+    _name_others(console, graded.board, students, handed_in.place)
     say(console, f"leaderboard: {board_path}   logs: {config.folder / 'submissions'}")
     if page is not None and page.problem is not None:
         say(console, f"the site is not up to date: {page.problem}")
     _raise_for(graded.ungraded)
 
 
-def _students(console: Console, submissions: Path, layout: Layout) -> list[Entry]:
-    """The class in the folder; what is no submission is named."""
-    found = discover(submissions, layout)
-    if not found.hand_ins:
+def class_in(submissions: Path, layout: Layout, roster: Path | None) -> HandedIn:
+    """The class in a folder, beside its roster. Raises UsageError if nobody has handed in anything."""
+    matched = match(discover(submissions, layout), read_roster(roster) if roster is not None else ())
+    if not matched.found.hand_ins:
         raise UsageError(f"{submissions} holds no submission: each is a folder with scheduler.py, or an archive")
-    if len(found.hand_ins) == 1 and (submissions / "scheduler.py").is_file():
-        say(console, f"{submissions} is one submission: give the folder above it to grade a class")
+    return HandedIn(submissions, matched, roster)
+
+
+def _entries_of(console: Console, handed_in: HandedIn) -> list[Entry]:
+    """Those who handed in, and those of the roster who did not; what is no submission is named."""
+    found = handed_in.matched.found
+    if len(found.hand_ins) == 1 and (handed_in.place / "scheduler.py").is_file():
+        say(console, f"{handed_in.place} is one submission: give the folder above it to grade a class")
     _say_skipped(console, found.skipped)
-    return [Entry(submission, Kind.STUDENT) for submission in found.submissions]
+    if handed_in.roster is not None and (unknown := handed_in.matched.unknown):
+        say(console, f"of nobody in {handed_in.roster}: {', '.join(unknown)} (see grader intake --roster)")
+    nothing = [handed_in_nothing(student).submission for student in handed_in.matched.missing]
+    return [Entry(submission, Kind.STUDENT) for submission in (*found.submissions, *nothing)]
 
 
 def _say_skipped(console: Console, skipped: Sequence[Skipped]) -> None:

@@ -13,6 +13,7 @@ from grader.core.verdict import Verdict
 from grader.leaderboard.models import Leaderboard, RankedRow
 from grader.leaderboard.points import total
 from grader.publish.tables import written
+from grader.submissions.roster import Claim, Student, owners, students_in
 
 _DOWNLOAD = re.compile(r"[^_]+_(?:late_|LATE_)?(\d{1,18})(?:_(\d{1,18})_.*|$)", re.S)
 _CANVAS_IDS = ("ID", "SIS User ID", "SIS Login ID")
@@ -33,6 +34,7 @@ def canvas(board: Leaderboard, roster: Path, assignment: str) -> tuple[str, list
     lines = [line + [""] * (len(head) - len(line)) for line in lines[1:]]
     rows = [row for row in board.rows if row.kind is Kind.STUDENT]
     found, taken, remarks = _found(rows, [[line[i].strip() for i in keys] for line in lines])
+    _give_to_teams(rows, found, taken, students_in([head, *lines], roster))
     if rows and not found:
         columns = ", ".join(head[i] for i in keys)
         example = ", ".join(next(([line[i] for i in keys if line[i]] for line in lines[1:]), []))
@@ -124,6 +126,20 @@ def _found(
     give({name: found for name, found in folded.items() if len(found) == 1}, str.casefold, None)
     give(_grouped(downloads, _student_in), str, 1)
     return found, taken, remarks
+
+
+def _give_to_teams(
+    rows: Sequence[RankedRow], found: dict[int, RankedRow], taken: set[str], students: Sequence[Student | None]
+) -> None:
+    """The points of a submission to its further contributors, who have none of their own."""
+    known = owners([Claim(row.id, contributors=row.team) for row in rows], [s for s in students if s is not None])
+    by_id = {row.id: row for row in rows}
+    for identity, own in known.items():
+        for student in own.team:
+            number = students.index(student)
+            if number not in found:
+                found[number] = by_id[identity]
+                taken.add(identity)
 
 
 def _grouped(rows: Iterable[RankedRow], key: Callable[[RankedRow], str]) -> dict[str, list[RankedRow]]:

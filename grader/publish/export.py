@@ -15,6 +15,7 @@ from grader.publish import gradescope
 from grader.publish.badge import best_of, board_badge, row_badge, shields
 from grader.publish.canvas import canvas
 from grader.publish.github import board_annotations, classroom
+from grader.publish.gradebooks import blackboard, gradebook, moodle
 from grader.publish.markdown import SUMMARY_BYTES, markdown
 from grader.publish.names import NameMode, Names, shown
 from grader.publish.public import public
@@ -39,6 +40,7 @@ class Request:
     identity: str = ""
     roster: Path | None = None
     assignment: str = ""
+    columns: str = ""
     submissions: str = "submissions"
     printed: Callable[[GradedRow], Printed | None] = lambda _: None
     remarks: list[str] = field(default_factory=list)
@@ -103,6 +105,30 @@ def _canvas(request: Request) -> str:
     return text
 
 
+def _roster(request: Request, form: str) -> Path:
+    if request.roster is None:
+        raise UsageError(f"{form} needs --roster FILE, the system's own table of its students")
+    return request.roster
+
+
+def _moodle(request: Request) -> str:
+    text, remarks = moodle(request.board, _roster(request, "moodle"))
+    request.remarks.extend(remarks)
+    return text
+
+
+def _blackboard(request: Request) -> str:
+    text, remarks = blackboard(request.board, _roster(request, "blackboard"), request.assignment)
+    request.remarks.extend(remarks)
+    return text
+
+
+def _gradebook(request: Request) -> str:
+    text, remarks = gradebook(request.board, _roster(request, "gradebook"), request.columns)
+    request.remarks.extend(remarks)
+    return text
+
+
 def _badge(request: Request) -> str:
     if not request.identity:
         return board_badge(best_of(request.public))
@@ -136,6 +162,9 @@ FORMATS: dict[str, Callable[[Request], str]] = {
     "summary": _summary,
     "csv": lambda request: board_csv(request.public),
     "canvas": _canvas,
+    "moodle": _moodle,
+    "blackboard": _blackboard,
+    "gradebook": _gradebook,
     "annotations": _annotations,
     "badge": _badge,
     "shields": lambda request: shields(best_of(request.public)),
