@@ -110,8 +110,9 @@ def discover(root: Path, layout: Layout = Layout.AUTO) -> Class:
     except OSError as error:
         raise UsageError(f"{root} cannot be read: {error.strerror}") from None
     shown = [p for p in paths if not p.name.startswith((".", "__"))]
-    if len(shown) == 1 and _holds_a_class(shown[0]):
-        return discover(shown[0], layout)
+    places = [path for path in shown if path.is_dir() or suffix_of(path.name)]
+    if len(places) == 1 and not any(map(_is_of_a_system, (p.name for p in shown))) and _holds_a_class(places[0]):
+        return discover(places[0], layout)
     return _of_entries([_on_disk(path) for path in shown], name, layout)
 
 
@@ -289,10 +290,12 @@ class _Names:
 
     def __init__(self, entries: Sequence[_Entry], root: str, layout: Layout) -> None:
         self._allowed = set(Layout) if layout is Layout.AUTO else {layout, Layout.FOLDERS}
-        if layout is Layout.AUTO and not any(map(_is_of_a_system, (e.name for e in entries if not e.is_folder))):
-            self._allowed.discard(Layout.CANVAS)  # other files with numbers in their names
+        files = [e.name for e in entries if not e.is_folder]
+        handed_in = [name for name in files if suffix_of(name) or name.endswith((".py", ".ipynb"))]
+        if layout is Layout.AUTO and not (handed_in and all(map(_CANVAS.fullmatch, handed_in))):
+            self._allowed.discard(Layout.CANVAS)  # Canvas names all of them; these have numbers in their names
         prefix = root.removesuffix("-submissions") + "-"
-        in_common = [entry.name.startswith(prefix) for entry in entries if entry.is_folder]
+        in_common = [f"{entry.name}-".startswith(prefix) for entry in entries if entry.is_folder]
         self._prefix = prefix if root.endswith("-submissions") and in_common and all(in_common) else ""
         metadata = next((entry for entry in entries if entry.name == _METADATA and not entry.is_folder), None)
         self._people = _people(metadata.read(_MAX_METADATA)) if metadata is not None else {}
@@ -308,7 +311,7 @@ class _Names:
             people = self._people.get(name, ())
             numbers = [person.number or person.email or person.name for person in people]
             return Layout.GRADESCOPE, "+".join(sorted(filter(None, numbers))) or name
-        if Layout.CLASSROOM in self._allowed and entry.is_folder and self._prefix and name != self._prefix:
+        if Layout.CLASSROOM in self._allowed and entry.is_folder and self._prefix and name.startswith(self._prefix):
             return Layout.CLASSROOM, name.removeprefix(self._prefix)
         if entry.is_folder or suffix_of(name) or name.lower().endswith(UNREAD):
             return Layout.FOLDERS, name

@@ -134,6 +134,17 @@ def test_names_with_numbers_are_not_canvas_s(tmp_path: Path) -> None:
     assert [s.name for s in found.skipped] == ["grades_2024_12_final.csv"]
 
 
+def test_archives_with_dates_are_not_canvas_s(tmp_path: Path) -> None:
+    names = ("ada_2026_1130_hw", "bob", "cyd_2026_1201_hw")
+    found = discover(put(tmp_path / "class", {f"{name}.zip": zipped(FILES) for name in names}))
+    assert ids(found, Layout.FOLDERS) == list(names)
+
+
+def test_a_class_beside_other_files_is_found(tmp_path: Path) -> None:
+    put(tmp_path / "term", under("class/ada") | under("class/bob/src") | {"roster.csv": b"id\n1\n", "README.md": b"x"})
+    assert ids(discover(tmp_path / "term")) == ["ada", "bob"]
+
+
 @pytest.mark.parametrize("end", ["_", ""])
 def test_moodle_in_folders(tmp_path: Path, end: str) -> None:
     folder = "{}_assignsubmission_file" + end
@@ -197,6 +208,9 @@ def test_classroom(tmp_path: Path) -> None:
     put(root / "lr-week-team-7/src", FILES | clone)
     assert ids(discover(tmp_path / "x"), Layout.CLASSROOM) == ["ada-m", "team-7"]
     assert ids(discover(root, Layout.FOLDERS), Layout.FOLDERS) == ["lr-week-ada-m", "lr-week-team-7"]
+    put(root / "lr-week", clone)  # the repository that all of them started from
+    assert ids(discover(root)) == ["ada-m", "team-7"]
+    assert [s.id for s in discover(root).submissions if s.problems] == ["lr-week"]
 
 
 @pytest.mark.parametrize("top", ["", "week5/"])
