@@ -4,6 +4,7 @@ Nothing is unpacked to the disk. What an archive holds besides the wanted files 
 """
 
 import bz2
+import contextlib
 import lzma
 import os
 import re
@@ -27,9 +28,11 @@ ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tbz2", ".tar.xz", "
 #: Archives that are known, and not read.
 UNREAD = (".rar", ".7z", ".gz", ".bz2", ".xz", ".tar.zst", ".zipx")
 _XZ_MEMORY = 96 << 20
+_MAX_NAME, _MAX_DEPTH = 4096, 100
 _MAX_HEADERS = 2 << 20  # bytes of a tar's further headers, which hold long names and times: a KiB per file
 _MAX_RECORDS = 20 * MAX_MEMBERS  # lines in them
 _CHUNK = 1 << 16
+_UTF8_NAME = 0x800  # a zip member's flag
 _MAX_IDLE = 1 << 20  # compressed bytes that unpack to nothing, as a header's do
 #: Headers before a file's own: records, and long names.
 _FURTHER = (
@@ -75,7 +78,11 @@ class _Member:
 
 def _checked(name: str) -> PurePosixPath | None:
     """The path of a member as far as it may matter; None for a system's by-product."""
+    if len(name) > _MAX_NAME or name.count("/") + name.count("\\") > _MAX_DEPTH:
+        raise Unsafe(f"holds a path longer than {_MAX_NAME} characters or deeper than {_MAX_DEPTH} folders")
     path = PurePosixPath(name.replace("\\", "/"))
+    if not path.parts:
+        return None
     if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
         raise Unsafe(f"holds a path that leads outside: {clean(name)[:100]}")
     if any(part == "__MACOSX" or part.startswith("._") for part in path.parts):
@@ -113,9 +120,9 @@ class _Zip:
         self._members: dict[PurePosixPath, zipfile.ZipInfo] = {}
         self.odd: dict[PurePosixPath, str] = {}
         for info in infos:
-            path = _checked(info.filename)
+            path = _checked(_name_of(info))
             mode = info.external_attr >> 16
-            if path is None or info.is_dir():
+            if path is None or info.filename.endswith(("/", "\\")):
                 continue
             if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 self.odd[path] = "is a link or device"
@@ -134,6 +141,14 @@ class _Zip:
             with self._archive.open(info) as stream:
                 found[path] = stream.read(size)
         return found
+
+
+def _name_of(info: zipfile.ZipInfo) -> str:
+    """The name of a member. Some write UTF-8 without saying so; `zipfile` then reads the letters of an old PC."""
+    if not info.flag_bits & _UTF8_NAME:
+        with contextlib.suppress(UnicodeError):
+            return info.filename.encode("cp437").decode("utf-8")
+    return info.filename
 
 
 class _Inflate:

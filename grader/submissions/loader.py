@@ -43,7 +43,7 @@ def only(place: Path) -> Submission:
     """The one submission in a folder or an archive. Raises UsageError if there is none or more."""
     identity = clean(place.resolve().name)
     if place.is_file() and suffix_of(place.name):
-        return packed(place, identity.removesuffix(suffix_of(place.name)))
+        return packed(place, identity[: -len(suffix_of(place.name))])
     if not place.is_dir():
         what = "is neither a folder nor an archive" if place.exists() else "does not exist"
         raise UsageError(f"{place} {what}: give the folder with scheduler.py and config.py")
@@ -167,7 +167,8 @@ def _missing(tree: Tree, files: Iterable[str], problems: list[Violation]) -> lis
             fix = f"hand in scheduler.py, config.py, submission.json{instead[1]}"
         found.append(_problem(name, what, fix))
     if (unreadable := tree.odd.get(PurePosixPath())) is not None:
-        found.append(_problem("scheduler.py", f"the folder {unreadable}", "make it readable"))
+        fix = "hand in the files of the assignment only, in a folder that can be read"
+        found.append(_problem("scheduler.py", f"the folder {unreadable}", fix))
     return found
 
 

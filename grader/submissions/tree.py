@@ -66,6 +66,7 @@ class Folder:
                     for entry in entries:
                         left -= 1
                         if left <= 0:
+                            self.odd[PurePosixPath()] = f"holds more than {_MAX_ENTRIES} entries, not all looked at"
                             break
                         path = here / entry.name
                         if entry.name in known or entry.is_symlink():
@@ -88,6 +89,9 @@ class Folder:
             except NotOrdinaryError as error:
                 self.odd[path] = str(error.strerror)
             except OSError as error:
+                if os.path.islink(self._root / path):
+                    self.odd[path] = "is a link"
+                    continue
                 self.odd[path] = f"cannot be read ({error.strerror})"
         return found
 
@@ -109,18 +113,33 @@ class Loose:
         return {path: self.readers[path](size) for path, size in wanted.items()}
 
 
+@dataclass(frozen=True)
 class Part:
     """What lies below a folder of a tree."""
 
-    def __init__(self, whole: Tree, folder: PurePosixPath) -> None:
-        self._whole, self._folder = whole, folder
-        self.paths = [path.relative_to(folder) for path in whole.paths if path.is_relative_to(folder)]
-        self.odd = {p.relative_to(folder): what for p, what in whole.odd.items() if p.is_relative_to(folder)}
+    whole: Tree
+    folder: str
+    paths: list[PurePosixPath]
+    odd: dict[PurePosixPath, str]
 
     def read(self, wanted: Mapping[PurePosixPath, int]) -> dict[PurePosixPath, bytes]:
         """At most so many bytes of each."""
-        found = self._whole.read({self._folder / path: size for path, size in wanted.items()})
-        return {path.relative_to(self._folder): data for path, data in found.items()}
+        found = self.whole.read({self.folder / path: size for path, size in wanted.items()})
+        return {PurePosixPath(*path.parts[1:]): data for path, data in found.items()}
+
+
+def split(tree: Tree) -> dict[str, Part]:
+    """The folders at the top of a tree, in one pass over its paths."""
+    parts: dict[str, Part] = {}
+    for path in tree.paths:
+        if len(path.parts) > 1:
+            part = parts.setdefault(path.parts[0], Part(tree, path.parts[0], [], {}))
+            part.paths.append(PurePosixPath(*path.parts[1:]))
+    for path, what in tree.odd.items():
+        if len(path.parts) > 1:
+            part = parts.setdefault(path.parts[0], Part(tree, path.parts[0], [], {}))
+            part.odd[PurePosixPath(*path.parts[1:])] = what
+    return parts
 
 
 def is_ignored(path: PurePosixPath) -> bool:
@@ -152,6 +171,11 @@ def home_of(tree: Tree) -> PurePosixPath | None:
 def _holding(tree: Tree, names: Sequence[str]) -> list[PurePosixPath]:
     folders = {path.parent for path in (*tree.paths, *tree.odd) if path.name in names and not is_ignored(path)}
     return sorted(folders, key=lambda p: (len(p.parts), str(p)))
+
+
+def is_near(name: str) -> bool:
+    """Whether a name is nearly one of the assignment's."""
+    return _NEAR.fullmatch(name) is not None
 
 
 def near(tree: Tree) -> dict[str, PurePosixPath]:

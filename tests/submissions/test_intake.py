@@ -134,10 +134,41 @@ def test_names_with_numbers_are_not_canvas_s(tmp_path: Path) -> None:
     assert [s.name for s in found.skipped] == ["grades_2024_12_final.csv"]
 
 
-def test_archives_with_dates_are_not_canvas_s(tmp_path: Path) -> None:
-    names = ("ada_2026_1130_hw", "bob", "cyd_2026_1201_hw")
-    found = discover(put(tmp_path / "class", {f"{name}.zip": zipped(FILES) for name in names}))
-    assert ids(found, Layout.FOLDERS) == list(names)
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("ada_2026_1130_hw", "bob", "cyd_2026_1201_hw"), ("ml_101_01_hw", "ml_101_02_hw", "ml_101_03_hw"),
+        ("ml_2025_05_team-1", "ml_2025_05_team-2"), ("ml_101_11_hw", "ml_101_12_hw", "ml_101_13_hw"),
+        ("hw1_2025_11_alice", "hw1_2025_12_bob"), ("ann_20250512_93015_hw", "bob_20250512_93020_hw"),
+    ],
+)  # fmt: skip
+def test_numbers_in_names_are_not_yet_canvas_s(tmp_path: Path, names: tuple[str, ...]) -> None:
+    files = {f"{name}.zip": zipped(FILES) for name in names}
+    for more in ({}, under("dan")):
+        found = discover(put(tmp_path / f"class{len(more)}", files | more))
+        assert ids(found, Layout.FOLDERS) == sorted([*names, *(["dan"] if more else [])])
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"check.py": b"x"}, {"anon_aB3dE_777_hw.zip": zipped(FILES)}, {"test_7_900_hw.zip": zipped(FILES)},
+        {f"team_rocket_12397_90{n}_{name}": data for n, (name, data) in enumerate(FILES.items())},
+    ],
+)  # fmt: skip
+def test_what_lies_beside_canvas_s_files_renames_nobody(tmp_path: Path, more: dict[str, bytes]) -> None:
+    files = {"ada_100_200_hw.zip": zipped(FILES), "bob_101_201_hw.zip": zipped(under("hw")), "dan_102_210_text.html": b"x"}
+    files |= {f"cy_300_40{n}_{name}": data for n, (name, data) in enumerate(FILES.items())}
+    found = discover(put(tmp_path / "class", files | more))
+    assert {"ada_100", "bob_101", "cy_300"} <= set(ids(found))
+    assert "dan_102" in {s.id for s in found.submissions if s.problems}
+    assert len(found.hand_ins) + len(found.skipped) == 5
+
+
+def test_canvas_s_newest_file_is_the_one_with_the_highest_number(tmp_path: Path) -> None:
+    files = {f"ada_100_9999{n}_{name}": b"old" for n, name in enumerate(FILES)}
+    files |= {f"ada_100_10000{n}_{name.replace('.', '-1.')}": data for n, (name, data) in enumerate(FILES.items())}
+    assert ids(discover(put(tmp_path / "class", files)), Layout.CANVAS) == ["ada_100"]
 
 
 def test_a_class_beside_other_files_is_found(tmp_path: Path) -> None:
@@ -198,7 +229,21 @@ def test_gradescope(tmp_path: Path) -> None:
     assert ids(found) == sorted(["12345", team, "di@example.org", "submission_114"])
     assert {p.name for one in found.hand_ins for p in one.people} == {"Ada Moreno", "Bo Li", "Cy Ode", "Di Ng"}
     (root / "submission_metadata.yml").write_bytes(b"{: [")
-    assert len(ids(discover(root))) == 4
+    found = discover(root)
+    assert len(ids(found)) == 4
+    assert "cannot be read" in found.skipped[0].reason
+
+
+@pytest.mark.parametrize("people", [":sid: N/A", ":name: J Li", ":email: x@example.org"])
+def test_no_submission_of_gradescope_s_is_lost_to_another(tmp_path: Path, people: str) -> None:
+    one = "  :submitters:\n  - {}\n"
+    text = "".join(f":submission_{n}:\n{one.format(people)}" for n in (1, 2))
+    text += ":submission_3:\n  :submitters: 5\n:submission_4:\n  :submitters:\n  - :sid: 0012\n"
+    files = {path: data for n in range(1, 5) for path, data in under(f"submission_{n}").items()}
+    found = discover(put(tmp_path / "export", files | {"submission_metadata.yml": text.encode()}))
+    assert len(ids(found)) == 4
+    assert {"0012", "submission_3"} < set(ids(found))
+    assert {one.place for one in found.hand_ins} == {f"submission_{n}" for n in range(1, 5)}
 
 
 def test_classroom(tmp_path: Path) -> None:
@@ -211,6 +256,40 @@ def test_classroom(tmp_path: Path) -> None:
     put(root / "lr-week", clone)  # the repository that all of them started from
     assert ids(discover(root)) == ["ada-m", "team-7"]
     assert [s.id for s in discover(root).submissions if s.problems] == ["lr-week"]
+
+
+@pytest.mark.parametrize("top", ["", "term/"])
+def test_a_class_need_not_be_complete_to_be_one(tmp_path: Path, top: str) -> None:
+    files = under(f"{top}ada") | {f"{top}bob/scheduler.py": b"x", f"{top}cyd/notes.txt": b"x"}
+    (tmp_path / "class.zip").write_bytes(zipped(files))
+    put(tmp_path / "folder", files)
+    for root in (tmp_path / "class.zip", tmp_path / "folder"):
+        assert [s.id for s in discover(root).submissions] == ["ada", "bob", "cyd"]
+
+
+def test_only_the_whole_class_is_entered(tmp_path: Path) -> None:
+    """Not one student among others, whose hand-in is unusual; and none at all with `folders`."""
+    versions = under("ada/v1") | under("ada/v2")
+    put(tmp_path / "class", versions | {"bob.rar": b"Rar!"})
+    assert [s.id for s in discover(tmp_path / "class").submissions] == ["ada", "bob"]
+    put(tmp_path / "one", versions)
+    assert [s.id for s in discover(tmp_path / "one", Layout.FOLDERS).submissions] == ["ada"]
+    plot = {"ada/hw/run_2024_10_plot.py": b"x", "ada/submission_metadata.yml": b"x"}
+    assert ids(discover(put(tmp_path / "plot", under("ada/hw") | plot))) == ["ada"]
+
+
+def test_a_class_with_the_code_that_was_given_is_one(tmp_path: Path) -> None:
+    found = discover(put(tmp_path / "class", under("ada") | under("bob") | FILES))
+    assert ids(found) == ["ada", "bob"]
+    assert {s.name for s in found.skipped} == set(FILES)
+
+
+def test_names_in_a_zip_are_those_on_the_disk(tmp_path: Path) -> None:
+    """UTF-8 that is not said to be, as some systems pack it, and Windows's folders."""
+    files = {f"{folder}/{name}": data for folder in ("Juergen", "Ada") for name, data in FILES.items()}
+    data = zipped({"Ada\\": b"", **files}).replace(b"Juergen", "Jürgen".encode())  # as long, and without the flag
+    (tmp_path / "class.zip").write_bytes(data)
+    assert ids(discover(tmp_path / "class.zip")) == ["Ada", "Jürgen"]
 
 
 @pytest.mark.parametrize("top", ["", "week5/"])
@@ -230,6 +309,14 @@ def test_a_class_of_loose_files_in_one_archive(tmp_path: Path) -> None:
     assert ids(discover(tmp_path / "submissions.zip"), Layout.CANVAS) == ["ada_12", "bo_13"]
 
 
+def test_one_student_of_moodle_in_one_archive(tmp_path: Path) -> None:
+    for top in ("", "top/"):
+        name = f"{top}Ada Moreno_2345671_assignsubmission_file_"
+        for files in (under(name), {f"{name}/hw.zip": zipped(FILES)}):
+            (tmp_path / "m.zip").write_bytes(zipped(files))
+            assert ids(discover(tmp_path / "m.zip"), Layout.MOODLE) == ["Ada Moreno_2345671"]
+
+
 def test_one_hand_in_in_one_archive_is_one(tmp_path: Path) -> None:
     (tmp_path / "ada.zip").write_bytes(zipped(under("hw") | under("hw/old")))
     assert ids(discover(tmp_path / "ada.zip")) == ids(discover(tmp_path)) == ["ada"]
@@ -238,7 +325,8 @@ def test_one_hand_in_in_one_archive_is_one(tmp_path: Path) -> None:
 def test_what_is_no_class_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "broken.zip").write_bytes(b"PK")
-    for name in ("nothing", "notes.txt", "broken.zip"):
+    assert "is no zip archive" in discover(tmp_path / "broken.zip").submissions[0].problems[0].what
+    for name in ("nothing", "notes.txt"):
         with pytest.raises(UsageError, match=name):
             discover(tmp_path / name)
 

@@ -62,12 +62,13 @@ def test_every_folder_and_archive_is_a_submission_and_nothing_else(tmp_path: Pat
     (tmp_path / "notes").mkdir()
     (tmp_path / "list.csv").write_text("x")
     (tmp_path / "link").symlink_to(tmp_path / "ok")
+    (tmp_path / "link-to-nowhere").symlink_to("x" * 300)
     write(tmp_path / "new\nline")
     pack_zip(tmp_path / "ok.zip", dict(FILES))
     (tmp_path / "packed.rar").write_bytes(b"Rar!")
     found = discover(tmp_path)
     reasons = {p.name: p.reason for p in found.skipped}
-    assert set(reasons) == {"list.csv", "link"}
+    assert set(reasons) == {"list.csv", "link", "link-to-nowhere"}
     assert "neither a folder" in reasons["list.csv"]
     assert "symbolic link" in reasons["link"]
     rows = {s.id: s for s in found.submissions}
@@ -146,7 +147,8 @@ def test_half_a_character_in_a_manifest_is_no_error_of_ours(compiled: Compile) -
 def test_names_of_any_length_are_a_message_of_some_length(tmp_path: Path, kind: str) -> None:
     two = {f"{letter * 1500}/scheduler.py": b"" for letter in "ab"}
     (pack_zip if kind == "zip" else pack_tar)(tmp_path / f"two.{kind}", two)
-    problem = discover(tmp_path).submissions[0].problems[0]
+    write(tmp_path / "another")
+    problem = discover(tmp_path).submissions[1].problems[0]
     assert "holds two submissions" in problem.what
     assert len(problem.what) < 500
 
