@@ -49,7 +49,7 @@ SAYS = {
     "network-tcp": ("PermissionError", "scheduler.py:5"),
     "forges-the-document": ("a recipe cannot hold this", "Field required"),
     "deep-json": ("nested too deeply", "submission.json"),
-    "folder-link": ("cannot be read", "scheduler.py"),
+    "folder-link": ("is a link", "scheduler.py"),
     "folder-pipe": ("not an ordinary file", "config.py"),
     "tar-up": ("leads outside", "tar-up.tar.gz"),
     "tar-bomb": ("unpacks to more than 64 MiB", "tar-bomb.tar.gz"),
