@@ -67,7 +67,13 @@ def _remarks(lines: Sequence[ComparedSchedule], task: str) -> list[str]:
         )
     left_out = [call.name for call in mine.transforms if call.is_random]
     if left_out:
-        remarks.append(f"accuracy is measured without the random transforms ({', '.join(left_out)})")
+        with_them = [
+            f"{line.name} {100 * line.augmented:.2f} % ({100 * (line.augmented - line.accuracy[0]):+.2f})"
+            for line in lines
+            if line.augmented is not None and line.accuracy is not None
+        ]
+        measured = f"; with them: {', '.join(with_them)}" if with_them else ""
+        remarks.append(f"accuracy is measured without the random transforms ({', '.join(left_out)}){measured}")
     if len(lines[0].runs) == 1:
         remarks.append("one seed says little: differences of a point or two are chance")
     return remarks

@@ -161,10 +161,20 @@ class RayTrainers:
             raise SetupError(f"node {slot.node.host} trains on {found[1].device}, the others on {trainer.device}")
         return found
 
-    def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: OnEpoch, workload: int = 0) -> SeedRun:
+    def train(
+        self,
+        recipe: Recipe,
+        seed: int,
+        budget_s: float,
+        on_epoch: OnEpoch,
+        workload: int = 0,
+        *,
+        augmented: bool = False,
+    ) -> SeedRun:
         """One training, somewhere, on the workload of that number.
 
-        `on_epoch` is not called: epochs stay on their node, results come back.
+        `on_epoch` is not called: epochs stay on their node, results come back. `augmented` measures
+        `SeedRun.augmented` too.
 
         Raises TaskError, or InternalError (ours; the next try goes to another actor).
         """
@@ -175,7 +185,7 @@ class RayTrainers:
         broken = True
         try:
             self._ready(slot)
-            request = slot.actor.answer.remote("train", recipe.model_dump_json(), seed, budget_s, workload)
+            request = slot.actor.answer.remote("train", recipe.model_dump_json(), seed, budget_s, workload, augmented)
             started = time.monotonic()
             kind, payload = ray.get(request, timeout=WALL_FACTOR * budget_s + _GRACE_SECONDS)
             broken = kind == "failed"

@@ -44,6 +44,7 @@ class SeedRun(Frozen):
     certain: bool = True  # False: a timeout that may have been the machine's doing, which no later run takes over
     final: float | None = None  # accuracy on the part of the held-out images that the board does not show
     balanced: float | None = None  # mean over the classes of the accuracy on their images, of those that are shown
+    augmented: float | None = None  # accuracy with the random transforms, one draw per image; None: not asked, or none
     right: ImageBits | None = None  # which of the held-out images that the board's score is of
 
     @property

@@ -49,6 +49,12 @@ class ComparedSchedule:
         scores = [run.accuracy for run in self.runs if run.accuracy is not None]
         return score(scores) if len(scores) == len(self.runs) else None
 
+    @property
+    def augmented(self) -> float | None:
+        """Mean accuracy on images with the random transforms; None if there are none, or a training did not finish."""
+        scores = [run.augmented for run in self.runs if run.augmented is not None]
+        return sum(scores) / len(scores) if len(scores) == len(self.runs) else None
+
 
 def public_task(name: str, data: Path | None, seeds: int | None) -> Task:
     """The task to compare on: a shipped one or a file, perhaps with the images of a folder, perhaps fewer seeds."""
@@ -72,7 +78,7 @@ def compare(folder: Path, config: RunConfig, others: Sequence[str], progress: Ep
         (facts,), environment = trainers.facts()
         cache = Cache(config.folder, task, facts, environment)
         recipes = _recipes(mine, others, task, facts)
-        runs = train_all(recipes, task, cache, trainers, progress)
+        runs = train_all(recipes, task, cache, trainers, progress, augmented=True)
         return [ComparedSchedule(name, recipes[name], seeds) for name, seeds in runs.items()]
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from grader.core.recipe import Recipe
 from grader.core.runs import EpochRecord, SeedRun
 from grader.core.task import Task
-from grader.core.verdict import RejectedError
+from grader.core.verdict import RejectedError, Verdict
 from grader.grading.cache import Cache
 from grader.training.pool import Trainers
 
@@ -25,8 +25,12 @@ def train_all(
     cache: Cache,
     trainers: Trainers,
     progress: EpochListener,
+    *,
+    augmented: bool = False,
 ) -> dict[str, tuple[SeedRun, ...]]:
     """Each recipe's trainings, in the order of the task's seeds; equal recipes are trained once.
+
+    `augmented` asks for `SeedRun.augmented`; a stored training without it is made again.
 
     Finished trainings are stored at once, so an interrupted call continues where it stopped. Raises
     RejectedError if a recipe cannot be trained, and what the trainers raise.
@@ -34,9 +38,14 @@ def train_all(
 
     def train(name: str, recipe: Recipe, seed: int) -> SeedRun:
         run = cache.run(recipe, seed, task.time_limit_s)
-        if run is None:
+        wanted = augmented and any(call.is_random for call in recipe.transforms)
+        if run is None or (wanted and run.verdict is Verdict.OK and run.augmented is None):
             run = trainers.train(
-                recipe, seed, task.time_limit_s, lambda record: progress(name, seed, record, recipe.epochs)
+                recipe,
+                seed,
+                task.time_limit_s,
+                lambda record: progress(name, seed, record, recipe.epochs),
+                augmented=augmented,
             )
             if run.violations:
                 raise RejectedError(run.violations)

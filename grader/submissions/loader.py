@@ -77,16 +77,16 @@ def from_tree(tree: Tree, identity: str) -> Submission:
     """The submission in a tree, or in the only archive in it. Raises what the readers of hostile bytes raise."""
     try:
         home = home_of(tree)
-        if home is None or not _has_code(tree, home):
-            inner = [found for path in _archives(tree) if (found := _unpacked(tree, path, identity)) is not None]
-            if len(inner) > 1:
-                names = " and ".join(clean(path.name)[:100] for path in _archives(tree)[:2])
-                raise Unsafe(f"holds two submissions: {names}")
-            if inner:
-                return inner[0]
-        return _read(tree, home, identity)
     except Unsafe as error:
         return refused(identity, "", error)
+    if home is None or not _has_code(tree, home):
+        inner = [found for path in _archives(tree) if (found := _unpacked(tree, path, identity)) is not None]
+        if len(inner) > 1:
+            names = " and ".join(clean(path.name)[:100] for path in _archives(tree)[:2])
+            return refused(identity, "", Unsafe(f"holds two submissions: {names}"))
+        if inner:
+            return inner[0]
+    return _read(tree, home, identity)
 
 
 def refused(identity: str, name: str, error: BaseException) -> Submission:

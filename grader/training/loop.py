@@ -6,7 +6,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -70,7 +70,7 @@ def epoch_order(n_train: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(n_train, generator=torch.Generator().manual_seed((seed << 20) + epoch))
 
 
-def train(
+def train(  # noqa: PLR0913
     recipe: Recipe,
     task: Task,
     data: ImageData,
@@ -78,14 +78,23 @@ def train(
     device: torch.device,
     budget_s: float,
     on_epoch: OnEpoch = lambda _: None,
+    *,
+    augmented: bool = False,
 ) -> SeedRun:
     """One training with the held-out accuracy after every epoch.
+
+    `augmented` measures the trained model once more, on the held-out images with the recipe's random transforms; this
+    takes none of the budget.
 
     The verdict is ok, diverged (the loss left the finite numbers; the accuracy stands) or timeout (after `budget_s`
     seconds, as `grader.training.deadline` counts them; no accuracy). Raises RejectedError if the transforms cannot
     be used. Same recipe, task, data, seed and device kind: the same accuracy, to the bit.
     """
-    return _Training(recipe, task, data, seed, device, budget_s).run(on_epoch)
+    training = _Training(recipe, task, data, seed, device, budget_s)
+    run = training.run(on_epoch)
+    if augmented and run.verdict is Verdict.OK and any(call.is_random for call in recipe.transforms):
+        run = run.model_copy(update={"augmented": training.augmented()})
+    return run
 
 
 class _Training:
@@ -155,19 +164,34 @@ class _Training:
     def _accuracy(self) -> tuple[float, float | None]:
         """Accuracy on the held-out images that the board shows, and on the others where there are some."""
         context, test = self._context, self._data.test
-        self._model.eval()
-        size = _EVALUATION_BATCH[context.device.type]
-        labels = torch.split(test.on(context.device).labels, size)
-        right = []
-        for images, expected in zip(held_out(self._recipe, test, context, size), labels, strict=True):
-            with context.arithmetic():
-                logits = self._model(images.contiguous(memory_format=context.layout))
-            right.append(logits.argmax(1) == expected)
-        hits, shown = torch.cat(right).cpu(), shown_part(len(test), self._task)
+        hits = self._hits(held_out(self._recipe, test, context, _EVALUATION_BATCH[context.device.type]))
+        shown = shown_part(len(test), self._task)
         self._right = hits[shown]
         count = int(shown.sum())
         final = int(hits[~shown].sum()) / (len(hits) - count) if count < len(hits) else None
         return int(hits[shown].sum()) / count, final
+
+    @torch.no_grad()
+    def augmented(self) -> float:
+        """Accuracy on the images that the board shows with the random transforms, the same draws for every recipe."""
+        context, test = self._context, self._data.test
+        pipeline = Pipeline(self._recipe, test, context, helpers=_helpers(context.device))
+        draws = torch.Generator().manual_seed((self._seed << 20) + (1 << 19))  # epochs count from 1
+        size = _EVALUATION_BATCH[context.device.type]
+        hits = self._hits(pipeline.batches(torch.arange(len(test)), size, draws))
+        return float(hits[shown_part(len(test), self._task)].double().mean())
+
+    def _hits(self, batches: Iterator[Tensor]) -> Tensor:
+        """Which of the held-out images the model classifies correctly, given all of them in order. Bools [n_test]."""
+        self._model.eval()
+        context = self._context
+        labels = torch.split(self._data.test.on(context.device).labels, _EVALUATION_BATCH[context.device.type])
+        right = []
+        for images, expected in zip(batches, labels, strict=True):
+            with context.arithmetic():
+                logits = self._model(images.contiguous(memory_format=context.layout))
+            right.append(logits.argmax(1) == expected)
+        return torch.cat(right).cpu()
 
     def _result(self, verdict: Verdict, detail: str = "") -> SeedRun:
         finished = verdict is not Verdict.TIMEOUT

@@ -61,14 +61,23 @@ class TrainerPool:
             raise InternalError(f"the trainer answered {kind} instead of facts")
         return read_facts(payload)
 
-    def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: OnEpoch, workload: int = 0) -> SeedRun:
+    def train(
+        self,
+        recipe: Recipe,
+        seed: int,
+        budget_s: float,
+        on_epoch: OnEpoch,
+        workload: int = 0,
+        *,
+        augmented: bool = False,
+    ) -> SeedRun:
         """One training, on the workload of that number; a recipe that cannot be trained comes back with its violations.
 
-        Raises TaskError, or InternalError (ours).
+        `augmented` measures `SeedRun.augmented` too. Raises TaskError, or InternalError (ours).
         """
         process = self._idle.get()
         try:
-            request = ("train", recipe.model_dump_json(), seed, budget_s, workload)
+            request = ("train", recipe.model_dump_json(), seed, budget_s, workload, augmented)
             started = time.monotonic()
             timeout = WALL_FACTOR * budget_s + _GRACE_SECONDS
             try:
@@ -144,10 +153,19 @@ class Trainers(Protocol):
     def facts(self) -> tuple[tuple[TaskFacts, ...], Environment]:
         """What each workload's data and model are, and what trains here. Raises TaskError."""
 
-    def train(self, recipe: Recipe, seed: int, budget_s: float, on_epoch: OnEpoch, workload: int = 0) -> SeedRun:
+    def train(
+        self,
+        recipe: Recipe,
+        seed: int,
+        budget_s: float,
+        on_epoch: OnEpoch,
+        workload: int = 0,
+        *,
+        augmented: bool = False,
+    ) -> SeedRun:
         """One training, on the workload of that number; a recipe that cannot be trained comes back with its violations.
 
-        Raises TaskError, or InternalError (ours).
+        `augmented` measures `SeedRun.augmented` too. Raises TaskError, or InternalError (ours).
         """
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """The training process: loads a task's data once, then answers requests over a pipe.
 
-Requests are ("facts",) and ("train", recipe JSON, seed, budget in seconds, workload's number); answers are
+Requests are ("facts",) and ("train", recipe JSON, seed, budget in seconds, workload's number, whether
+to measure with the random transforms too); answers are
 ("facts", ([facts JSON of each workload], environment JSON)), ("epoch", JSON) any number of times, then one of
 ("run", JSON), ("rejected", [JSON …]), ("task", message) or ("failed", message).
 """
@@ -127,9 +128,9 @@ class TrainingWorker:
                 for part in range(len(self.parts)):
                     facts.append(self.facts(part).model_dump_json())
                 return "facts", (facts, self.info().model_dump_json())
-            _, recipe_json, seed, budget_s, part = request
+            _, recipe_json, seed, budget_s, part, augmented = request
             recipe = Recipe.model_validate_json(recipe_json)
-            return self.train(recipe, seed, budget_s, part)
+            return self.train(recipe, seed, budget_s, part, augmented)
         except RejectedError as error:
             return "rejected", [v.model_dump_json() for v in error.violations]
         except TaskError as error:
@@ -189,7 +190,7 @@ class TrainingWorker:
 
         return environment(self.device)
 
-    def train(self, recipe: "Recipe", seed: int, budget_s: float, part: int) -> tuple[Any, ...]:
+    def train(self, recipe: "Recipe", seed: int, budget_s: float, part: int, augmented: bool) -> tuple[Any, ...]:
         """The answer "run" for one training. Raises RejectedError or TaskError."""
         from grader.training import loop
 
@@ -200,5 +201,6 @@ class TrainingWorker:
             self.device,
             budget_s,
             on_epoch=lambda record: self.report(record.model_dump_json()),
+            augmented=augmented,
         )
         return "run", run.model_dump_json()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -256,6 +257,27 @@ def test_a_comparison_trains_both_and_draws(tmp_path: Path) -> None:
     again = grader(*arguments, cwd=tmp_path)
     assert "epoch 1/" not in again.stdout  # everything is known
     assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_comparison_says_what_random_transforms_would_cost(tmp_path: Path) -> None:
+    config = CONFIG.replace("[ToTensor()", "[RandomAffine(30, (0.2, 0.2)), ToTensor()")
+    config = config.replace("import Normalize", "import Normalize, RandomAffine")
+    write(tmp_path / "s", get_lr("1"), config)
+    arguments = ["compare", "s", "--task", "digits", "--seeds", "1", "--device", "cpu"]
+    done = grader(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    found = re.search(
+        r"accuracy is measured without the random transforms \(RandomAffine\); "
+        r"with them: yours ([\d.]+) % \(([-+][\d.]+)\), default ([\d.]+) % \(([-+][\d.]+)\)",
+        said,
+    )
+    assert found, said
+    own = next(line for line in done.stdout.splitlines() if line.split()[:1] == ["yours"])
+    assert float(found[1]) - float(found[2]) == pytest.approx(float(own.split()[1]), abs=0.011)
+    again = grader(*arguments, cwd=tmp_path)
+    assert "epoch 1/" not in again.stdout
+    assert found[0] in " ".join(again.stdout.split())
 
 
 def test_a_comparison_works_on_an_image_folder(tmp_path: Path) -> None:

@@ -54,6 +54,27 @@ def test_it_learns(recipe: Recipe, task: Task, digits: ImageData) -> None:
     assert run.epochs[0].parts[0] > run.epochs[0].parts[-1]  # type: ignore[operator]
 
 
+def test_the_random_transforms_are_measured_if_asked_for(
+    compiled: Compile, task: Task, digits: ImageData, recipe: Recipe
+) -> None:
+    """Accuracy on images that the random transforms have changed, beside the one on those that they have not."""
+    flipped = with_transforms(compiled, "[RandomVerticalFlip(1.0), ToTensor(), Normalize(0.5, 0.5)]")
+    run = loop.train(flipped, task, digits, 0, CPU, 60, augmented=True)
+    plain = loop.train(flipped, task, digits, 0, CPU, 60)
+    assert plain.augmented is None
+    assert plain.epochs == run.epochs
+    assert run.augmented is not None
+    upside_down = Split(np.ascontiguousarray(digits.test.images[:, ::-1]), digits.test.labels)
+    turned = ImageData(digits.train, upside_down, digits.classes, "turned")
+    assert run.augmented == pytest.approx(loop.train(flipped, task, turned, 0, CPU, 60).accuracy)
+    assert run.augmented != run.accuracy
+    by_image = "[v2.RandomChoice([RandomVerticalFlip(1.0)]), ToTensor(), Normalize(0.5, 0.5)]"
+    again = loop.train(with_transforms(compiled, by_image), task, digits, 0, CPU, 60, augmented=True)
+    assert again.transforms != run.transforms
+    assert again.augmented == pytest.approx(run.augmented)
+    assert loop.train(recipe, task, digits, 0, CPU, 60, augmented=True).augmented is None  # has none
+
+
 def longer(recipe: Recipe, epochs: int, lr: float = 0.02) -> dict[str, Any]:
     steps = recipe.steps // recipe.epochs * epochs
     group = recipe.groups[0].model_dump(mode="json")
