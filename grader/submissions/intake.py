@@ -228,6 +228,12 @@ def _is_handed_in(name: str) -> bool:
     return bool(suffix_of(name)) or name.lower().endswith((*UNREAD, ".py", ".ipynb"))
 
 
+def _is_of_itself(name: str) -> bool:
+    """Whether a file at the top is a hand-in, whatever lies beside it: an archive, or what some system named, since
+    whoever handed it in must not go without a row."""
+    return bool(suffix_of(name)) or name.lower().endswith(UNREAD) or bool(_CANVAS.fullmatch(name) and _is_handed_in(name))
+
+
 def _is_of_the_assignment(path: PurePosixPath) -> bool:
     return path.name in FILES or is_near(path.name) or _is_handed_in(path.name)
 
@@ -247,7 +253,7 @@ def _is_class(tree: Tree) -> bool:
         return False
     shown = {name: part for name, part in parts.items() if not is_ignored(PurePosixPath(name))}
     own = sum(any(not is_ignored(path) and _is_of_the_assignment(path) for path in part.paths) for part in shown.values())
-    return own + sum(map(_is_handed_in, files)) > 1
+    return own + sum(map(_is_of_itself, files)) > 1
 
 
 def _is_packed_class(path: Path) -> bool:
@@ -400,8 +406,7 @@ class _Names:
             return (Layout.FOLDERS, name), name
         if suffix_of(name) or name.lower().endswith(UNREAD):
             return (Layout.FOLDERS, name), _stem(name)
-        # A file that some system named: whoever handed it in must not go without a row.
-        return ((Layout.FOLDERS, name), name) if _CANVAS.fullmatch(name) and _is_handed_in(name) else None
+        return ((Layout.FOLDERS, name), name) if _is_of_itself(name) else None
 
     def add(self, entry: _Entry, group: _Group) -> None:
         """Add an entry to its group."""

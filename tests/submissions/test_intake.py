@@ -322,6 +322,16 @@ def test_one_hand_in_in_one_archive_is_one(tmp_path: Path) -> None:
     assert ids(discover(tmp_path / "ada.zip")) == ids(discover(tmp_path)) == ["ada"]
 
 
+@pytest.mark.parametrize("names", [("my_schedule.py", "my_config.py"), ("lr.py", "a.ipynb"), ("x.py", "src/y.py")])
+def test_one_archive_with_files_of_other_names_is_a_hand_in_that_lacks_them(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    (tmp_path / "ada.zip").write_bytes(zipped(dict.fromkeys(names, b"x = 1")))
+    (found,) = discover(tmp_path).submissions
+    assert found.id == "ada"
+    assert found.problems[0].what.startswith("the file is missing")
+
+
 def test_what_is_no_class_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "broken.zip").write_bytes(b"PK")
