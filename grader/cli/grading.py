@@ -172,6 +172,42 @@ def remove(
 
 
 @app.command()
+def mark(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="A student's submission, as the leaderboard calls it.")],
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="The student takes it back: no rank, no points.")
+    ] = False,
+    disqualify: Annotated[
+        bool, typer.Option("--disqualify", help="Take it off the ranking: no rank, no points; the others close up.")
+    ] = False,
+    points: Annotated[float | None, typer.Option(help="Points in place of those that the task's rules give.")] = None,
+    note: Annotated[str, typer.Option(help="Say something about it.")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Undo the newest of these that holds.")] = False,
+    reason: Annotated[str, typer.Option(help="Why. Kept in the record.")] = "",
+    by: Annotated[str, typer.Option(help="Who decides. Kept in the record.")] = "",
+    public: Annotated[
+        bool, typer.Option("--public", help="Let the web site quote the note, or else the reason.")
+    ] = False,
+    leaderboard: BoardOption = BOARD,
+) -> None:
+    """Decide about a student's row, beside the automatic result. Without a decision: print those that were made."""
+    need(Extra.COURSE, "scipy")
+    from grader.cli.render_decisions import Draft, run_mark
+
+    draft = Draft(
+        withdraw=withdraw,
+        disqualify=disqualify,
+        points=points,
+        note=note,
+        undo=undo,
+        reason=reason,
+        by=by,
+        public=public,
+    )
+    run_mark(leaderboard, identity, draft)
+
+
+@app.command()
 def show(
     leaderboard: BoardOption = BOARD,
     wide: Annotated[

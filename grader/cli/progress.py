@@ -24,6 +24,7 @@ from grader.grading.events import (
     SubmissionGraded,
     TrainingFinished,
 )
+from grader.leaderboard.decisions import Ruling
 from grader.leaderboard.models import GradedRow, Leaderboard, RankedRow
 from grader.submissions.entry import Entry
 
@@ -141,7 +142,7 @@ def print_board(console: Console, board: Leaderboard, *, wide: bool = False) -> 
         width = max(width, Console(width=_ALL).measure(table).maximum)
     # Wider than the terminal, lines are left to it: it may wrap or scroll them.
     Console(file=console.file, width=width).print(table, soft_wrap=wide)
-    apart = [row for row in board.rows if row.scored and not board.compares(row)]
+    apart = [row for row in board.rows if row.scored and not board.compares(row) and not board.ruling(row).status]
     if apart:
         kinds = ", ".join(sorted({row.device or "unknown" for row in apart}))
         say(
@@ -228,7 +229,7 @@ def board_table(board: Leaderboard, console_width: int) -> Table:
     for short, ranges in ((False, True), (True, True), (True, False)):  # broken rules give way to columns, then ranges
         if not ranges:
             ranks = [_rank(row, ranges=False) for row in board.rows]
-        verdicts = [_verdict(row, short=short) for row in board.rows]
+        verdicts = [_verdict(row, board.ruling(row), short=short) for row in board.rows]
         rank_width = max(4, max(map(len, ranks), default=4))
         fixed = _MARGIN + rank_width + _GAP + width + _GAP + max(map(len, verdicts), default=8) + _GAP
         columns, whole = _columns(board, console_width - fixed - _TEAM)
@@ -267,8 +268,8 @@ def board_table(board: Leaderboard, console_width: int) -> Table:
     return table
 
 
-def _verdict(row: GradedRow, *, short: bool) -> str:
-    """The verdict with its marks, or with the first broken rule of the contract."""
+def _verdict(row: GradedRow, ruling: Ruling, *, short: bool) -> str:
+    """The verdict with what was decided and its marks, or with the first broken rule of the contract."""
     if short or row.verdict is not Verdict.CONTRACT or not row.violations:
-        return ", ".join((row.verdict, *row.marks))
-    return f"{row.verdict}: {row.violations[0].rule.replace('_', ' ')}"
+        return ", ".join((row.verdict, *ruling.marks, *row.marks))
+    return ", ".join((f"{row.verdict}: {row.violations[0].rule.replace('_', ' ')}", *ruling.marks))

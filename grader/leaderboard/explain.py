@@ -18,6 +18,7 @@ def explain(row: RankedRow, board: Leaderboard, board_path: str) -> list[str]:
     lines = [f"{row.id} ({', '.join(row.team) or row.kind})", f"Verdict: {row.verdict}: {MEANINGS[row.verdict]}."]
     lines += [f"  {violation}" for violation in row.violations]
     lines += [f"Marked: {mark}: {MARKS[mark]}." for mark in row.marks]
+    lines += _decisions(row, board)
     if row.detail:
         lines.append(f"  {row.detail.splitlines()[-1]}")
     lines += _recipe(row)
@@ -39,6 +40,16 @@ def explain(row: RankedRow, board: Leaderboard, board_path: str) -> list[str]:
         f"recipe, seed and kind of device give the same accuracy to the bit. This is read from {board_path}."
     )
     return lines
+
+
+def _decisions(row: RankedRow, board: Leaderboard) -> list[str]:
+    made = board.decisions.about(row.id) if row.kind is Kind.STUDENT else []
+    if not made:
+        return []
+    lines = ["Decisions of the course, which leave the automatic result as it is:"]
+    lines += [f"  {one}{' (undone)' if one.number in board.decisions.undone else ''}" for one in made]
+    decided = board.ruling(row).points
+    return lines if decided is None else [*lines, f"  Points in the gradebook: {decided:g}."]
 
 
 def _task_of(board: Leaderboard) -> str:
@@ -117,6 +128,8 @@ def _rank(row: RankedRow, board: Leaderboard) -> list[str]:
     if row.kind is not Kind.STUDENT:
         return ["It is a reference: it stands among the students without a rank."]
     by = board.task.ranking.by
+    if status := board.ruling(row).status:
+        return [f"No rank: it is {status}. The others stand as if it were not there."]
     if not board.compares(row):
         return [
             f"No rank: it was trained on {row.device or 'an unknown device'}, and the board ranks what "

@@ -15,6 +15,7 @@ from grader.core.recipe import Frozen
 from grader.core.statistics import Difference
 from grader.core.task import Counting, Identifier, Points, RankBy, Ranking, public_count
 from grader.core.verdict import Mark, Verdict, Violation
+from grader.leaderboard.decisions import Decisions, Ruling
 
 SCHEMA_VERSION: Literal[3] = 3
 RowKey: TypeAlias = tuple[Kind, str]  # whose row it is, and its id
@@ -261,6 +262,7 @@ class RankingPolicy(Frozen):
     max_gradings: int | None = None  # submissions of a student that may count
     mix_device_kinds: bool = False
     device: str = ""  # the kind of device that graded last
+    excluded: frozenset[str] = frozenset()  # ids of students whom a decision took off the ranking
 
     @property
     def only_device(self) -> str | None:
@@ -269,7 +271,11 @@ class RankingPolicy(Frozen):
 
     def compares(self, grading: Grading) -> bool:
         """Whether the grading has a score, and one that may be compared with the others that are ranked."""
-        return grading.scored and self.only_device in (None, grading.device)
+        return grading.scored and self.only_device in (None, grading.device) and not self.excludes(grading)
+
+    def excludes(self, grading: Grading) -> bool:
+        """Whether it is the row of a student whom a decision took off the ranking."""
+        return isinstance(grading, GradedRow) and grading.kind is Kind.STUDENT and grading.id in self.excluded
 
 
 class Leaderboard(Frozen):
@@ -281,6 +287,7 @@ class Leaderboard(Frozen):
     environments: dict[str, Environment] = Field(default_factory=dict)  # of the gradings, by their keys
     updated: str  # ISO 8601, UTC
     rows: tuple[RankedRow, ...] = Field(default=())
+    decisions: Decisions = Field(default=Decisions(), exclude=True)  # in a file of their own
 
     @property
     def policy(self) -> RankingPolicy:
@@ -292,7 +299,12 @@ class Leaderboard(Frozen):
             max_gradings=ranking.max_gradings,
             mix_device_kinds=ranking.mix_device_kinds,
             device=self.environment.device,
+            excluded=self.decisions.excluded,
         )
+
+    def ruling(self, row: GradedRow) -> Ruling:
+        """What the course decided about a row."""
+        return self.decisions.on(row.id) if row.kind is Kind.STUDENT else Ruling()
 
     def compares(self, row: Grading) -> bool:
         """Whether the row has a score, and one that may be compared with the others that are ranked."""
@@ -316,7 +328,12 @@ class Leaderboard(Frozen):
             environments={key: found for key, found in self.environments.items() if key in used},
             updated=self.updated,
             rows=rows,
+            decisions=self.decisions,
         )
+
+    def deciding(self, decisions: Decisions) -> "Leaderboard":
+        """The same board under these decisions."""
+        return self.model_copy(update={"decisions": decisions})
 
 
 def now() -> str:

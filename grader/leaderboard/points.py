@@ -68,6 +68,12 @@ def awards(row: RankedRow, board: Leaderboard) -> tuple[Award, ...]:
     return tuple(result)
 
 
-def total(row: RankedRow, board: Leaderboard) -> float:
-    """All points of the row."""
+def earned(row: RankedRow, board: Leaderboard) -> float:
+    """All points of the row by the task's table. Raises UsageError as `awards` does."""
     return sum(award.score for award in awards(row, board))
+
+
+def total(row: RankedRow, board: Leaderboard) -> float:
+    """The points that a gradebook gets: those that were earned, or what a decision put in their place."""
+    decided = board.ruling(row).points
+    return earned(row, board) if decided is None else decided

@@ -8,9 +8,11 @@ Ranking rules
 2. References and the default scheduler stand in the same order, without a rank.
 3. Scores of different kinds of device are not compared: those of the kind that graded last are ranked, others
    follow without a rank until they are graded again (unless the task mixes kinds).
-4. Rows without a score come last, by id. A score is never missing because of us: a verdict
+4. Students whom a decision of the course (`grader.leaderboard.decisions`) took off the ranking follow, without a
+   rank; the others close up.
+5. Rows without a score come last, by id. A score is never missing because of us: a verdict
    `internal` does not replace an earlier row of the same submission.
-5. Which of a submission's gradings counts is the task's choice: see `grader.leaderboard.history`.
+6. Which of a submission's gradings counts is the task's choice: see `grader.leaderboard.history`.
 """
 
 import bisect
@@ -84,7 +86,7 @@ def _together(hashes: Sequence[str]) -> str:
 class Place(NamedTuple):
     """The sort key of a row, as far as the row alone decides it; smaller ones come first."""
 
-    group: int  # 0: with a score that is ranked; 1: with one of another kind of device; 2: without
+    group: int  # 0: with a score that is ranked; 1: of another kind of device; 2: taken off; 3: without a score
     points: float  # negative, without the last bits of its summation, so that equal scores are equal
     guest: bool  # a reference, or the default scheduler
     graded: str
@@ -102,11 +104,12 @@ def place_of(row: GradedRow, policy: RankingPolicy) -> Place:
     """
     guest = row.kind is not Kind.STUDENT
     if not row.scored:
-        return Place(2, 0.0, guest, "", row.id)
+        return Place(3, 0.0, guest, "", row.id)
     points = history.points_of(row, policy.by)
     if isinstance(row, RankedRow) and row.score is not None:
         points = -row.score if policy.by is RankBy.MEAN_RANK else row.score
-    return Place(int(not policy.compares(row)), -round(points, 12), guest, row.graded, row.id)
+    group = 2 if policy.excludes(row) else int(not policy.compares(row))
+    return Place(group, -round(points, 12), guest, row.graded, row.id)
 
 
 def ranks(places: Iterable[Place]) -> Iterator[int | None]:

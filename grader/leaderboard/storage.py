@@ -10,6 +10,7 @@ A damaged file is kept aside, and the board made again from the logs of the subm
 """
 
 import contextlib
+import difflib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +21,8 @@ from filelock import FileLock, Timeout
 from grader.core.errors import SetupError, UsageError
 from grader.core.files import write_atomically
 from grader.core.kind import Kind
-from grader.leaderboard import migration
+from grader.leaderboard import decisions, migration
+from grader.leaderboard.decisions import Action, Decision
 from grader.leaderboard.models import GradedRow, Leaderboard, now
 from grader.leaderboard.ranking import identity, other_in, settled
 from grader.leaderboard.rows import RowTable, StoredRow
@@ -35,15 +37,19 @@ class DamagedError(SetupError):
 
 
 def read(path: Path) -> Leaderboard | None:
-    """The board at `path`; None if there is no file. Raises SetupError if it cannot be read or is damaged."""
+    """The board at `path`, under the decisions about its rows; None if there is no file.
+
+    Raises SetupError if one of the two cannot be read or is damaged.
+    """
     try:
-        return migration.read_text(path.read_bytes())
+        board = migration.read_text(path.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as error:
         raise SetupError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise DamagedError(f"{path} is not a leaderboard of this version: {error}") from None
+    return board.deciding(decisions.read(path, board.task.name))
 
 
 def board_at(path: Path) -> Leaderboard:
@@ -67,6 +73,25 @@ def remove(path: Path, identities: Iterable[str]) -> list[str]:
         kept = [r for r in board.rows if r.kind is not Kind.STUDENT or r.id not in wanted]
         _write(path, settled(board.with_rows(kept)))
     return gone
+
+
+def decide(path: Path, draft: Decision) -> Decision:
+    """Add a decision about a student's row to the record, and rank the board by it; returns it with its number.
+
+    Raises SetupError, and UsageError if no student on the board is called so, or there is nothing to undo.
+    """
+    with _locked(path):
+        board = read(path)
+        if board is None:
+            raise UsageError(f"there is no leaderboard at {path}")
+        if draft.action is Action.UNDO:
+            draft = draft.model_copy(update={"undoes": board.decisions.last(draft.id).number})
+        elif draft.id not in (names := sorted(row.id for row in board.rows if row.kind is Kind.STUDENT)):
+            near = difflib.get_close_matches(draft.id, names, 3, 0.5) or names[:3]
+            raise UsageError(f"no student on {path} is called {draft.id}; there is {', '.join(near) or 'nobody'}")
+        decision = decisions.append(path, draft.model_copy(update={"task": board.task.name}))
+        _write(path, settled(board.deciding(decisions.read(path, board.task.name))))
+    return decision
 
 
 class BoardWriter:
@@ -123,7 +148,11 @@ class BoardWriter:
         """The board as this run knows it, without its rows."""
         empty = self._empty
         return Leaderboard(
-            task=empty.task, environment=empty.environment, environments=dict(self._environments), updated=now()
+            task=empty.task,
+            environment=empty.environment,
+            environments=dict(self._environments),
+            updated=now(),
+            decisions=empty.decisions,
         )
 
     def entries(self) -> list[tuple[int | None, StoredRow]]:
@@ -194,6 +223,7 @@ class BoardWriter:
         signature = _signature(self.path)
         if signature == self._seen:
             return
+        self._empty = self._empty.deciding(decisions.read(self.path, self._empty.task.name))
         self._rows = RowTable(self._empty.policy)
         self._load()
         for row in self._unwritten:

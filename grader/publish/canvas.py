@@ -49,7 +49,7 @@ def canvas(board: Leaderboard, roster: Path, assignment: str) -> tuple[str, list
         row = found.get(number)
         if line[head.index("Student")].strip().casefold() == "points possible":
             result.append([*own, board.task.points.possible])
-        elif row is not None and row.verdict is Verdict.INTERNAL:
+        elif row is not None and row.verdict is Verdict.INTERNAL and board.ruling(row).points is None:
             remarks.append(f"{row.id} was not graded because of an error of the grader: its cell is left empty")
             result.append([*own, None])
         else:

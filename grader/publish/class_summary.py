@@ -69,7 +69,7 @@ def records_of(board: Leaderboard, shown_as: Mapping[RowKey, Shown], names: Name
     gradings = sorted(
         (past.graded[:10] if hidden else past.graded, -past.accuracy, shown_as[row.kind, row.id].name)
         for row in board.rows
-        if row.kind is Kind.STUDENT and (row.kind, row.id) in shown_as
+        if row.kind is Kind.STUDENT and (row.kind, row.id) in shown_as and not board.ruling(row).status
         for past in all_of(row)
         if not past.regraded and board.compares(past) and past.accuracy is not None
     )

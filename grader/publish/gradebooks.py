@@ -14,12 +14,15 @@ from grader.core.errors import UsageError
 from grader.core.kind import Kind
 from grader.core.verdict import Verdict
 from grader.leaderboard.models import Leaderboard, RankedRow
-from grader.leaderboard.points import total
+from grader.leaderboard.points import earned, total
 from grader.publish.tables import written
 from grader.submissions.roster import Claim, Student, owners, read_table, students_in
 
 #: Columns of a gradebook of one's own.
-COLUMNS = ("id", "name", "email", "section", "submission", "verdict", "accuracy", "rank", "points")
+COLUMNS = (
+    *("id", "name", "email", "section", "submission", "verdict", "decision", "accuracy", "rank"),
+    *("earned", "override", "points"),
+)
 
 
 @dataclass
@@ -38,7 +41,7 @@ class _Book:
         row = self.rows.get(student.id) if student is not None else None
         if row is None:
             return None
-        if row.verdict is Verdict.INTERNAL:
+        if row.verdict is Verdict.INTERNAL and self.board.ruling(row).points is None:
             self.remarks.append(f"{row.id} was not graded because of an error of the grader: its cell is left empty")
             return None
         return total(row, self.board)
@@ -127,6 +130,7 @@ def gradebook(board: Leaderboard, roster: Path, columns: str) -> tuple[str, list
     for student in book.students:
         if student is not None:
             row = book.rows.get(student.id)
+            ruling = board.ruling(row) if row is not None else None
             cells: dict[str, str | float | None] = {
                 "id": student.id,
                 "name": student.name,
@@ -135,7 +139,10 @@ def gradebook(board: Leaderboard, roster: Path, columns: str) -> tuple[str, list
                 "submission": row.id if row is not None else None,
                 "verdict": row.verdict.value if row is not None else None,
                 "accuracy": row.accuracy if row is not None else None,
+                "decision": ruling.status if ruling is not None else None,
                 "rank": row.rank if row is not None else None,
+                "earned": earned(row, board) if row is not None and row.verdict is not Verdict.INTERNAL else None,
+                "override": ruling.points if ruling is not None else None,
                 "points": book.points(student),
             }
             result.append([cells[name] for name in chosen])

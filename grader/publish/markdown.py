@@ -63,6 +63,6 @@ def _row(row: PublicRow, *, scored: bool) -> str:
     for one in row.workloads:
         failed = f" ({one.verdict})" if one.guessing else ""
         extra += f" {100 * one.accuracy:.2f}{failed} |" if one.accuracy is not None else f" {one.verdict or ''} |"
-    verdict = ", ".join((row.counting.verdict, *row.counting.marks))
+    verdict = ", ".join(filter(None, (row.counting.verdict, row.status, *row.counting.marks)))
     start = f"| {rank} | {name} | {verdict} | {accuracy} |{extra}"
     return f"{start} {row.seconds:.1f} | {row.counting.when[:10]} |"

@@ -113,7 +113,7 @@ def _charts(row: PublicRow, board: PublicBoard, default: PublicRow | None) -> It
     own = board.profiles.get(row.slug)
     if own:
         yield _profile(own, board.profiles.get(beside.slug) if beside else None)
-    if row.kind is Kind.STUDENT and row.counting.accuracy is not None and not row.apart:
+    if row.kind is Kind.STUDENT and row.counting.accuracy is not None and not row.apart and not row.status:
         yield _class_chart(board, row.counting.accuracy) or {"picture": "", "caption": ""}
 
 

@@ -93,7 +93,7 @@ def _published(
         histogram=histogram_of(
             row.counting.accuracy
             for row in rows.shown
-            if row.kind is Kind.STUDENT and row.counting.accuracy is not None and not row.apart
+            if row.kind is Kind.STUDENT and row.counting.accuracy is not None and not row.apart and not row.status
         ),
         records=rows.records,
         profiles=rows.profiles,
@@ -153,13 +153,17 @@ def public_row(
 ) -> PublicRow:
     """The public view of one row. Of `board` only the head is read, no row."""
     quoting = names.mode is not NameMode.PSEUDONYMS or row.kind is not Kind.STUDENT
+    ruling = board.ruling(row)
+    apart = row.scored and not ruling.status and not board.compares(row)
     return PublicRow(
         slug=shown_as.slug,
         name=shown_as.name,
         team=shown_as.team[:_LONG],
         kind=row.kind,
         rank=row.rank,
-        apart=clean(row.device or "an unknown device") if row.scored and not board.compares(row) else "",
+        status=ruling.status,
+        quoted=tuple(map(clean, ruling.quotable)) if quoting else (),
+        apart=clean(row.device or "an unknown device") if apart else "",
         counting=_grading(row, GradingStatus.COUNTS, not quoting),
         seeds=tuple((s.seed, s.accuracy) for s in row.seeds),
         workloads=_workloads(row, board),

@@ -74,6 +74,8 @@ class PublicRow(Frozen):
     team: str
     kind: Kind
     rank: int | None
+    status: str  # "withdrawn" or "disqualified" by a decision of the course, which leaves it without a rank
+    quoted: tuple[str, ...]  # what the course says of its decisions
     apart: str  # the kind of device that it was trained on, where that is not the one that is ranked
     counting: PublicGrading
     seeds: tuple[tuple[int, float | None], ...]  # seed and accuracy

@@ -55,7 +55,7 @@ def without_rank(row: PublicRow) -> str:
             row.to_default.mean if row.to_default else None,
             row.beats_default.value if row.beats_default else None,
             row.contribution.mean if row.contribution else None,
-            "; ".join(row.counting.marks),
+            "; ".join(filter(None, (row.status, *row.counting.marks))),
             *((row.score,) if row.workloads else ()),
             *(cell for one in row.workloads for cell in (one.verdict.value if one.verdict else None, one.accuracy)),
         ]]
