@@ -83,6 +83,50 @@ def run(
 
 
 @app.command()
+def regrade(
+    ids: Annotated[list[str], typer.Argument(metavar="ID…", help="The submissions to grade again.")],
+    submissions: Annotated[Path, typer.Option(help=_CLASS)] = Path("submissions"),
+    task: Annotated[str, typer.Option(help="A shipped task (digits, cifar10) or the path of a task file.")] = "digits",
+    sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    jobs: Annotated[int, typer.Option(min=0, help="Sandboxes and trainings at a time; 0 chooses.")] = 0,
+    leaderboard: Annotated[
+        Path | None,
+        typer.Option(help=f"The JSON leaderboard to update; {BOARD}, or one beside it for another task."),
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Where logs and the cache are kept.")] = Path("results"),
+    reference: Annotated[Path | None, typer.Option(help="Folder of reference schedulers.")] = None,
+    intake: Annotated[str, typer.Option(help=_LAYOUTS)] = "auto",
+    roster: Annotated[Path | None, typer.Option(help=_ROSTER)] = None,
+) -> None:
+    """Grade some submissions again, without what is cached of them. `grader run --force` does so for all."""
+    need(Extra.COURSE)
+    from grader.cli.run import class_in, run_class, some_of
+    from grader.core.task_file import load
+    from grader.grading.config import RunConfig
+    from grader.publish.github import only_text
+    from grader.sandbox.base import SandboxChoice
+    from grader.submissions.intake import Layout
+    from grader.training.pool import DeviceChoice
+
+    config = RunConfig(
+        task=load(task),
+        results=results,
+        sandbox=chosen(SandboxChoice, sandbox, "sandbox"),
+        device=chosen(DeviceChoice, device, "device"),
+        jobs=jobs,
+        references=reference,
+        again=frozenset(ids),
+    )
+    try:
+        with only_text():
+            students = some_of(class_in(submissions, chosen(Layout, intake, "layout"), roster), ids)
+            run_class(config, students, leaderboard or _board_of(config.task.name))
+    except KeyboardInterrupt:
+        interrupted()
+
+
+@app.command()
 def intake(
     submissions: Annotated[Path, typer.Argument(help=_CLASS)],
     layout: Annotated[str, typer.Option("--intake", help=_LAYOUTS)] = "auto",

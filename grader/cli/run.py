@@ -1,11 +1,12 @@
 """`grader run` and `grader gradescope`: grade, print, publish."""
 
 import contextlib
+import difflib
 import os
 import random
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -26,7 +27,7 @@ from grader.publish.live import LiveSite
 from grader.publish.names import NameMode, Names
 from grader.publish.site import Site
 from grader.submissions.entry import Entry
-from grader.submissions.intake import Layout, Skipped, discover
+from grader.submissions.intake import Class, Layout, Skipped, discover
 from grader.submissions.loader import Submission
 from grader.submissions.references import DEFAULT, references_for
 from grader.submissions.roster import Matched, handed_in_nothing, match, read_roster
@@ -49,6 +50,7 @@ class HandedIn:
     place: Path
     matched: Matched
     roster: Path | None
+    is_whole: bool = True  # False: only some of those who handed in
 
 
 def run_class(config: RunConfig, handed_in: HandedIn, board_path: Path, publication: Publication | None = None) -> None:
@@ -78,7 +80,8 @@ def run_class(config: RunConfig, handed_in: HandedIn, board_path: Path, publicat
             if page is not None:
                 page.settle(graded.board)
     print_board(console, graded.board)
-    _name_others(console, graded.board, students, handed_in.place)
+    if handed_in.is_whole:
+        _name_others(console, graded.board, students, handed_in.place)
     say(console, f"leaderboard: {board_path}   logs: {config.folder / 'submissions'}")
     if page is not None and page.problem is not None:
         say(console, f"the site is not up to date: {page.problem}")
@@ -91,6 +94,17 @@ def class_in(submissions: Path, layout: Layout, roster: Path | None) -> HandedIn
     if not matched.found.hand_ins:
         raise UsageError(f"{submissions} holds no submission: each is a folder with scheduler.py, or an archive")
     return HandedIn(submissions, matched, roster)
+
+
+def some_of(handed_in: HandedIn, ids: Sequence[str]) -> HandedIn:
+    """Some students of a class. Raises UsageError if one of them is not there."""
+    matched = handed_in.matched
+    names = [one.submission.id for one in matched.found.hand_ins]
+    if unknown := sorted(set(ids) - set(names)):
+        near = difflib.get_close_matches(unknown[0], names, 3, 0.5) or sorted(names)[:3]
+        raise UsageError(f"{handed_in.place} holds no submission called {unknown[0]}; there is {', '.join(near)}")
+    chosen = tuple(one for one in matched.found.hand_ins if one.submission.id in ids)
+    return replace(handed_in, matched=replace(matched, found=Class(chosen, ()), missing=(), unknown=()), is_whole=False)
 
 
 def _entries_of(console: Console, handed_in: HandedIn) -> list[Entry]:

@@ -45,6 +45,7 @@ class RunConfig(Frozen):
     references: Path | None = None  # folder of the reference schedulers; None: the shipped ones
     seeds: SeedPolicy = SeedPolicy.FIXED
     force: bool = False  # compile and train again what is cached
+    again: frozenset[str] = frozenset()  # ids of students for whom it is done, where not for all
 
     @property
     def folder(self) -> Path:

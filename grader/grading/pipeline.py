@@ -106,14 +106,14 @@ class GradingRun:
         self._session, self._task = session, session.task
         self._one_fails_all = self._task.ranking.failed_workload is FailedWorkload.UNRANKED
         self._writer, self._tell = writer, listener
-        self._force = session.config.force and not seeds  # further seeds go on from what was trained already
+        self._goes_on = bool(seeds)  # further seeds go on from what was trained already
         self._seeds = seeds or {}
         self._compilers = ThreadPoolExecutor(session.workers, "compile")
         self._trainings = ThreadPoolExecutor(session.workers, "train")
         self._slots = threading.Semaphore(_AHEAD * session.workers)
         self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._under_way: dict[tuple[int, str, int], Future[SeedRun]] = {}
+        self._under_way: dict[tuple[int, str, int, bool], Future[SeedRun]] = {}
         self._left = 0
         self._done = threading.Event()
         self._stopping = threading.Event()
@@ -188,12 +188,18 @@ class GradingRun:
         submission = entry.submission
         if entry.kind is not Kind.STUDENT:
             submission = fitted(submission, part.facts)
-        compiled = None if self._force else part.cache.compiled(submission, self._session.sandbox.version)
+        compiled = None if self._is_forced(entry) else part.cache.compiled(submission, self._session.sandbox.version)
         cached = compiled is not None
         if compiled is None:
             compiled = self._compile_now(submission, part)
         self._tell(SubmissionCompiled(entry, part.name, compiled, cached))
         return compiled
+
+    def _is_forced(self, entry: Entry) -> bool:
+        """Whether the entry is to be graded without what is cached."""
+        config = self._session.config
+        again = entry.kind is Kind.STUDENT and entry.submission.id in config.again
+        return (config.force or again) and not self._goes_on
 
     def _compile_now(self, submission: Submission, part: Part) -> Compiled:
         """Compile and store. An error of the grader on one submission gives that submission the verdict `internal`."""
@@ -242,7 +248,7 @@ class GradingRun:
         Equal recipes share a training, but no timeout: one that had less time than this submission has is no answer.
         """
         budget = max(0.0, self._task.time_limit_s - one.compiled.seconds)
-        key = (one.number, recipe.key, seed)
+        key = (one.number, recipe.key, seed, self._is_forced(entry))
         while True:
             mine: Future[SeedRun] = Future()
             with self._lock:
@@ -262,7 +268,7 @@ class GradingRun:
         """Make a training that others may be waiting for, unless it is cached."""
         cache = one.part.cache
         try:
-            run = None if self._force else cache.run(recipe, seed, budget)
+            run = None if self._is_forced(entry) else cache.run(recipe, seed, budget)
             cached = run is not None
             if run is None:
                 run = self._train_now(entry, one, recipe, seed, budget)
@@ -273,9 +279,9 @@ class GradingRun:
             mine.set_exception(error)
             raise
         finally:
-            if not self._force:
+            if not self._is_forced(entry):
                 with self._lock:
-                    self._under_way.pop((one.number, recipe.key, seed), None)
+                    self._under_way.pop((one.number, recipe.key, seed, False), None)
 
     def _train_now(self, entry: Entry, one: _OnWorkload, recipe: Recipe, seed: int, budget: float) -> SeedRun:
         detail, name = "", one.part.name

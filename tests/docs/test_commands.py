@@ -90,7 +90,7 @@ def test_an_instructor_s_pages(wheel: Path, course: Path, tmp_path: Path) -> Non
             Image.fromarray(image * 15).save(folder / f"{n}.png")
     for name in ("bilal-cosine", "chen-triangular", "lena-untouched"):
         shutil.copytree(ROOT / "submissions" / name, tmp_path / "submissions" / name)
-    kit, doctor, found, grade, look, similar = to_run(page)
+    kit, doctor, found, grade, look, decide, similar = to_run(page)
     shell(kit, tmp_path, course)
     assert wheel.name in (tmp_path / "assignment/.github/workflows/check.yml").read_text()
     assert "this machine can grade" in shell(doctor, tmp_path, course).stdout
@@ -98,6 +98,11 @@ def test_an_instructor_s_pages(wheel: Path, course: Path, tmp_path: Path) -> Non
     assert "leaderboard: leaderboard/leaderboard.json" in shell(grade, tmp_path, course).stdout
     assert "bilal-cosine" in shell(look, tmp_path, course).stdout
     assert "bilal-cosine" in (tmp_path / "board.csv").read_text()
+    decided = shell(decide, tmp_path, course).stdout
+    assert "bilal-cosine has no rank now" in decided
+    assert re.search(r"1\. .* R\. Roy: disqualified: copied from a classmate", decided)
+    assert re.search(r"bilal-cosine has rank \d now", decided)
+    assert "grading 1 submission(s)" in decided
     shell(similar, tmp_path, course)
     assert (tmp_path / "similarity/report.html").is_file()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from grader.core.task import WALL_FACTOR
-from support.runs import board, command, make_class, rows, run
+from support.runs import board, command, grader, make_class, rows, run, trainings
 from support.submissions import CONFIG, ROOT
 
 SAMPLES = pytest.mark.xdist_group("samples")  # graded once, for all tests that look at the outcome
@@ -100,6 +100,25 @@ def test_nothing_is_done_twice_and_force_does_it_again(graded: Path, tmp_path: P
         assert {k: v for k, v in theirs[key].items() if k not in strip} == {
             k: v for k, v in row.items() if k not in strip
         }
+
+
+def test_some_are_graded_again_and_the_others_left_alone(tmp_path: Path) -> None:
+    make_class(tmp_path / "submissions", 3)
+    done = run(tmp_path / "submissions", "--sandbox", "sandlock", where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    before, first = trainings(tmp_path), rows(tmp_path)
+    arguments = ["--sandbox", "sandlock", "--device", "cpu", "--reference", "reference"]
+    done = grader("regrade", "student01", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "grading 1 submission(s)" in done.stdout
+    assert "but not in" not in done.stdout
+    after, then = trainings(tmp_path), rows(tmp_path)
+    assert after.keys() == before.keys()
+    assert sum(after[p] != before[p] for p in before) == 6  # its three seeds, and those of its constant rate
+    assert {key: row["accuracy"] for key, row in then.items()} == {key: row["accuracy"] for key, row in first.items()}
+    done = grader("regrade", "student1", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "submissions holds no submission called student1; there is student01" in done.stderr
 
 
 @SAMPLES
