@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grader.cli.app import BOARD, BoardOption, app
+from grader.cli.app import BOARD, BoardOption, app, chosen
 from grader.core.errors import UsageError
 from grader.core.extras import Extra, need
 from grader.core.text import no_command
@@ -45,11 +45,11 @@ def publish(
     from grader.publish.public import public
     from grader.publish.site import Site
 
-    chosen = parse(names, key_file)
+    shown_as = parse(names, key_file)
     board = board_at(leaderboard)
     if final:
         board = final_board(board, results)
-    index = Site(out).write(public(board, chosen, final=final))
+    index = Site(out).write(public(board, shown_as, final=final))
     print(f"wrote {index}")
 
 
@@ -121,6 +121,37 @@ def export(
 
 
 @app.command()
+def feedback(
+    leaderboard: BoardOption = BOARD,
+    out: Annotated[
+        Path, typer.Option(help="A folder with a folder per student: new, empty, or of an earlier call.")
+    ] = Path("feedback"),
+    submissions: Annotated[
+        Path | None,
+        typer.Option(help="What Moodle or Canvas gave out: makes the archive that it takes back, too."),
+    ] = None,
+    layout: Annotated[
+        str, typer.Option("--intake", help="How submissions are laid out: auto, canvas or moodle.")
+    ] = "auto",
+    roster: Annotated[Path | None, typer.Option(help="The roster that the class was graded with, if any.")] = None,
+    final: Annotated[
+        bool, typer.Option("--final", help="Rank by the held-out images that the board has not shown so far.")
+    ] = False,
+    results: Annotated[Path, typer.Option(help="--final: where grader run kept its results.")] = Path("results"),
+) -> None:
+    """Write feedback for each student: a page and a text about the student's own submission alone."""
+    need(Extra.COURSE, "scipy")
+    from grader.cli.render_feedback import run_feedback
+    from grader.grading.private_split import final_board
+    from grader.leaderboard.storage import board_at
+    from grader.submissions.intake import Layout
+
+    board = board_at(leaderboard)
+    board = final_board(board, results) if final else board
+    run_feedback(board, out, submissions, chosen(Layout, layout, "layout"), roster, final=final)
+
+
+@app.command()
 def pseudonyms(leaderboard: BoardOption = BOARD, key_file: KeyFile = None) -> None:
     """Print whose pseudonym is whose, as CSV: for the instructor alone."""
     need(Extra.COURSE, "scipy")
@@ -129,8 +160,7 @@ def pseudonyms(leaderboard: BoardOption = BOARD, key_file: KeyFile = None) -> No
     from grader.publish.tables import written
 
     board = board_at(leaderboard)
-    chosen = parse("pseudonyms", key_file)
-    found = shown(board, chosen)
+    found = shown(board, parse("pseudonyms", key_file))
     rows = [(r.id, ", ".join(r.team), found[r.kind, r.id].name) for r in board.rows if r.kind == "student"]
     sys.stdout.write(written([("id", "team", "pseudonym"), *rows]))
 

@@ -7,7 +7,7 @@ else.
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -66,6 +66,16 @@ def submission_page(row: PublicRow, board: PublicBoard, default: PublicRow | Non
     return str(template.render(board=board, r=row, charts=charts, **words))
 
 
+def feedback_page(
+    row: PublicRow, board: PublicBoard, default: PublicRow | None, best: PublicRow | None, sentences: Sequence[str]
+) -> str:
+    """The page of one submission for its student, with the curves of the `best` reference, too: it links nowhere."""
+    template = _environment().get_template("feedback.html")
+    charts = [chart for chart in _charts(row, board, default, best) if chart["picture"]]
+    words = {"meaning": MEANINGS[row.counting.verdict], "marks": MARKS, "sentences": sentences}
+    return str(template.render(board=board, r=row, charts=charts, **words))
+
+
 def board_files(board: PublicBoard, listing: Listing) -> Iterator[tuple[str, str]]:
     """Every other file by its name, the board's first page last. The rows are those of `listing`."""
     templates = _environment()
@@ -102,14 +112,18 @@ def board_files(board: PublicBoard, listing: Listing) -> Iterator[tuple[str, str
 Figure: TypeAlias = dict[str, object]  # picture and caption
 
 
-def _charts(row: PublicRow, board: PublicBoard, default: PublicRow | None) -> Iterator[Figure]:
-    """The figures of a submission's page, with the default scheduler dashed behind."""
+def _charts(
+    row: PublicRow, board: PublicBoard, default: PublicRow | None, best: PublicRow | None = None
+) -> Iterator[Figure]:
+    """The figures of a submission's page, with the default scheduler dashed behind, and the best reference dotted."""
     beside = (
         default if default is not None and row.kind is not Kind.DEFAULT and default.apart == row.apart else None
     )  # on one kind of device
-    yield from _curves("", row, beside)
+    best = best if best is not None and best.apart == row.apart else None
+    yield from _curves("", row, beside, best, best.name if best else "")
     for n, one in enumerate(row.workloads):
-        yield from _curves(f"{one.name}: ", one, beside.workloads[n] if beside else None)
+        base, reference = (other.workloads[n] if other else None for other in (beside, best))
+        yield from _curves(f"{one.name}: ", one, base, reference, best.name if best else "")
     own = board.profiles.get(row.slug)
     if own:
         yield _profile(own, board.profiles.get(beside.slug) if beside else None)
@@ -117,24 +131,31 @@ def _charts(row: PublicRow, board: PublicBoard, default: PublicRow | None) -> It
         yield _class_chart(board, row.counting.accuracy) or {"picture": "", "caption": ""}
 
 
-def _curves(on: str, row: PublicRow | PublicWorkload, default: PublicRow | PublicWorkload | None) -> Iterator[Figure]:
+Trained: TypeAlias = PublicRow | PublicWorkload
+
+
+def _curves(
+    on: str, row: Trained, default: Trained | None, best: Trained | None = None, best_name: str = ""
+) -> Iterator[Figure]:
     """Accuracy, loss and learning rate of one training; `on` is what its captions begin with."""
     curves, base = row.curves, default.curves if default else None
     behind = ", the dashed line is the default scheduler" if base else ""
     if curves is not None:
-        accuracy = [("base", list(zip(base.epochs, base.accuracy, strict=True)))] if base else []
+        known = [(kind, one) for kind, one in (("base", base), ("best", best.curves if best else None)) if one]
+        dotted = f", the dotted line is the reference {best_name}" if best and best.curves else ""
+        accuracy = [(kind, list(zip(one.epochs, one.accuracy, strict=True))) for kind, one in known]
         accuracy.append(("own", list(zip(curves.epochs, curves.accuracy, strict=True))))
         text = f"{on}Accuracy on the held-out images, from {curves.accuracy[0]:.1%} to {curves.accuracy[-1]:.1%}"
         picture = chart(accuracy, text, "epoch", "accuracy", percent=True)
-        yield {"picture": picture, "caption": f"{text}: mean over the seeds{behind}."}
-        losses = [("base", list(zip(base.epochs, base.train_loss, strict=True)))] if base else []
+        yield {"picture": picture, "caption": f"{text}: mean over the seeds{behind}{dotted}."}
+        losses = [(kind, list(zip(one.epochs, one.train_loss, strict=True))) for kind, one in known]
         losses.append(("own", list(zip(curves.epochs, curves.train_loss, strict=True))))
         first, last = (
             f"{v:.3g}" if v is not None else "not finite" for v in (curves.train_loss[0], curves.train_loss[-1])
         )
         text = f"{on}Training loss (cross-entropy), from {first} to {last}"
         picture = chart(losses, text, "epoch", "loss")
-        yield {"picture": picture, "caption": f"{text}: mean over the seeds{behind}."}
+        yield {"picture": picture, "caption": f"{text}: mean over the seeds{behind}{dotted}."}
     rate = row.learning_rate
     if rate is not None and rate.curve:
         course = f"from {rate.first:.4g} to {rate.last:.4g}" if rate.distinct > 1 else f"always {rate.first:.4g}"

@@ -72,6 +72,7 @@ class HandIn:
     place: str
     layout: Layout
     people: tuple[Person, ...] = ()
+    entry: str = ""  # the exact name of the first folder or file of it, as the system gave it out
 
 
 @dataclass(frozen=True)
@@ -302,6 +303,20 @@ def _is_canvas(files: Sequence[str]) -> bool:
     )
 
 
+def feedback_name(hand_in: HandIn, file: str) -> str | None:
+    """What the hand-in's system takes `file` back as, in an archive of feedback; None for other systems.
+
+    Moodle reads the participant's number and that it is feedback (mod_assign, "Upload multiple feedback files in a
+    zip"); Canvas the numbers of user and handed-in file, under whose name the student then sees it (Gradebook, "Upload
+    submissions").
+    """
+    if hand_in.layout is Layout.MOODLE and (match := _MOODLE.fullmatch(hand_in.entry)):
+        return f"{match['who']}_{match['user']}_assignfeedback_file_{file}"
+    if hand_in.layout is Layout.CANVAS and (match := _CANVAS.fullmatch(hand_in.entry)):
+        return f"{match['who']}_{match['user']}_{match['file_number']}_{file}"
+    return None
+
+
 # -- from entries to hand-ins
 
 
@@ -366,7 +381,7 @@ def _of_entries(entries: Sequence[_Entry], root: str, layout: Layout) -> Class:
         else:  # two students of one name, or without a number
             identity = identity_of(name, hand_ins)
             submission = group.submission(identity)
-        hand_ins[identity] = HandIn(submission, group.place, group.layout, group.people)
+        hand_ins[identity] = HandIn(submission, group.place, group.layout, group.people, group.entries[0].name)
     return Class(tuple(hand_ins[identity] for identity in sorted(hand_ins)), tuple(skipped))
 
 

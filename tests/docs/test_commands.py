@@ -106,13 +106,15 @@ def test_an_instructor_s_pages(wheel: Path, course: Path, tmp_path: Path) -> Non
     shell(similar, tmp_path, course)
     assert (tmp_path / "similarity/report.html").is_file()
 
-    site, named, exported = to_run(shown("publishing.md"))
+    site, named, exported, told = to_run(shown("publishing.md"))
     shell(site, tmp_path, course)
     pseudonyms = shell(named, tmp_path, course).stdout
     assert "bilal-cosine" in pseudonyms
     assert "bilal" not in (tmp_path / "site-for-everybody/index.html").read_text()
     assert "bilal-cosine" in shell(exported, tmp_path, course).stdout
     assert json.loads((tmp_path / "results.json").read_text())["tests"]
+    assert "wrote feedback for 3 student(s)" in shell(told, tmp_path, course).stdout
+    assert "Verdict **ok**" in (tmp_path / "feedback/bilal-cosine/feedback.md").read_text()
 
 
 def test_a_kit_s_check_needs_no_extra_and_what_does_says_so(wheel: Path, tmp_path: Path) -> None:

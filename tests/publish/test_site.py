@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from grader.core.task import RankBy, Task, TaskFacts
 from grader.core.verdict import Verdict
@@ -26,17 +23,6 @@ STUDENTS = 300
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium, or the one that Playwright brought."""
-    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # root may not use Chromium's own sandbox
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=next(filter(None, found), None), args=arguments)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
 def large(task: Task, facts: TaskFacts) -> PublicBoard:
     return public(large_board(STUDENTS, task, facts), Names())
 
@@ -45,20 +31,6 @@ def large(task: Task, facts: TaskFacts) -> PublicBoard:
 def site(tmp_path_factory: pytest.TempPathFactory, large: PublicBoard) -> str:
     folder = tmp_path_factory.mktemp("site")
     return Site(folder).write(large).as_uri()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page on which any complaint of the browser is a failure, and which reaches nothing but files."""
-    complaints: list[str] = []
-    page = browser.new_page()
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("dialog", lambda dialog: complaints.append(dialog.message))
-    page.on("request", lambda r: complaints.extend([] if r.url.startswith(("file:", "data:")) else [r.url]))
-    yield page
-    page.close()
-    assert not complaints
 
 
 def names(page: Page) -> list[str]:
