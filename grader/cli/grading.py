@@ -120,8 +120,11 @@ def regrade(
     )
     try:
         with only_text():
+            board = leaderboard or _board_of(config.task.name)
+            if not board.exists():
+                raise UsageError(f"there is no leaderboard at {board}: grade the class with grader run first")
             students = some_of(class_in(submissions, chosen(Layout, intake, "layout"), roster), ids)
-            run_class(config, students, leaderboard or _board_of(config.task.name))
+            run_class(config, students, board)
     except KeyboardInterrupt:
         interrupted()
 
@@ -210,9 +213,13 @@ def remove(
 ) -> None:
     """Remove students' rows from a leaderboard. A run never does that, since it may cover a part of the class."""
     need(Extra.COURSE, "scipy")
+    from grader.leaderboard.storage import board_at
     from grader.leaderboard.storage import remove as remove_rows
 
     print(f"removed from {leaderboard}: {', '.join(remove_rows(leaderboard, ids))}")
+    decisions = board_at(leaderboard).decisions
+    if held := [identity for identity in ids if decisions.on(identity).marks]:
+        print(f"decided about, which holds again if they return: {', '.join(held)} (grader mark ID shows it)")
 
 
 @app.command()

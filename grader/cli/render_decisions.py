@@ -1,13 +1,16 @@
 """`grader mark`: a decision from the command line, and what was decided."""
 
+import contextlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from grader.core.errors import UsageError
+from grader.core.kind import Kind
 from grader.core.text import clean
 from grader.leaderboard.decisions import Action, Decision
 from grader.leaderboard.models import now
+from grader.leaderboard.points import total
 from grader.leaderboard.storage import board_at, decide
 
 
@@ -30,12 +33,14 @@ class Draft:
             Action.WITHDRAW: self.withdraw,
             Action.DISQUALIFY: self.disqualify,
             Action.POINTS: self.points is not None,
-            Action.NOTE: bool(self.note),
+            Action.NOTE: bool(self.note.strip()),
             Action.UNDO: self.undo,
         }
         asked = [action for action, is_given in given.items() if is_given]
         if len(asked) > 1:
             raise UsageError(f"one decision at a time: {' or '.join(f'--{action}' for action in asked)}")
+        if asked == [Action.UNDO] and self.public:
+            raise UsageError("--public goes with a decision; to publish no more, --undo alone is enough")
         if asked:
             return asked[0]
         if self.reason or self.by or self.public:
@@ -64,21 +69,32 @@ def run_mark(board: Path, identity: str, draft: Draft) -> None:
             action=action,
             points=draft.points,
             note=clean(draft.note),
+            undoes=1 if action is Action.UNDO else None,  # as `number`: `decide` knows which
             reason=clean(draft.reason),
             by=clean(draft.by),
             at=now(),
             public=draft.public,
         ),
     )
+    after = board_at(board)
     print(clean(f"{identity}: {made}"))
-    row = next((row for row in board_at(board).rows if row.id == identity), None)
-    if row is not None:
-        print(clean(f"{identity} has {f'rank {row.rank}' if row.rank is not None else 'no rank'} now"))
+    row = next((row for row in after.rows if row.id == identity and row.kind is Kind.STUDENT), None)
+    where = f"on {board} (task {after.task.name})"
+    if row is None:
+        print(clean(f"{identity} is not {where}: the decision holds when it is graded again"))
+        return
+    print(clean(f"{identity} has {f'rank {row.rank}' if row.rank is not None else 'no rank'} now {where}"))
+    with contextlib.suppress(UsageError):  # some points hang on the default scheduler's score
+        possible = after.task.points.possible
+        print(f"points in the gradebook: {total(row, after):g} of {possible:g}")
 
 
 def _print(board: Path, identity: str) -> None:
-    decisions = board_at(board).decisions
+    there = board_at(board)
+    decisions = there.decisions
     about = decisions.about(identity)
+    if not about and not any(row.id == identity and row.kind is Kind.STUDENT for row in there.rows):
+        raise UsageError(f"no student on {board} is called {identity}")
     for one in about:
         print(clean(f"{one}{' (undone)' if one.number in decisions.undone else ''}"))
     if not about:

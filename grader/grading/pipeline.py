@@ -106,7 +106,6 @@ class GradingRun:
         self._session, self._task = session, session.task
         self._one_fails_all = self._task.ranking.failed_workload is FailedWorkload.UNRANKED
         self._writer, self._tell = writer, listener
-        self._goes_on = bool(seeds)  # further seeds go on from what was trained already
         self._seeds = seeds or {}
         self._compilers = ThreadPoolExecutor(session.workers, "compile")
         self._trainings = ThreadPoolExecutor(session.workers, "train")
@@ -195,11 +194,15 @@ class GradingRun:
         self._tell(SubmissionCompiled(entry, part.name, compiled, cached))
         return compiled
 
-    def _is_forced(self, entry: Entry) -> bool:
-        """Whether the entry is to be graded without what is cached."""
+    def _is_forced(self, entry: Entry, seed: int | None = None) -> bool:
+        """Whether the entry is to be compiled, or trained with a seed, without what is cached.
+
+        Of further seeds the last one alone is new: this run has trained the others already.
+        """
         config = self._session.config
         again = entry.kind is Kind.STUDENT and entry.submission.id in config.again
-        return (config.force or again) and not self._goes_on
+        is_new = not self._seeds or seed == self._seeds[entry.kind, entry.submission.id][-1]
+        return (config.force or again) and is_new
 
     def _compile_now(self, submission: Submission, part: Part) -> Compiled:
         """Compile and store. An error of the grader on one submission gives that submission the verdict `internal`."""
@@ -248,7 +251,7 @@ class GradingRun:
         Equal recipes share a training, but no timeout: one that had less time than this submission has is no answer.
         """
         budget = max(0.0, self._task.time_limit_s - one.compiled.seconds)
-        key = (one.number, recipe.key, seed, self._is_forced(entry))
+        key = (one.number, recipe.key, seed, self._is_forced(entry, seed))
         while True:
             mine: Future[SeedRun] = Future()
             with self._lock:
@@ -268,7 +271,7 @@ class GradingRun:
         """Make a training that others may be waiting for, unless it is cached."""
         cache = one.part.cache
         try:
-            run = None if self._is_forced(entry) else cache.run(recipe, seed, budget)
+            run = None if self._is_forced(entry, seed) else cache.run(recipe, seed, budget)
             cached = run is not None
             if run is None:
                 run = self._train_now(entry, one, recipe, seed, budget)
@@ -279,7 +282,7 @@ class GradingRun:
             mine.set_exception(error)
             raise
         finally:
-            if not self._is_forced(entry):
+            if not self._is_forced(entry, seed):
                 with self._lock:
                     self._under_way.pop((one.number, recipe.key, seed, False), None)
 

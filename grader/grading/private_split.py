@@ -41,6 +41,7 @@ def final_board(board: Leaderboard, results: Path) -> Leaderboard:
         environment=board.environment,
         environments=board.environments,
         updated=board.updated,
+        decisions=board.decisions,
     )
     final = settled(final.with_rows(RankedRow.placed(row, Standing()) for row in rows))
     public = {row.id: row.rank for row in board.rows if row.kind is Kind.STUDENT}

@@ -28,11 +28,24 @@ def grade_class(session: Session, writer: BoardWriter, entries: Sequence[Entry],
     """Grade all entries, by the seed policy of the session. Raises GraderError."""
     if session.config.seeds is SeedPolicy.ADAPTIVE and session.task.ranking.by is RankBy.MEAN_RANK:
         raise UsageError('--seeds adaptive has no use for by = "mean-rank", which ranks by the task\'s seeds alone')
+    before = {(row.kind, row.id): len(row.seeds) for row in writer.board().rows}
     ungraded = GradingRun(session, writer, listener).grade(entries)
     board = writer.settle()
+    for count in range(len(session.task.seeds) + 1, max(before.values(), default=0) + 1):
+        # What is graded again gets the seeds that it had before.
+        keys: dict[tuple[Kind, str], Sequence[int]] = {
+            (row.kind, row.id): seeds_of(session.task.seeds, count)
+            for row in board.rows
+            if row.kind is Kind.STUDENT
+            and row.id in session.config.again
+            and len(row.seeds) == count - 1 < before.get((row.kind, row.id), 0)
+        }
+        if again := [entry for entry in entries if (entry.kind, entry.submission.id) in keys]:
+            ungraded += GradingRun(session, writer, only_remarks(listener), keys).grade(again)
+            board = writer.settle()
     tried: set[str] = set()  # recipes that another seed was tried for and did not stick
     while session.config.seeds is SeedPolicy.ADAPTIVE and (wanted := _wanting(board, entries, tried)):
-        keys = {key: seeds_of(session.task.seeds, count + 1) for key, (_, count) in wanted.items()}
+        keys = {key: seeds_of(session.task.seeds, one + 1) for key, (_, one) in wanted.items()}
         again = [entry for entry in entries if (entry.kind, entry.submission.id) in keys]
         listener(Remark(f"another seed for {len(again)} that a neighbour on the board cannot be told from"))
         ungraded += GradingRun(session, writer, only_remarks(listener), keys).grade(again)

@@ -5,12 +5,14 @@ ever added, so it says who decided what, when and why, also of decisions that we
 damaged or replaced leaderboard does not touch it.
 """
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from grader.core.errors import SetupError, UsageError
 from grader.core.files import write_atomically
@@ -43,6 +45,14 @@ class Decision(Frozen):
     at: str  # ISO 8601, UTC
     public: bool = False  # whether the published site may quote reason and note
 
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.action is Action.POINTS and (self.points is None or not 0 <= self.points < math.inf):
+            raise ValueError("points need a number from 0 up")
+        if self.action is Action.UNDO and self.undoes is None:
+            raise ValueError("undo needs the number of a decision")
+        return self
+
     def __str__(self) -> str:
         """One line, for the terminal."""
         what = {
@@ -59,7 +69,7 @@ class Ruling(Frozen):
     """All decisions about a row that hold."""
 
     excluded: Decision | None = None  # withdrawn or disqualified: no rank, no points
-    override: Decision | None = None  # points
+    override: Decision | None = None  # points, where they were set after that
     notes: tuple[Decision, ...] = ()
 
     @property
@@ -114,7 +124,7 @@ class Decisions(Frozen):
             ruling = found.get(one.id, _NONE)
             match one.action:
                 case Action.WITHDRAW | Action.DISQUALIFY:
-                    changes: dict[str, object] = {"excluded": one}
+                    changes: dict[str, object] = {"excluded": one, "override": None}
                 case Action.POINTS:
                     changes = {"override": one}
                 case _:
@@ -141,7 +151,7 @@ class Decisions(Frozen):
 
 def record_of(board: Path) -> Path:
     """The file of the decisions about the rows of the leaderboard at `board`."""
-    return board.with_name(f"{board.stem}.decisions.jsonl")
+    return board.with_name(f"{board.name.removesuffix('.json')}.decisions.jsonl")
 
 
 def read(board: Path, task: str) -> Decisions:
@@ -166,7 +176,7 @@ def append(board: Path, decision: Decision) -> Decision:
 
 def _all(path: Path) -> Sequence[Decision]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
     except FileNotFoundError:
         return ()
     except OSError as error:
@@ -174,7 +184,7 @@ def _all(path: Path) -> Sequence[Decision]:
     except UnicodeDecodeError:
         raise SetupError(f"{path} is not UTF-8: restore it from a copy; nothing is ranked without it") from None
     found = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines if lines != [""] else (), 1):
         try:
             one = Decision.model_validate_json(line)
         except ValidationError as error:

@@ -271,7 +271,11 @@ class RankingPolicy(Frozen):
 
     def compares(self, grading: Grading) -> bool:
         """Whether the grading has a score, and one that may be compared with the others that are ranked."""
-        return grading.scored and self.only_device in (None, grading.device) and not self.excludes(grading)
+        return self.comparable(grading) and not self.excludes(grading)
+
+    def comparable(self, grading: Grading) -> bool:
+        """The same, whatever was decided about the row."""
+        return grading.scored and self.only_device in (None, grading.device)
 
     def excludes(self, grading: Grading) -> bool:
         """Whether it is the row of a student whom a decision took off the ranking."""

@@ -13,6 +13,7 @@ class Award(Frozen):
     score: float
     possible: float
     why: str
+    by_decision: bool = False
 
     @property
     def passed(self) -> bool:
@@ -42,7 +43,7 @@ def awards(row: RankedRow, board: Leaderboard) -> tuple[Award, ...]:
             raise UsageError(
                 f"the default scheduler has no score on this leaderboard{where}, so nobody can beat it: run again"
             )
-        beaten = board.compares(row) and row.accuracy is not None and row.accuracy > default.accuracy
+        beaten = board.policy.comparable(row) and row.accuracy is not None and row.accuracy > default.accuracy
         if points.sure:
             beaten = beaten and row.beats_default is Beats.YES
         result.append(
@@ -68,12 +69,24 @@ def awards(row: RankedRow, board: Leaderboard) -> tuple[Award, ...]:
     return tuple(result)
 
 
+def decided(row: RankedRow, board: Leaderboard) -> tuple[Award, ...]:
+    """What the row gets, point by point, or one award alone by a decision in place of them. Raises as `awards`."""
+    ruling = board.ruling(row)
+    if ruling.points is None:
+        return awards(row, board)
+    why = "set by the course" if ruling.override is not None else f"the submission is {ruling.status}"
+    possible = max(ruling.points, board.task.points.possible)
+    return (Award(name="Decision of the course", score=ruling.points, possible=possible, why=why, by_decision=True),)
+
+
 def earned(row: RankedRow, board: Leaderboard) -> float:
-    """All points of the row by the task's table. Raises UsageError as `awards` does."""
+    """All points of the row by the task's table, whatever was decided about it. Raises UsageError as `awards` does.
+
+    What a rank or a difference to the default decides is not earned without them."""
     return sum(award.score for award in awards(row, board))
 
 
 def total(row: RankedRow, board: Leaderboard) -> float:
     """The points that a gradebook gets: those that were earned, or what a decision put in their place."""
-    decided = board.ruling(row).points
-    return earned(row, board) if decided is None else decided
+    replaced = board.ruling(row).points
+    return earned(row, board) if replaced is None else replaced

@@ -78,6 +78,8 @@ def remove(path: Path, identities: Iterable[str]) -> list[str]:
 def decide(path: Path, draft: Decision) -> Decision:
     """Add a decision about a student's row to the record, and rank the board by it; returns it with its number.
 
+    Its task, its number and, for `undo`, which decision it undoes are filled in here.
+
     Raises SetupError, and UsageError if no student on the board is called so, or there is nothing to undo.
     """
     with _locked(path):
@@ -86,11 +88,18 @@ def decide(path: Path, draft: Decision) -> Decision:
             raise UsageError(f"there is no leaderboard at {path}")
         if draft.action is Action.UNDO:
             draft = draft.model_copy(update={"undoes": board.decisions.last(draft.id).number})
-        elif draft.id not in (names := sorted(row.id for row in board.rows if row.kind is Kind.STUDENT)):
+        elif not board.decisions.about(draft.id) and draft.id not in (
+            names := sorted(row.id for row in board.rows if row.kind is Kind.STUDENT)
+        ):
             near = difflib.get_close_matches(draft.id, names, 3, 0.5) or names[:3]
             raise UsageError(f"no student on {path} is called {draft.id}; there is {', '.join(near) or 'nobody'}")
         decision = decisions.append(path, draft.model_copy(update={"task": board.task.name}))
-        _write(path, settled(board.deciding(decisions.read(path, board.task.name))))
+        try:
+            _write(path, settled(board.deciding(decisions.read(path, board.task.name))))
+        except (SetupError, OSError) as error:
+            raise SetupError(
+                f"the decision is recorded, but the ranks in the file are not brought up to date: {error}"
+            ) from None
     return decision
 
 
@@ -200,7 +209,7 @@ class BoardWriter:
     def _written(self, cost: float = 0.0) -> None:
         self._cancel_timer()
         self._unwritten.clear()
-        self._seen = _signature(self.path)
+        self._seen = _signature(self.path), _signature(decisions.record_of(self.path))
         self._due = time.monotonic() + max(_SECONDS, _SHARE * cost)
 
     def _cancel_timer(self) -> None:
@@ -220,7 +229,7 @@ class BoardWriter:
 
     def _catch_up(self) -> None:
         """Where the file is not the one that was read or written last, go on from it, with this run's own gradings."""
-        signature = _signature(self.path)
+        signature = _signature(self.path), _signature(decisions.record_of(self.path))
         if signature == self._seen:
             return
         self._empty = self._empty.deciding(decisions.read(self.path, self._empty.task.name))
@@ -247,7 +256,8 @@ class BoardWriter:
         changed = other_in(there.task, self._empty.task)
         if changed:
             raise UsageError(
-                f"{self.path} holds scores of another task (the {' and '.join(changed)} changed): move it away, or "
+                f"{self.path} holds scores of another task (the {' and '.join(changed)} changed): move it away"
+                f"{f' with {record.name}' if (record := decisions.record_of(self.path)).exists() else ''}, or "
                 f"name another file with --leaderboard {self.path.with_name(self._empty.task.name + '.json')}"
             )
         self._environments |= there.environments

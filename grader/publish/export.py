@@ -10,7 +10,7 @@ from grader.core.errors import UsageError
 from grader.core.kind import Kind
 from grader.core.verdict import Verdict, Violation
 from grader.leaderboard.models import GradedRow, Leaderboard, RankedRow
-from grader.leaderboard.points import awards
+from grader.leaderboard.points import decided
 from grader.publish import gradescope
 from grader.publish.badge import best_of, board_badge, row_badge, shields
 from grader.publish.canvas import canvas
@@ -145,14 +145,21 @@ def _gradescope(request: Request) -> str:
     if printed is None:
         request.remarks.append(f"there is no log of {row.id}: what it printed is left out")
         printed = Printed(row.violations, "")
-    return gradescope.results(row, awards(row, request.board), printed.violations, printed.output)
+    return gradescope.results(row, decided(row, request.board), printed.violations, printed.output)
+
+
+def _codabench(request: Request) -> str:
+    row = request.row()
+    if status := request.board.ruling(row).status:
+        raise UsageError(f"{row.id} is {status}: there is no score")
+    return gradescope.codabench(row)
 
 
 def _classroom(request: Request) -> str:
     row = request.row()
     if row.verdict is Verdict.INTERNAL:
         raise UsageError(f"{row.id} was not graded because of an error of the grader: there is no result")
-    return classroom(awards(row, request.board)) + "\n"
+    return classroom(decided(row, request.board)) + "\n"
 
 
 #: The formats about one submission, which `--id` names; a badge may be about the whole board as well.
@@ -169,6 +176,6 @@ FORMATS: dict[str, Callable[[Request], str]] = {
     "badge": _badge,
     "shields": lambda request: shields(best_of(request.public)),
     "gradescope": _gradescope,
-    "codabench": lambda request: gradescope.codabench(request.row()),
+    "codabench": _codabench,
     "classroom": _classroom,
 }

@@ -42,7 +42,7 @@ def results(
             "score": award.score,
             "max_score": award.possible,
             "status": "passed" if award.passed else "failed",
-            "output": "\n".join(lines) if number == 0 else award.why,
+            "output": "\n".join([award.why] * award.by_decision + lines) if number == 0 else award.why,
             "output_format": "text",
             "visibility": "visible",
         }

@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 
 from grader.core.errors import GraderError
 from grader.core.kind import Kind
+from grader.leaderboard.decisions import Ruling
 from grader.leaderboard.history import all_of
 from grader.leaderboard.models import Leaderboard, RankedRow, RowKey
 from grader.leaderboard.ranking import settled
@@ -34,6 +35,7 @@ class _Shown(NamedTuple):
     line: BoardLine
     submission: str  # the files that were graded last
     waiting: bool  # for other files to be graded
+    ruling: Ruling
 
 
 class LiveSite:
@@ -104,13 +106,14 @@ class LiveSite:
             if not appears(entry.key[0], rank, self._names):
                 continue
             known = self._shown.get(entry.key)
-            if known is None or not _is_shown(known, entry, hidden, left):
+            ruling = head.decisions.on(entry.key[1]) if entry.key[0] is Kind.STUDENT else Ruling()
+            if known is None or known.ruling != ruling or not _is_shown(known, entry, hidden, left):
                 row = entry.ranked(None)
                 submission = all_of(row)[-1].submission
                 waiting = left.get(entry.key, submission) != submission
                 changed.append(shown(row, waiting))
                 made = line(changed[-1])
-                known = _Shown(entry.text, hidden.get(entry.key[1]), made, submission, waiting)
+                known = _Shown(entry.text, hidden.get(entry.key[1]), made, submission, waiting, ruling)
             now[entry.key] = known
             listing.append((rank, known.line))
         if self._names.mode is NameMode.PSEUDONYMS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -21,6 +22,7 @@ from grader.leaderboard.decisions import Action, Decision, record_of
 from grader.leaderboard.models import Leaderboard
 from grader.leaderboard.points import total
 from grader.publish.export import FORMATS, Request
+from grader.publish.live import LiveSite
 from grader.publish.markdown import markdown
 from grader.publish.names import Names, parse
 from grader.publish.public import public
@@ -44,6 +46,7 @@ def path(tmp_path: Path, task: Task, facts: TaskFacts) -> Path:
 
 def decision(identity: str, action: Action, **more: Any) -> Decision:
     given = {"reason": "copied", "by": "Prof. Roy", "at": "2026-12-01T10:00:00+00:00", **more}
+    given |= {"undoes": 1} if action is Action.UNDO else {}
     return Decision(number=1, task="", id=identity, action=action, **given)
 
 
@@ -86,19 +89,21 @@ def test_points_are_set_and_several_decisions_are_undone_one_by_one(path: Path) 
         board = storage.board_at(path)
         return total(of(board, "eve"), board)
 
-    assert points() == 0.5  # points that were set hold for whoever is taken off, too
-    for left in (0.5, 1.5, 0.0):
+    assert points() == 0.0  # the newest decision holds
+    storage.decide(path, decision("eve", Action.POINTS, points=0.25))
+    assert points() == 0.25
+    for left in (0.0, 0.5, 1.5, 0.0):
         storage.decide(path, decision("eve", Action.UNDO))
         assert points() == left
     with pytest.raises(UsageError, match="nothing to undo"):
         storage.decide(path, decision("eve", Action.UNDO))
     record = [json.loads(line) for line in record_of(path).read_text().splitlines()]
-    assert [line["number"] for line in record] == [1, 2, 3, 4, 5, 6]
-    assert [line.get("undoes") for line in record] == [None, None, None, 3, 2, 1]
+    assert [line["number"] for line in record] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [line.get("undoes") for line in record] == [None, None, None, None, 4, 3, 2, 1]
 
 
 def test_gradebooks_show_what_was_earned_and_what_was_decided(path: Path, tmp_path: Path) -> None:
-    storage.decide(path, decision("bo", Action.DISQUALIFY))
+    storage.decide(path, decision("ada", Action.DISQUALIFY))
     storage.decide(path, decision("eve", Action.POINTS, points=1.5))
     (tmp_path / "roster.csv").write_text("id,name\nada,Ada\nbo,Bo\neve,Eve\nfay,Fay\n")
     request = Request(board=storage.board_at(path), roster=tmp_path / "roster.csv")
@@ -107,8 +112,8 @@ def test_gradebooks_show_what_was_earned_and_what_was_decided(path: Path, tmp_pa
         (line["id"], line["decision"], line["rank"], line["earned"], line["override"], line["points"]) for line in lines
     ]
     assert found == [
-        ("ada", "", "1", "2.0", "", "2.0"),
-        ("bo", "disqualified", "", "1.0", "0.0", "0.0"),  # that it beats the default is not asked of it any more
+        ("ada", "disqualified", "", "2.0", "0.0", "0.0"),
+        ("bo", "", "1", "1.0", "", "1.0"),
         ("eve", "", "", "0.0", "1.5", "1.5"),
         ("fay", "", "", "", "", ""),
     ]
@@ -126,6 +131,66 @@ def test_a_run_ranks_by_the_decisions_also_those_made_while_it_runs(path: Path, 
     assert ranks(board) == {"cy": 1, "di": 2, "fay": 3, "bo": None, "ada": None, "eve": None}
     assert of(board, "bo").accuracy == 0.99
     assert ranks(storage.board_at(path)) == ranks(board)
+
+
+@pytest.mark.parametrize("form", ["gradescope", "classroom"])
+def test_systems_of_one_submission_get_what_was_decided(path: Path, form: str) -> None:
+    def scores() -> tuple[list[float], str]:
+        text = FORMATS[form](Request(board=storage.board_at(path), identity="ada"))
+        text = text if form == "gradescope" else base64.b64decode(text).decode()
+        return [test["score"] for test in json.loads(text)["tests"]], text
+
+    assert scores()[0] == [1.0, 1.0]
+    storage.decide(path, decision("ada", Action.DISQUALIFY))
+    assert scores()[0] == [0.0]
+    assert "the submission is disqualified" in scores()[1]
+    with pytest.raises(UsageError, match="ada is disqualified: there is no score"):
+        FORMATS["codabench"](Request(board=storage.board_at(path), identity="ada"))
+    storage.decide(path, decision("ada", Action.POINTS, points=1.5))
+    assert scores()[0] == [1.5]
+
+
+def test_a_run_takes_up_a_decision_whose_ranks_could_not_be_written(
+    path: Path, task: Task, facts: TaskFacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = storage.BoardWriter(path, board_of([], task, facts))
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "_write", raises)
+        with pytest.raises(SetupError, match="the decision is recorded, but the ranks in the file are not"):
+            storage.decide(path, decision("ada", Action.DISQUALIFY))
+    assert ranks(writer.settle())["ada"] is None
+
+
+def raises(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_who_was_decided_about_can_be_decided_about_after_a_removal(path: Path) -> None:
+    storage.decide(path, decision("ada", Action.NOTE, note="x"))
+    storage.remove(path, ["ada"])
+    assert storage.decide(path, decision("ada", Action.WITHDRAW)).number == 2
+
+
+def test_the_site_of_a_run_shows_what_is_decided_meanwhile(
+    path: Path, tmp_path: Path, task: Task, facts: TaskFacts
+) -> None:
+    writer = storage.BoardWriter(path, board_of([], task, facts))
+    (tmp_path / "key").write_text("0123456789abcdef")
+    for names in (Names(), parse("pseudonyms", tmp_path / "key")):
+        site = LiveSite(Site(tmp_path / f"site-{names.mode}"), names, writer, [])
+        site._publish(running=True)
+        index = site._site.folder / "index.html"
+        assert "disqualified" not in index.read_text()
+        storage.decide(path, decision("ada", Action.DISQUALIFY, public=True))
+        writer.add(scored("di", 0.8, 3))
+        writer.close()
+        site._publish(running=True)
+        lines = re.findall(r"<tr data-verdict.*?</tr>", index.read_text(), re.S)
+        assert ["disqualified" in line for line in lines if 'class="other' not in line].index(True) == 3  # before eve
+        storage.decide(path, decision("ada", Action.UNDO))
+        writer.settle()
+        site._publish(running=True)
+        assert "disqualified" not in "".join(p.read_text() for p in site._site.folder.rglob("*.html"))
 
 
 def test_the_record_survives_a_damaged_board(path: Path, task: Task, facts: TaskFacts) -> None:
@@ -150,6 +215,10 @@ def test_another_tasks_board_at_the_same_place_is_not_decided_about(path: Path, 
         (lambda text: text.replace("disqualify", "disqualified", 1), "jsonl:1 is no decision (action: "),
         (lambda text: text.split("\n", 1)[1], "jsonl:1 has the number 2: a line was added or removed by hand"),
         (lambda text: "\n" + text, "jsonl:1 is no decision"),
+        (
+            lambda text: text.replace("disqualify", "points", 1),
+            "jsonl:1 is no decision (Value error, points need a number",
+        ),
     ],
 )
 def test_nothing_is_ranked_by_a_record_that_cannot_be_read(path: Path, change: Any, said: str) -> None:
@@ -196,7 +265,10 @@ def test_the_command_decides_shows_and_undoes(path: Path) -> None:
         "mark", "bo", "--disqualify", "--reason", "copied", "--by", "Roy", "--leaderboard", path.name, cwd=path.parent
     )
     assert done.returncode == 0, done.stderr
-    assert re.search(r"bo: 1\. .* UTC, Roy: disqualified: copied\nbo has no rank now", done.stdout)
+    first, *others = done.stdout.splitlines()
+    assert re.fullmatch(r"bo: 1\. .* UTC, Roy: disqualified: copied", first)
+    assert others[0].startswith("bo has no rank now on leaderboard.json (task ")
+    assert others[1] == "points in the gradebook: 0 of 2"
     table = command("show", "--leaderboard", path.name, "--wide", cwd=path.parent).stdout
     assert "ok, disqualified" in table
     told = command("explain", "bo", "--leaderboard", path.name, cwd=path.parent).stdout
@@ -226,6 +298,9 @@ def test_the_command_decides_shows_and_undoes(path: Path) -> None:
         (["bo", "--points", "-1", "--by", "R", "--reason", "x"], "use a number from 0 up"),
         (["bo", "--points", "nan", "--by", "R", "--reason", "x"], "use a number from 0 up"),
         (["bo", "--reason", "x", "--by", "R"], "nothing is decided"),
+        (["bob"], "no student on leaderboard.json is called bob"),
+        (["bo", "--note", " ", "--by", "R"], "nothing is decided"),
+        (["bo", "--undo", "--public", "--reason", "x", "--by", "R"], "--public goes with a decision"),
         (["bo", "--undo", "--reason", "x", "--by", "R"], "nothing to undo"),
     ],
 )

@@ -49,8 +49,8 @@ def board(task: Task, facts: TaskFacts) -> Leaderboard:
         at="2026",
     )
     board = settled(board_of([*rows, *references()], task, facts).deciding(Decisions(made=(decided,))))
-    told = {"rank_interval": (1, 3), "contribution": Difference(mean=0.05, low=0.04, high=0.06, pairs=3), "beats_default": Beats.YES}
-    told["to_default"] = Difference(mean=0.05, low=0.04, high=0.06, pairs=3)
+    by = Difference(mean=0.05, low=0.04, high=0.06, pairs=3)
+    told = {"rank_interval": (1, 3), "contribution": by, "to_default": by, "beats_default": Beats.YES}
     return board.with_rows(row.model_copy(update=told) if row.id == STUDENTS[0] else row for row in board.rows)
 
 
