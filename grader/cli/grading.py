@@ -264,6 +264,9 @@ def show(
     wide: Annotated[
         bool, typer.Option("--wide", help="Show all columns in full, however wide the table gets.")
     ] = False,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Show the class instead: accuracies, verdicts, broken rules, records.")
+    ] = False,
 ) -> None:
     """Print a leaderboard as a table that fits the terminal."""
     need(Extra.COURSE, "scipy")
@@ -275,7 +278,12 @@ def show(
 
     board = board_at(leaderboard)
     with only_text():
-        print_board(Console(), board, wide=wide)
+        if summary:
+            from grader.cli.render_summary import print_summary
+
+            print_summary(Console(), board)
+        else:
+            print_board(Console(), board, wide=wide)
 
 
 @app.command()

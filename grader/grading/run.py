@@ -1,6 +1,6 @@
 """Grading a class: every submission once, then more seeds where they can decide a rank."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from grader.core.errors import UsageError
@@ -28,21 +28,13 @@ def grade_class(session: Session, writer: BoardWriter, entries: Sequence[Entry],
     """Grade all entries, by the seed policy of the session. Raises GraderError."""
     if session.config.seeds is SeedPolicy.ADAPTIVE and session.task.ranking.by is RankBy.MEAN_RANK:
         raise UsageError('--seeds adaptive has no use for by = "mean-rank", which ranks by the task\'s seeds alone')
-    before = {(row.kind, row.id): len(row.seeds) for row in writer.board().rows}
+    before = {row.id: len(row.seeds) for row in writer.board().rows} if session.config.again else {}
     ungraded = GradingRun(session, writer, listener).grade(entries)
     board = writer.settle()
-    for count in range(len(session.task.seeds) + 1, max(before.values(), default=0) + 1):
-        # What is graded again gets the seeds that it had before.
-        keys: dict[tuple[Kind, str], Sequence[int]] = {
-            (row.kind, row.id): seeds_of(session.task.seeds, count)
-            for row in board.rows
-            if row.kind is Kind.STUDENT
-            and row.id in session.config.again
-            and len(row.seeds) == count - 1 < before.get((row.kind, row.id), 0)
-        }
-        if again := [entry for entry in entries if (entry.kind, entry.submission.id) in keys]:
-            ungraded += GradingRun(session, writer, only_remarks(listener), keys).grade(again)
-            board = writer.settle()
+    for keys in _further_seeds(session, before):
+        again = [entry for entry in entries if (entry.kind, entry.submission.id) in keys]
+        ungraded += GradingRun(session, writer, only_remarks(listener), keys).grade(again)
+        board = writer.settle()
     tried: set[str] = set()  # recipes that another seed was tried for and did not stick
     while session.config.seeds is SeedPolicy.ADAPTIVE and (wanted := _wanting(board, entries, tried)):
         keys = {key: seeds_of(session.task.seeds, one + 1) for key, (_, one) in wanted.items()}
@@ -53,6 +45,14 @@ def grade_class(session: Session, writer: BoardWriter, entries: Sequence[Entry],
         there = {(row.kind, row.id): len(row.seeds) for row in board.rows}
         tried |= {recipe for key, (recipe, count) in wanted.items() if there.get(key, 0) <= count}
     return GradedClass(board, sorted(set(ungraded)))
+
+
+def _further_seeds(session: Session, before: Mapping[str, int]) -> Iterator[dict[tuple[Kind, str], Sequence[int]]]:
+    """The seeds of students who are graded again, one more each time, up to as many as they had before."""
+    first, again = session.task.seeds, session.config.again
+    for count in range(len(first) + 1, max(before.values(), default=0) + 1):
+        if keys := {name for name in again if before.get(name, 0) >= count}:
+            yield {(Kind.STUDENT, name): seeds_of(first, count) for name in keys}
 
 
 def _wanting(board: Leaderboard, entries: Sequence[Entry], tried: set[str]) -> dict[tuple[Kind, str], tuple[str, int]]:

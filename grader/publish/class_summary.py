@@ -1,14 +1,18 @@
-"""The class as a whole: a histogram of its accuracies, and its records."""
+"""The class as a whole: its accuracies, verdicts, broken rules and records, and when it was graded."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from grader.core.kind import Kind
 from grader.core.recipe import Frozen
+from grader.core.text import clean
+from grader.core.verdict import Rule, Verdict
 from grader.leaderboard.history import all_of
 from grader.leaderboard.models import Leaderboard, RowKey
 from grader.publish.names import NameMode, Names, Shown
 
-_FEWEST, _BINS = 5, 10  # students for a histogram, and its bins
+FEWEST = 5  # students of whom more is said than their rows
+_BINS = 10  # of a histogram
 
 
 class Record(Frozen):
@@ -32,12 +36,74 @@ class Histogram(Frozen):
 
     bins: tuple[Bin, ...]
     below: int  # students below the first bin
+    references: tuple[float, ...] = ()  # accuracies of the references that lie within the bins
 
 
-def histogram_of(accuracies: Iterable[float]) -> Histogram | None:
+class Broken(Frozen):
+    """A rule of the contract, and how many students' submissions break it."""
+
+    rule: Rule
+    students: int
+
+
+class Passed(Frozen):
+    """A reference, and the first grading that was more accurate."""
+
+    reference: str
+    accuracy: float  # of the reference
+    first: Record | None  # None: nobody has passed it
+
+
+class Day(Frozen):
+    """How many gradings there were on a day (UTC)."""
+
+    day: str  # ISO 8601
+    gradings: int
+
+
+class ClassSummary(Frozen):
+    """What the class looks like, for whoever teaches it."""
+
+    verdicts: tuple[tuple[Verdict, int], ...]  # of all students; the commonest first
+    broken: tuple[Broken, ...]  # the commonest first
+    passed: tuple[
+        Passed, ...
+    ]  # the worst reference first; empty on a final board, whose accuracies are of other images
+    days: tuple[Day, ...]  # oldest first
+
+    @property
+    def students(self) -> int:
+        """Everybody who has a row."""
+        return sum(count for _, count in self.verdicts)
+
+
+def summary_of(
+    board: Leaderboard, shown_as: Mapping[RowKey, Shown], names: Names, *, final: bool = False
+) -> ClassSummary:
+    """The summary of a board; only who is shown is named."""
+    students = [row for row in board.rows if row.kind is Kind.STUDENT]
+    rules = Counter(rule for row in students for rule in {violation.rule for violation in row.violations})
+    days = Counter(past.graded[:10] for row in students for past in all_of(row))
+    gradings = [] if final else _gradings(board, shown_as, names)
+    hidden = names.mode is NameMode.PSEUDONYMS
+    passed = []
+    for row in reversed([row for row in board.rows if row.kind is not Kind.STUDENT and board.compares(row)]):
+        accuracy = row.accuracy or 0.0
+        better = next((one for one in gradings if -one[1] > accuracy), None)
+        first = Record(when=moment(better[0], hidden), name=better[2], accuracy=-better[1]) if better else None
+        passed.append(Passed(reference=clean(row.id), accuracy=accuracy, first=first))
+    return ClassSummary(
+        verdicts=tuple(Counter(row.verdict for row in students).most_common()),
+        broken=tuple(Broken(rule=rule, students=count) for rule, count in rules.most_common()),
+        passed=() if final else tuple(passed),
+        days=tuple(Day(day=day, gradings=count) for day, count in sorted(days.items())),
+    )
+
+
+def histogram_of(accuracies: Iterable[float], references: Iterable[float] = ()) -> Histogram | None:
     """Ten bins of equal width, above what lies far below the rest (`lowest`); None for a few, or for equal ones."""
     values = sorted(accuracies)
-    if len(values) < _FEWEST or values[0] == values[-1]:
+    if len(values) < FEWEST or values[0] == values[-1]:
         return None
     low, high = lowest(values), values[-1]
     width = (high - low) / _BINS
@@ -48,7 +114,8 @@ def histogram_of(accuracies: Iterable[float]) -> Histogram | None:
         if value >= low:
             counts[min(_BINS - 1, int((value - low) / width))] += 1
     bins = tuple(Bin(low=low + n * width, high=low + (n + 1) * width, count=count) for n, count in enumerate(counts))
-    return Histogram(bins=bins, below=len(values) - sum(counts))
+    within = tuple(sorted(value for value in references if low <= value <= high))
+    return Histogram(bins=bins, below=len(values) - sum(counts), references=within)
 
 
 def lowest(values: Sequence[float]) -> float:
@@ -66,20 +133,25 @@ def records_of(board: Leaderboard, shown_as: Mapping[RowKey, Shown], names: Name
     Under pseudonyms the best of a day alone: a class is graded in the order of its names, which nobody may learn.
     """
     hidden = names.mode is NameMode.PSEUDONYMS
-    gradings = sorted(
+    best = -1.0
+    found: list[Record] = []
+    for graded, negative, name in _gradings(board, shown_as, names):
+        if -negative > best:
+            best = -negative
+            found.append(Record(when=moment(graded, hidden), name=name, accuracy=best))
+    return tuple(found)
+
+
+def _gradings(board: Leaderboard, shown_as: Mapping[RowKey, Shown], names: Names) -> list[tuple[str, float, str]]:
+    """Time, negative accuracy and name of every valid grading of the students shown, in the order of time."""
+    hidden = names.mode is NameMode.PSEUDONYMS
+    return sorted(
         (past.graded[:10] if hidden else past.graded, -past.accuracy, shown_as[row.kind, row.id].name)
         for row in board.rows
         if row.kind is Kind.STUDENT and (row.kind, row.id) in shown_as and not board.ruling(row).status
         for past in all_of(row)
         if not past.regraded and board.compares(past) and past.accuracy is not None
     )
-    best = -1.0
-    found: list[Record] = []
-    for graded, negative, name in gradings:
-        if -negative > best:
-            best = -negative
-            found.append(Record(when=moment(graded, hidden), name=name, accuracy=best))
-    return tuple(found)
 
 
 def moment(graded: str, hidden: bool) -> str:

@@ -162,17 +162,24 @@ def _frame(
     return parts
 
 
-def histogram(bins: tuple[tuple[float, float, int], ...], here: float | None, label: str) -> Markup:
-    """Bars of how many lie from `low` to `high`, accuracies in percent, and a mark at `here`.
+def histogram(
+    bins: tuple[tuple[float, float, int], ...], here: float | None, label: str, marks: Sequence[float] = ()
+) -> Markup:
+    """Bars of how many lie from `low` to `high`, accuracies in percent, a mark at `here` and thin lines at `marks`.
 
     The bins lie side by side; all together have a width.
     """
     low, high = bins[0][0], bins[-1][1]
-    picture = _bars(bins, label)
+    width, height = _CHART
+
+    def x_of(value: float) -> float:
+        return round(_LEFT + (max(low, value) - low) / (high - low) * (width - _LEFT - _RIGHT), 1)
+
+    lines = "".join(f'<path class="best" d="M{x_of(value)} {_TOP}V{height - _BOTTOM}"/>' for value in marks)
+    picture = Markup(f"{_bars(bins, label)}{lines}")
     if here is None:
         return Markup(f"{picture}</svg>")
-    width, height = _CHART
-    x = round(_LEFT + (max(low, here) - low) / (high - low) * (width - _LEFT - _RIGHT), 1)
+    x = x_of(here)
     side, anchor = (-5, "end") if x > width / 2 else (5, "start")
     words = "you are here" if here >= low else "← you are further down"
     line = f'<path class="own" d="M{x} {_TOP}V{height - _BOTTOM}"/>' if here >= low else ""

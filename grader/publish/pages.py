@@ -18,9 +18,10 @@ from grader import __version__
 from grader.core.curves import LrSummary
 from grader.core.kind import Kind
 from grader.core.templating import environment
-from grader.core.verdict import MARKS, MEANINGS
+from grader.core.verdict import MARKS, MEANINGS, RULES
 from grader.leaderboard.workloads import Profile
 from grader.publish.badge import NONE_YET, board_badge, shields
+from grader.publish.class_summary import FEWEST as SUMMARIZED
 from grader.publish.drawing import chart, histogram, steps
 from grader.publish.listing import BoardLine, Listing, board_pages, line_of, scale_of, verdicts, yardsticks
 from grader.publish.public_board import PublicBoard, PublicRow, PublicWorkload
@@ -102,6 +103,8 @@ def board_files(board: PublicBoard, listing: Listing) -> Iterator[tuple[str, str
         "scale": scale,
         "references": sum(not line.student for _, line in listing),
         "class_chart": _class_chart(board, None),
+        "rules": RULES,
+        "summary": board.summary if board.summary and board.summary.students >= SUMMARIZED else None,
     }
     always = yardsticks(listing)
     for page in reversed(pages):
@@ -197,4 +200,6 @@ def _class_chart(board: PublicBoard, here: float | None) -> Figure | None:
     text = f"The accuracies of {total} students, from {bins[0][0]:.1%} to {bins[-1][1]:.1%}"
     text += f"; {below} more lie{'s' if below == 1 else ''} below" if below else ""
     where = f". This submission: {here:.1%}" if here is not None else ""
-    return {"picture": histogram(bins, here, text), "caption": f"{text}{where}."}
+    marks = board.histogram.references
+    lines = ". The dotted lines are the references" if marks else ""
+    return {"picture": histogram(bins, here, text, marks), "caption": f"{text}{where}{lines}."}

@@ -17,7 +17,7 @@ from grader.leaderboard.history import all_of
 from grader.leaderboard.models import BoardTask, Grading, Leaderboard, RankedRow, RowKey
 from grader.leaderboard.ranking import place_of
 from grader.leaderboard.workloads import PROFILED, Profile, profiles
-from grader.publish.class_summary import Record, histogram_of, moment, records_of
+from grader.publish.class_summary import ClassSummary, Record, histogram_of, moment, records_of, summary_of
 from grader.publish.names import NameMode, Names, Shown, shown
 from grader.publish.public_board import (
     Complaint,
@@ -54,7 +54,8 @@ def public(
         rows = tuple(sorted(rows, key=lambda row: row.place))
     # The former gradings of a final board were of other images.
     records = records_of(board, shown_as, names) if progress is None and not final else ()
-    every = _Rows(rows, len(board.rows) - len(rows), records, _profiles(board, shown_as))
+    summary = summary_of(board, shown_as, names, final=final) if progress is None else None
+    every = _Rows(rows, len(board.rows) - len(rows), records, _profiles(board, shown_as), summary)
     return _published(board, names, every, progress, final=final)
 
 
@@ -70,6 +71,7 @@ class _Rows(NamedTuple):
     left_out: int
     records: tuple[Record, ...] = ()
     profiles: Mapping[str, Profile] = MappingProxyType({})
+    summary: ClassSummary | None = None
 
 
 def _published(
@@ -91,10 +93,10 @@ def _published(
         workloads=board.task.workloads,
         rule_applies=progress is not None or board.rule_applies,
         histogram=histogram_of(
-            row.counting.accuracy
-            for row in rows.shown
-            if row.kind is Kind.STUDENT and row.counting.accuracy is not None and not row.apart and not row.status
+            (_accuracy_of(row) for row in rows.shown if row.kind is Kind.STUDENT and _is_compared(row)),
+            (_accuracy_of(row) for row in rows.shown if row.kind is not Kind.STUDENT and _is_compared(row)),
         ),
+        summary=rows.summary,
         records=rows.records,
         profiles=rows.profiles,
         updated=board.updated,
@@ -104,6 +106,14 @@ def _published(
         left_out=rows.left_out,
         progress=progress,
     )
+
+
+def _is_compared(row: PublicRow) -> bool:
+    return row.counting.accuracy is not None and not row.apart and not row.status
+
+
+def _accuracy_of(row: PublicRow) -> float:
+    return row.counting.accuracy or 0.0
 
 
 def _images(task: BoardTask, *, final: bool) -> int:

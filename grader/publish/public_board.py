@@ -13,7 +13,7 @@ from grader.core.verdict import Mark, Verdict
 from grader.leaderboard.models import Beats, BoardWorkload, Curves
 from grader.leaderboard.ranking import Place
 from grader.leaderboard.workloads import Profile
-from grader.publish.class_summary import Histogram, Record
+from grader.publish.class_summary import ClassSummary, Histogram, Record
 from grader.publish.names import NameMode
 
 
@@ -131,6 +131,7 @@ class PublicBoard(Frozen):
     workloads: tuple[BoardWorkload, ...]  # where there are several
     rule_applies: bool  # False: what the rule compares with has no score, so rows stand by their accuracy
     histogram: Histogram | None  # where there are enough students
+    summary: ClassSummary | None  # None while results come in
     records: tuple[Record, ...]  # the best accuracy in the course of time, oldest first
     profiles: Mapping[str, Profile]  # by page; from three workloads on
     updated: str

@@ -18,7 +18,7 @@ from grader.grading.baseline import baseline_of
 from grader.leaderboard.history import merged
 from grader.leaderboard.models import RankingPolicy
 from support.gradings import graded
-from support.runs import GRADER, MANIFEST, QUICK, board, make_class, rows, run
+from support.runs import GRADER, MANIFEST, QUICK, board, make_class, rows, run, trainings
 from support.submissions import ROOT, SCHEDULER, Compile, make
 
 DIGITS = (ROOT / "grader/core/tasks/digits.toml").read_text()
@@ -156,6 +156,17 @@ def test_the_final_ranking_is_by_the_withheld_images(where: Path, tmp_path: Path
     assert "holds no final scores of" in elsewhere.stderr
 
 
+def test_the_final_ranking_is_by_the_decisions_too(where: Path, tmp_path: Path) -> None:
+    here = tmp_path / "decided"
+    shutil.copytree(where, here)
+    assert call(here, "mark", "student00", "--disqualify", "--reason", "copied", "--by", "Roy").returncode == 0
+    for final in ([], ["--final"]):
+        lines = csv.DictReader(call(here, "export", "csv", *final).stdout.splitlines())
+        found = {line["name"]: (line["rank"], line["marks"]) for line in lines}
+        assert found.pop("student00") == ("", "disqualified")
+        assert "1" in {rank for rank, _ in found.values()}
+
+
 def test_a_task_that_withholds_nothing_has_no_final_ranking(tmp_path: Path) -> None:
     make_class(tmp_path / "class", 1)
     assert run(tmp_path / "class", "--sandbox", "sandlock", where=tmp_path).returncode == 0
@@ -185,6 +196,14 @@ def test_adaptive_seeds_are_added_and_never_lost(where: Path, tmp_path: Path) ->
     ]
     published = call(here, "publish", "--final", "--out", "after")  # the further seeds' withheld scores are still there
     assert published.returncode == 0, published.stderr
+    again = next(name for (kind, name), count in counts.items() if kind == "student" and count == 3)
+    known = trainings(here)
+    done = call(
+        here, "regrade", again, "--submissions", "class", "--reference", "reference", "--device", "cpu", *arguments
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(rows(here)["student", again]["seeds"]) == 3
+    assert sum(time != known[path] for path, time in trainings(here).items()) == 6  # with those at its constant rate
 
 
 def test_a_row_is_explained(where: Path) -> None:

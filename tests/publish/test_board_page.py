@@ -18,6 +18,7 @@ from grader.publish.names import Names, parse
 from grader.publish.public import public
 from grader.publish.site import Site
 from support.boards import board_of, failed, references, scored
+from support.runs import grader
 from support.several import board, row
 from support.several import references as references_of_several
 
@@ -173,3 +174,55 @@ def test_every_workload_has_a_column_and_every_row_a_cell_for_it(tmp_path: Path,
     for line in body.split("</tr>")[:-1]:
         assert line.count("<td") + line.count("<th") == heads
     assert Kind.STUDENT in {r.kind for r in made.rows}
+
+
+@pytest.fixture
+def a_class(task: Task, facts: TaskFacts) -> Leaderboard:
+    """Seven students; ada passed both of the better references on the second day, bo the default on the first."""
+    rows = [
+        scored("ada", 0.95, graded="2026-03-02T10:00:00+00:00"),
+        scored("bo", 0.905, 1, graded="2026-03-01T10:00:00+00:00"),
+        scored("cy", 0.92, 2, graded="2026-03-03T10:00:00+00:00"),
+        scored("di", 0.89, 3, graded="2026-03-03T11:00:00+00:00"),
+        scored("eve", 0.88, 4, graded="2026-03-03T12:00:00+00:00"),
+        failed("fay", Verdict.CONTRACT),
+        failed("gil", Verdict.CRASH),
+    ]
+    return settled(board_of([*rows, *references()], task, facts))
+
+
+def test_the_class_at_a_glance(tmp_path: Path, a_class: Leaderboard) -> None:
+    text = written(a_class, tmp_path / "full")
+    for words in (
+        "<li>ok: 5 of 7 students</li>", "<li>contract: 1 of 7 students</li>", "<li>crash: 1 of 7 students</li>",
+        "<li>get_lr() returns one finite, non-negative rate per parameter group: broken by 2</li>",
+        "<li>constant (90.00 %): bo, 2026-03-01 10:00 UTC, 90.50 %</li>",
+        "<li>step (91.00 %): ada, 2026-03-02 10:00 UTC, 95.00 %</li>",
+        "<li>cosine (93.00 %): ada, 2026-03-02 10:00 UTC, 95.00 %</li>",
+        "<li>2024-02-10: 2</li>", "<li>2026-03-03: 3</li>", "The dotted lines are the references",
+    ):  # fmt: skip
+        assert words in text, words
+    assert text.count('class="best"') == 3
+    (tmp_path / "key").write_text("0123456789abcdef")
+    hidden = written(a_class, tmp_path / "hidden", parse("pseudonyms", tmp_path / "key"))
+    assert re.search(r"<li>step \(91.00 %\): \w+-\w+-\w+, 2026-03-02, 95.00 %</li>", hidden)
+    assert "ok: 5 of 7 students" in hidden
+    assert not re.search(r"\bada\b", hidden)
+
+
+def test_few_students_are_not_summarised(tmp_path: Path, task: Task, facts: TaskFacts) -> None:
+    text = written(board_of([scored("ada", 0.95), failed("bo", Verdict.CRASH), *references()], task, facts), tmp_path)
+    assert "Commonest broken rules" not in text
+
+
+def test_the_terminal_has_the_summary_too(tmp_path: Path, a_class: Leaderboard) -> None:
+    (tmp_path / "board.json").write_text(a_class.model_dump_json())
+    done = grader("show", "--summary", "--leaderboard", "board.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "7 student(s) on lenet-digits: 5 ok, 1 contract, 1 crash" in done.stdout
+    counts = [int(line.split()[3]) for line in done.stdout.splitlines() if re.match(r" +\d\d\.\d\d to ", line)]
+    assert sum(counts) == 5
+    assert re.search(r"█   ← constant$|  ← constant$", done.stdout, re.M)
+    assert "     2  learning_rate: get_lr() returns" in done.stdout
+    assert "  cosine (93.00 %): ada, 2026-03-02 10:00 UTC, 95.00 %" in done.stdout
+    assert "  2026-03-03     3" in done.stdout
