@@ -237,7 +237,7 @@ def mark(
     reason: Annotated[str, typer.Option(help="Why. Kept in the record.")] = "",
     by: Annotated[str, typer.Option(help="Who decides. Kept in the record.")] = "",
     public: Annotated[
-        bool, typer.Option("--public", help="Let the web site quote the note, or else the reason.")
+        bool, typer.Option("--public", help="Let web site and feedback quote the note, or else the reason.")
     ] = False,
     leaderboard: BoardOption = BOARD,
 ) -> None:

@@ -83,10 +83,13 @@ def run_mark(board: Path, identity: str, draft: Draft) -> None:
     if row is None:
         print(clean(f"{identity} is not {where}: the decision holds when it is graded again"))
         return
+    if made.action is Action.UNDO and (held := after.ruling(row).excluded) is not None:
+        print(clean(f"still holds: {held}"))
     print(clean(f"{identity} has {f'rank {row.rank}' if row.rank is not None else 'no rank'} now {where}"))
     with contextlib.suppress(UsageError):  # some points hang on the default scheduler's score
         possible = after.task.points.possible
-        print(f"points in the gradebook: {total(row, after):g} of {possible:g}")
+        more = ", more than the task gives" if total(row, after) > possible else ""
+        print(f"points in the gradebook: {total(row, after):g} of {possible:g}{more}")
 
 
 def _print(board: Path, identity: str) -> None:

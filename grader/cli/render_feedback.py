@@ -24,12 +24,20 @@ def run_feedback(
     made = list(feedback_for(board, final=final))
     folders = write(made, out)
     print(f"wrote feedback for {len(folders)} student(s) to {out}")
+    for system in _UPLOAD:
+        if system not in names:
+            (out / f"{system.value}.zip").unlink(missing_ok=True)  # of an earlier call: no longer true
     for system, known in names.items():
         path = out / f"{system.value}.zip"
+        if without := sorted(known.keys() - {one.id for one in made}):
+            print(clean(f"handed in, but not on the board: {', '.join(without)} (see --roster and --leaderboard)"))
+        if len(without) == len(known):
+            path.unlink(missing_ok=True)
+            raise UsageError(f"nobody in {submissions} is on the board: there is nothing to upload")
         write_atomically(path, packed(made, known))
         print(f"wrote {path}: for {_UPLOAD[system]}")
         if left := [one.id for one in made if one.id not in known]:
-            print(clean(f"not in it, since {system.value.capitalize()} gave out no file of theirs: {', '.join(left)}"))
+            print(clean(f"not in it, since {system.value.capitalize()} gave out nothing of theirs: {', '.join(left)}"))
 
 
 def _names(submissions: Path, layout: Layout, roster: Path | None) -> dict[Layout, dict[str, tuple[str, str]]]:

@@ -21,9 +21,13 @@ def print_summary(console: Console, board: Leaderboard) -> None:
     lines = [
         f"{summary.students} student(s) on {board.task.name}: " + ", ".join(f"{n} {v}" for v, n in summary.verdicts)
     ]
+    taken_off = len(board.decisions.excluded & {row.id for row in board.rows if row.kind is Kind.STUDENT})
+    if taken_off:
+        lines.append(f"{taken_off} of them withdrawn or disqualified, and in no figure of accuracies")
     histogram = public(board, names).histogram
     if histogram is not None:
-        lines += ["", "Accuracies, in percent:", *_bars(histogram, board)]
+        below = f"; {histogram.below} student(s) below the first line" if histogram.below else ""
+        lines += ["", f"Accuracies, in percent{below}:", *_bars(histogram, board)]
     lines += _said(summary)
     for line in lines:
         say(console, clean(line))
@@ -39,8 +43,6 @@ def _bars(histogram: Histogram, board: Leaderboard) -> list[str]:
         bar = "█" * round(_WIDTH * one.count / most)
         beside = f"   ← {', '.join(inside)}" if inside else ""
         lines.append(f"  {100 * one.low:6.2f} to {100 * one.high:6.2f}  {one.count:4}  {bar}{beside}")
-    if histogram.below:
-        lines.append(f"  {histogram.below} more below")
     return lines
 
 

@@ -62,7 +62,9 @@ class Decision(Frozen):
             Action.NOTE: f"note {self.note!r}",
             Action.UNDO: f"decision {self.undoes} undone",
         }[self.action]
-        return f"{self.number}. {self.at[:16].replace('T', ' ')} UTC, {self.by}: {what}: {self.reason}"
+        public = " (public)" if self.public else ""
+        reason = f": {self.reason}" if self.reason else ""
+        return f"{self.number}. {self.at[:16].replace('T', ' ')} UTC, {self.by}: {what}{reason}{public}"
 
 
 class Ruling(Frozen):

@@ -1,6 +1,6 @@
 """Feedback for each student: a page and a text about the student's own submission, and about no other student's.
 
-What a page shows of the class has no names: the histogram, and how far the next student is.
+What a page shows of the class has no names: how many students reached which accuracies.
 """
 
 import io
@@ -15,7 +15,7 @@ from grader.core.kind import Kind
 from grader.core.statistics import CONFIDENCE, half_width
 from grader.core.task import Counting
 from grader.core.text import clean
-from grader.core.verdict import MEANINGS
+from grader.core.verdict import MEANINGS, Verdict
 from grader.leaderboard.history import all_of
 from grader.leaderboard.models import Beats, Leaderboard, RankedRow
 from grader.leaderboard.points import awards, total
@@ -73,7 +73,7 @@ def _points(row: RankedRow, board: Leaderboard) -> Iterator[str]:
         return
     ruling = board.ruling(row)
     if ruling.points is not None:
-        why = "set by the course" if ruling.override else f"the submission is {ruling.status}"
+        why = "set by your instructors" if ruling.override else f"the submission is {ruling.status}"
         yield f"Points: {ruling.points:g} of {possible:g}, {why}."
         return
     try:
@@ -91,10 +91,13 @@ def _accuracy(row: RankedRow) -> Iterator[str]:
         yield f"Accuracy {accuracy:.2f} % is that of one training. Another seed would give another number."
         return
     half = 100 * half_width(row.standard_error, count)
+    interval = (
+        f" The mean of very many such trainings lies between {max(0.0, accuracy - half):.2f} and "
+        f"{min(100.0, accuracy + half):.2f} % ({CONFIDENCE:.0%} confidence)."
+    )
     yield (
-        f"Accuracy {accuracy:.2f} % is the mean of {count} trainings, which differ in their seeds alone. The interval "
-        f"from {max(0.0, accuracy - half):.2f} to {min(100.0, accuracy + half):.2f} % says how well {count} trainings "
-        f"tell the mean of very many ({CONFIDENCE:.0%} confidence): differences that are smaller may be chance."
+        f"Accuracy {accuracy:.2f} % is the mean of {count} trainings, which differ in their seeds alone."
+        + (interval if half > 0 else "")
     )
 
 
@@ -102,7 +105,7 @@ def _rank(row: RankedRow, board: Leaderboard) -> Iterator[str]:
     students = sum(one.rank is not None for one in board.rows)
     if row.rank is None:
         if status := board.ruling(row).status:
-            yield f"No rank: the submission is {status}."
+            yield f"No rank: the course decided that the submission is {status}; ask your instructors why."
         return
     yield f"Rank {row.rank} of {students}." + (
         " Some neighbours cannot be told apart from you: any rank from {} to {} fits the trainings.".format(
@@ -113,15 +116,15 @@ def _rank(row: RankedRow, board: Leaderboard) -> Iterator[str]:
     )
     if row.to_default is not None and row.beats_default is not None:
         words = {
-            Beats.YES: "surely better than the default scheduler's",
+            Beats.YES: f"better than the default scheduler's by more than chance ({CONFIDENCE:.0%} confidence)",
             Beats.NO: "not better than the default scheduler's",
-            Beats.UNSURE: "not far enough from the default scheduler's to say which is better",
+            Beats.UNSURE: "too near to the default scheduler's to say which is better: the difference may be chance",
         }
-        yield f"Your accuracy is {words[row.beats_default]} ({100 * row.to_default.mean:+.2f} points)."
-    if row.contribution is not None and row.baseline is not None:
+        yield f"Your accuracy is {words[row.beats_default]} (difference {100 * row.to_default.mean:+.2f} points)."
+    if row.contribution is not None and row.baseline is not None and row.verdict is Verdict.OK:
         yield (
-            f"With a constant learning rate your configuration reaches {100 * row.baseline:.2f} %: the schedule "
-            f"contributes {100 * row.contribution.mean:+.2f} points."
+            f"At a constant learning rate, of the size that your schedule uses, your configuration reaches "
+            f"{100 * row.baseline:.2f} %: the schedule contributes {100 * row.contribution.mean:+.2f} points."
         )
 
 

@@ -139,7 +139,7 @@ def gradebook(board: Leaderboard, roster: Path, columns: str) -> tuple[str, list
                 "submission": row.id if row is not None else None,
                 "verdict": row.verdict.value if row is not None else None,
                 "accuracy": row.accuracy if row is not None else None,
-                "decision": ruling.status if ruling is not None else None,
+                "decision": ", ".join(ruling.marks) if ruling is not None else None,
                 "rank": row.rank if row is not None else None,
                 "earned": earned(row, board) if row is not None and row.verdict is not Verdict.INTERNAL else None,
                 "override": ruling.points if ruling is not None else None,

@@ -9,7 +9,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,6 +37,7 @@ _KEYS = dict.fromkeys(
 #: Lines of an export that are no student.
 _NOBODY = re.compile(r"\s*(points possible|student, test|test student)\s*$", re.I)
 #: As the intake names what Canvas and Moodle give out.
+_NAME_AND_LOGIN = re.compile(r"(?P<name>[^()]+)\((?P<login>[^()]+)\)")
 _NUMBERED = re.compile(r"(?P<name>.+)_(?P<number>\d{2,18})", re.S)
 _PARTICIPANT = re.compile(r"participant (\d+)", re.I)
 
@@ -159,6 +160,7 @@ def owners(claims: Sequence[Claim], roster: Sequence[Student]) -> dict[str, Owne
     Whoever has a hand-in alone is of no other team.
     """
     by_key = _unique((key, student) for student in roster for key in student.keys)
+    by_login = _unique((student.email.partition("@")[0].casefold(), student) for student in roster if student.email)
     by_name = _unique((form, student) for student in roster for form in _forms(student.name))
     handed_in: dict[str, tuple[Student, ...]] = {}
     for claim in claims:
@@ -172,10 +174,19 @@ def owners(claims: Sequence[Claim], roster: Sequence[Student]) -> dict[str, Owne
     taken = {student.id for students in handed_in.values() for student in students}
     result = {}
     for claim in claims:
-        named = [by_name.get(_letters(name)) or by_key.get(name.casefold()) for name in claim.contributors]
+        named = [_contributor(text, by_name, {**by_login, **by_key}) for text in claim.contributors]
         team = dict.fromkeys(student for student in named if student is not None and student.id not in taken)
         result[claim.id] = Owners(handed_in[claim.id], tuple(team))
     return result
+
+
+def _contributor(text: str, by_name: Mapping[str, Student], by_key: Mapping[str, Student]) -> Student | None:
+    """Whom a contributor's entry names: a name, a user name, or as the kit asks for it, "Name (user name)"."""
+    both = _NAME_AND_LOGIN.fullmatch(text.strip())
+    whole = by_name.get(_letters(text)) or by_key.get(text.strip().casefold())
+    if whole is not None or both is None:
+        return whole
+    return by_key.get(both["login"].strip().casefold()) or by_name.get(_letters(both["name"]))
 
 
 def match(found: Class, roster: Sequence[Student]) -> Matched:

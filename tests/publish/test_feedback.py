@@ -85,20 +85,24 @@ def test_what_it_says(folder: Path) -> None:
     assert "- Points: 2 of 2 (accepted and trained: 1 of 1; better than the default scheduler: 1 of 1)." in first
     assert "Accuracy 95.00 % is the mean of 3 trainings" in first
     assert "Rank 1 of 6. Some neighbours cannot be told apart from you: any rank from 1 to 3 fits" in first
-    assert "reaches 90.00 %: the schedule contributes +5.00 points" in first
-    assert "Your accuracy is surely better than the default scheduler's (+5.00 points)." in first
+    assert "your configuration reaches 90.00 %: the schedule contributes +5.00 points" in first
+    assert (
+        "better than the default scheduler's by more than chance (95% confidence) (difference +5.00 points)." in first
+    )
     assert "You have been graded 2 times; the latest counts." in first
     last = text_of(folder, STUDENTS[5])
     assert "Points: 1 of 2" in last
     assert "Rank 6 of 6." in last
     assert "told apart" not in last
-    assert "not far enough from the default scheduler's to say which is better (-50.00 points)" in last
+    assert "too near to the default scheduler's to say which is better" in last
     crashed = text_of(folder, STUDENTS[6])
     assert "Points: 0 of 2" in crashed
     assert "## What to fix\n\n    scheduler.py:5: `x = 1 / 0` raised ZeroDivisionError: return a list" in crashed
     out = text_of(folder, STUDENTS[7])
     assert "Points: 0 of 2, the submission is disqualified." in out
-    assert "No rank: the submission is disqualified." in out
+    assert "No rank: the course decided that the submission is disqualified; ask your instructors" in out
+    for student in STUDENTS[:6]:
+        assert "To the next" not in (folder / student / "feedback.html").read_text()
 
 
 @pytest.mark.browser
@@ -172,7 +176,7 @@ def test_systems_get_an_archive_that_they_take_back(system: str, tmp_path: Path,
     done = command(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "wrote feedback for 3 student(s) to out" in done.stdout
-    assert f"not in it, since {system.capitalize()} gave out no file of theirs: somebody else" in done.stdout
+    assert f"not in it, since {system.capitalize()} gave out nothing of theirs: somebody else" in done.stdout
     data = (tmp_path / f"out/{system}.zip").read_bytes()
     assert command(*arguments, cwd=tmp_path).returncode == 0
     assert (tmp_path / f"out/{system}.zip").read_bytes() == data
@@ -186,6 +190,8 @@ def test_systems_get_an_archive_that_they_take_back(system: str, tmp_path: Path,
         numbers = [[int(part) for part in name.split("_") if part.isdigit()][:2] for name in contents]
         assert numbers == [[11, 900], [12, 910]]
         assert all(text.startswith("# Feedback") for text in contents.values())
+    assert command(*arguments[:3], "--out", "out", cwd=tmp_path).returncode == 0
+    assert not (tmp_path / f"out/{system}.zip").exists()  # it would be of an earlier board
     for text, own, other in zip(contents.values(), (ada, bo), (bo, ada), strict=True):
         assert own in text
         assert other not in text
@@ -197,3 +203,11 @@ def test_mistakes_are_explained(board: Leaderboard, tmp_path: Path) -> None:
     done = command("feedback", "--leaderboard", "board.json", "--submissions", "class", cwd=tmp_path)
     assert done.returncode == 2
     assert "class is no download of Moodle or Canvas: leave out --submissions" in done.stderr
+    for name, data in make().files.items():
+        path = tmp_path / "moodle/Ida Noe_99_assignsubmission_file_" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    done = command("feedback", "--leaderboard", "board.json", "--submissions", "moodle", "--out", "o", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "handed in, but not on the board: Ida Noe_99" in done.stdout
+    assert "nobody in moodle is on the board" in done.stderr

@@ -124,3 +124,11 @@ def test_in_a_run_everybody_of_the_roster_has_a_row(tmp_path: Path) -> None:
     found = {name: row for (kind, name), row in rows(tmp_path).items() if kind == "student"}
     assert {name: row["verdict"] for name, row in found.items()} == {"17": "ok", "18": "contract", "19": "contract"}
     assert found["18"]["violations"][0]["what"] == "nothing was handed in"
+
+
+@pytest.mark.parametrize("entry", ["Bo Li (bo)", "Bo Li (18)", "Bo Li (somebody)", "bo", "bo@example.org", " Bo  Li "])
+def test_contributors_are_found_as_the_kit_asks_for_them(tmp_path: Path, entry: str) -> None:
+    roster = "id,name,email\n17,Ada Moreno,ada@example.org\n18,Bo Li,bo@example.org\n"
+    found = matched(tmp_path, roster, under("17", "Ada Moreno (ada)", entry))
+    assert [s.id for s in found.members["17"]] == ["17", "18"]
+    assert found.missing == ()
