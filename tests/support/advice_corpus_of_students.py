@@ -605,8 +605,8 @@ def get_lr(self):
 def get_lr(self):
     factor = 1.0
     for step in range(self.last_epoch):
-        for _ in range(40):
-            factor *= 0.99995
+        for _ in range(200):
+            factor *= 0.99999
     return [base * factor for base in self.base_lrs]
 """,
         "growing-cost",
