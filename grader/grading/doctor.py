@@ -193,7 +193,7 @@ def _tried(sandbox: Sandbox, beside: Path | None = None) -> list[str]:
     # Only where the limit is known to be set: the trial takes more than it allows.
     if "limits=refused" in said and b"had it all" in run(_GREEDY).output:
         wrong.append("use more memory than it may")
-    # It stops the timer of its own process: a limit from outside must hold, too; on a busy machine it is that of the clock.
+    # It stops the timer of its own process: a limit from outside must hold, that of the clock on a busy machine.
     endless = run("import signal; signal.setitimer(signal.ITIMER_PROF, 0)\nwhile True: pass")
     if endless.ending not in (Ending.TIMEOUT, Ending.STALLED):
         wrong.append("compute for ever")
