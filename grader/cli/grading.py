@@ -12,21 +12,32 @@ from grader.core.extras import Extra, need
 _CLASS = "A folder with a folder or archive per submission, or what a learning-management system gives out."
 _ROSTER = "Who is in the course: a CSV file, such as your learning-management system's."
 _LAYOUTS = "How submissions are laid out: auto, folders, canvas, moodle, gradescope or classroom."
+#: Options that several commands have.
+SandboxOption = Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cuda or cpu.")]
+TaskOption = Annotated[str, typer.Option(help="A shipped task or the path of a task file.")]
+ClassTaskOption = Annotated[str, typer.Option(help="A shipped task (digits, cifar10) or the path of a task file.")]
+JobsOption = Annotated[int, typer.Option(min=0, help="Sandboxes and trainings at a time; 0 chooses.")]
+ResultsOption = Annotated[Path, typer.Option(help="Where logs and the cache are kept.")]
+ReferenceOption = Annotated[Path | None, typer.Option(help="Folder of reference schedulers.")]
+IntakeOption = Annotated[str, typer.Option(help=_LAYOUTS)]
+RosterOption = Annotated[Path | None, typer.Option(help=_ROSTER)]
+UpdatedBoardOption = Annotated[
+    Path | None,
+    typer.Option(help=f"The JSON leaderboard to update; {BOARD}, or one beside it for another task."),
+]
 
 
 @app.command()
 def run(
     submissions: Annotated[Path, typer.Argument(help=_CLASS)],
-    task: Annotated[str, typer.Option(help="A shipped task (digits, cifar10) or the path of a task file.")] = "digits",
-    sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
-    jobs: Annotated[int, typer.Option(min=0, help="Sandboxes and trainings at a time; 0 chooses.")] = 0,
-    leaderboard: Annotated[
-        Path | None,
-        typer.Option(help=f"The JSON leaderboard to update; {BOARD}, or one beside it for another task."),
-    ] = None,
-    results: Annotated[Path, typer.Option(help="Where logs and the cache are kept.")] = Path("results"),
-    reference: Annotated[Path | None, typer.Option(help="Folder of reference schedulers.")] = None,
+    task: ClassTaskOption = "digits",
+    sandbox: SandboxOption = "auto",
+    device: DeviceOption = "auto",
+    jobs: JobsOption = 0,
+    leaderboard: UpdatedBoardOption = None,
+    results: ResultsOption = Path("results"),
+    reference: ReferenceOption = None,
     seeds: Annotated[
         str, typer.Option(help="fixed: the task's seeds. adaptive: more where neighbours cannot be told apart.")
     ] = "fixed",
@@ -42,8 +53,8 @@ def run(
     ] = None,
     names: Annotated[str, typer.Option(help="site: full, pseudonyms, or top-N.")] = "full",
     key_file: Annotated[Path | None, typer.Option(help="site: a file with the secret of the pseudonyms.")] = None,
-    intake: Annotated[str, typer.Option(help=_LAYOUTS)] = "auto",
-    roster: Annotated[Path | None, typer.Option(help=_ROSTER)] = None,
+    intake: IntakeOption = "auto",
+    roster: RosterOption = None,
 ) -> None:
     """Grade every submission in a folder and rank it on the leaderboard beside the references."""
     need(Extra.COURSE)
@@ -86,18 +97,15 @@ def run(
 def regrade(
     ids: Annotated[list[str], typer.Argument(metavar="ID…", help="The submissions to grade again.")],
     submissions: Annotated[Path, typer.Option(help=_CLASS)] = Path("submissions"),
-    task: Annotated[str, typer.Option(help="A shipped task (digits, cifar10) or the path of a task file.")] = "digits",
-    sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
-    jobs: Annotated[int, typer.Option(min=0, help="Sandboxes and trainings at a time; 0 chooses.")] = 0,
-    leaderboard: Annotated[
-        Path | None,
-        typer.Option(help=f"The JSON leaderboard to update; {BOARD}, or one beside it for another task."),
-    ] = None,
-    results: Annotated[Path, typer.Option(help="Where logs and the cache are kept.")] = Path("results"),
-    reference: Annotated[Path | None, typer.Option(help="Folder of reference schedulers.")] = None,
-    intake: Annotated[str, typer.Option(help=_LAYOUTS)] = "auto",
-    roster: Annotated[Path | None, typer.Option(help=_ROSTER)] = None,
+    task: ClassTaskOption = "digits",
+    sandbox: SandboxOption = "auto",
+    device: DeviceOption = "auto",
+    jobs: JobsOption = 0,
+    leaderboard: UpdatedBoardOption = None,
+    results: ResultsOption = Path("results"),
+    reference: ReferenceOption = None,
+    intake: IntakeOption = "auto",
+    roster: RosterOption = None,
 ) -> None:
     """Grade some submissions again, without what is cached of them. `grader run --force` does so for all."""
     need(Extra.COURSE)
@@ -133,7 +141,7 @@ def regrade(
 def intake(
     submissions: Annotated[Path, typer.Argument(help=_CLASS)],
     layout: Annotated[str, typer.Option("--intake", help=_LAYOUTS)] = "auto",
-    roster: Annotated[Path | None, typer.Option(help=_ROSTER)] = None,
+    roster: RosterOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show who is found in a folder of submissions and where, without grading anybody."""
@@ -157,7 +165,7 @@ def _board_of(task: str) -> Path:
 
 @app.command()
 def doctor(
-    task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
+    task: TaskOption = "digits",
     results: Annotated[Path, typer.Option(help="Where logs and the cache would be kept.")] = Path("results"),
     leaderboard: BoardOption = BOARD,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
@@ -172,16 +180,16 @@ def doctor(
 
 @app.command()
 def calibrate(
-    task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
+    task: TaskOption = "digits",
     data: Annotated[
         Path | None, typer.Option(help="Use images from this folder instead (train/CLASS, test/CLASS).")
     ] = None,
     seeds: Annotated[int, typer.Option(min=2, help="Trainings per reference.")] = 5,
     students: Annotated[int, typer.Option(min=2, help="The size of the class.")] = 30,
-    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    device: DeviceOption = "auto",
     jobs: Annotated[int, typer.Option(min=0, help="Trainings at a time; 0 chooses.")] = 0,
     results: Annotated[Path, typer.Option(help="Where trainings are cached.")] = Path("results"),
-    reference: Annotated[Path | None, typer.Option(help="Folder of reference schedulers.")] = None,
+    reference: ReferenceOption = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the result here: .png, .svg or .pdf.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -311,13 +319,13 @@ def explain(
 @app.command()
 def similarity(
     submissions: Annotated[Path, typer.Argument(help=_CLASS)],
-    task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
+    task: TaskOption = "digits",
     former: Annotated[list[Path] | None, typer.Option(help="A former year's submissions; may be repeated.")] = None,
     given: Annotated[
         list[Path] | None,
         typer.Option(help="Folder of code that everybody was given, such as the course's own kit; may be repeated."),
     ] = None,
-    sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
+    sandbox: SandboxOption = "auto",
     results: Annotated[Path, typer.Option(help="Where the cache is kept.")] = Path("results"),
     out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("similarity"),
 ) -> None:
@@ -351,9 +359,9 @@ def gradescope(
     out: Annotated[Path, typer.Option(help="The file that Gradescope reads.")] = Path(
         "/autograder/results/results.json"
     ),
-    task: Annotated[str, typer.Option(help="A shipped task or the path of a task file.")] = "digits",
-    sandbox: Annotated[str, typer.Option(help="auto, docker, sandlock, or none (no protection).")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cuda or cpu.")] = "auto",
+    task: TaskOption = "digits",
+    sandbox: SandboxOption = "auto",
+    device: DeviceOption = "auto",
     results: Annotated[Path, typer.Option(help="Where the cache is kept.")] = Path("/autograder/grader"),
 ) -> None:
     """Grade one submission inside a Gradescope autograder and write its results.json."""

@@ -142,7 +142,7 @@ def print_board(console: Console, board: Leaderboard, *, wide: bool = False) -> 
         width = max(width, Console(width=_ALL).measure(table).maximum)
     # Wider than the terminal, lines are left to it: it may wrap or scroll them.
     Console(file=console.file, width=width).print(table, soft_wrap=wide)
-    apart = [row for row in board.rows if row.scored and not board.compares(row) and not board.ruling(row).status]
+    apart = [row for row in board.rows if board.is_apart(row)]
     if apart:
         kinds = ", ".join(sorted({row.device or "unknown" for row in apart}))
         say(

@@ -22,6 +22,10 @@ KeyFile = Annotated[
     Path | None,
     typer.Option(help="A file with the secret of the pseudonyms; default: the variable GRADER_PSEUDONYM_KEY."),
 ]
+FinalOption = Annotated[
+    bool, typer.Option("--final", help="Rank by the held-out images that the board has not shown so far.")
+]
+FinalResults = Annotated[Path, typer.Option(help="--final: where grader run kept its results.")]
 
 
 @app.command()
@@ -32,10 +36,8 @@ def publish(
     ),
     names: NamesOption = "full",
     key_file: KeyFile = None,
-    final: Annotated[
-        bool, typer.Option("--final", help="Rank by the held-out images that the board has not shown so far.")
-    ] = False,
-    results: Annotated[Path, typer.Option(help="--final: where grader run kept its results.")] = Path("results"),
+    final: FinalOption = False,
+    results: FinalResults = Path("results"),
 ) -> None:
     """Write the leaderboard as a static web site, which works from a file and from GitHub Pages."""
     need(Extra.COURSE, "scipy")
@@ -75,9 +77,7 @@ def export(
         "submissions"
     ),
     results: Annotated[Path, typer.Option(help="Where grader run keeps its results.")] = Path("results"),
-    final: Annotated[
-        bool, typer.Option("--final", help="Rank by the held-out images that the board has not shown so far.")
-    ] = False,
+    final: FinalOption = False,
 ) -> None:
     """Write the leaderboard, or one submission of it, as another program reads it.
 
@@ -134,10 +134,8 @@ def feedback(
         str, typer.Option("--intake", help="How submissions are laid out: auto, canvas or moodle.")
     ] = "auto",
     roster: Annotated[Path | None, typer.Option(help="The roster that the class was graded with, if any.")] = None,
-    final: Annotated[
-        bool, typer.Option("--final", help="Rank by the held-out images that the board has not shown so far.")
-    ] = False,
-    results: Annotated[Path, typer.Option(help="--final: where grader run kept its results.")] = Path("results"),
+    final: FinalOption = False,
+    results: FinalResults = Path("results"),
 ) -> None:
     """Write feedback for each student: a page and a text about the student's own submission alone."""
     need(Extra.COURSE, "scipy")

@@ -94,11 +94,7 @@ def run_mark(board: Path, identity: str, draft: Draft) -> None:
 
 def _print(board: Path, identity: str) -> None:
     there = board_at(board)
-    decisions = there.decisions
-    about = decisions.about(identity)
-    if not about and not any(row.id == identity and row.kind is Kind.STUDENT for row in there.rows):
+    made = there.decisions.told(identity)
+    if not made and not any(row.id == identity and row.kind is Kind.STUDENT for row in there.rows):
         raise UsageError(f"no student on {board} is called {identity}")
-    for one in about:
-        print(clean(f"{one}{' (undone)' if one.number in decisions.undone else ''}"))
-    if not about:
-        print(clean(f"nothing was decided about {identity}"))
+    print("\n".join(map(clean, made or [f"nothing was decided about {identity}"])))

@@ -7,8 +7,8 @@ from grader.core.kind import Kind
 from grader.core.text import clean
 from grader.core.verdict import RULES
 from grader.leaderboard.models import Leaderboard
-from grader.publish.class_summary import ClassSummary, Histogram, summary_of
-from grader.publish.names import Names, shown
+from grader.publish.class_summary import ClassSummary, Histogram
+from grader.publish.names import Names
 from grader.publish.public import public
 
 _WIDTH = 40  # of the longest bar
@@ -16,15 +16,15 @@ _WIDTH = 40  # of the longest bar
 
 def print_summary(console: Console, board: Leaderboard) -> None:
     """Print the summary of a settled board."""
-    names = Names()
-    summary = summary_of(board, shown(board, names), names)
+    seen = public(board, Names())
+    summary, histogram = seen.summary, seen.histogram
+    assert summary is not None  # it is None only while a run goes on
     lines = [
         f"{summary.students} student(s) on {board.task.name}: " + ", ".join(f"{n} {v}" for v, n in summary.verdicts)
     ]
     taken_off = len(board.decisions.excluded & {row.id for row in board.rows if row.kind is Kind.STUDENT})
     if taken_off:
         lines.append(f"{taken_off} of them withdrawn or disqualified, and in no figure of accuracies")
-    histogram = public(board, names).histogram
     if histogram is not None:
         below = f"; {histogram.below} student(s) below the first line" if histogram.below else ""
         lines += ["", f"Accuracies, in percent{below}:", *_bars(histogram, board)]

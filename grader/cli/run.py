@@ -1,7 +1,6 @@
 """`grader run` and `grader gradescope`: grade, print, publish."""
 
 import contextlib
-import difflib
 import os
 import random
 import tempfile
@@ -15,6 +14,7 @@ from grader.cli.progress import Display, print_board, say
 from grader.core.errors import InternalError, SetupError, UsageError
 from grader.core.files import check_writable, write_atomically
 from grader.core.kind import Kind
+from grader.core.text import nearest
 from grader.grading.config import RunConfig
 from grader.grading.events import Event, Listener, SubmissionGraded, to_all
 from grader.grading.logs import read_log
@@ -99,10 +99,10 @@ def class_in(submissions: Path, layout: Layout, roster: Path | None) -> HandedIn
 def some_of(handed_in: HandedIn, ids: Sequence[str]) -> HandedIn:
     """Some students of a class. Raises UsageError if one of them is not there."""
     matched = handed_in.matched
-    names = [one.submission.id for one in matched.found.hand_ins]
-    if unknown := sorted(set(ids) - set(names)):
-        near = difflib.get_close_matches(unknown[0], names, 3, 0.5) or sorted(names)[:3]
-        raise UsageError(f"{handed_in.place} holds no submission called {unknown[0]}; there is {', '.join(near)}")
+    names = {one.submission.id for one in matched.found.hand_ins}
+    if unknown := sorted(set(ids) - names):
+        near = ", ".join(nearest(unknown[0], names))
+        raise UsageError(f"{handed_in.place} holds no submission called {unknown[0]}; there is {near}")
     chosen = tuple(one for one in matched.found.hand_ins if one.submission.id in ids)
     return replace(handed_in, matched=replace(matched, found=Class(chosen, ()), missing=(), unknown=()), is_whole=False)
 

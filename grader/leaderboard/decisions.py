@@ -112,6 +112,10 @@ class Decisions(Frozen):
         """All about one row, also those that were undone."""
         return [one for one in self.made if one.id == identity]
 
+    def told(self, identity: str) -> list[str]:
+        """A line for each decision about a row, also for those that were undone."""
+        return [f"{one}{' (undone)' if one.number in self.undone else ''}" for one in self.about(identity)]
+
     @cached_property
     def undone(self) -> frozenset[int]:
         """The numbers of those that no longer hold."""

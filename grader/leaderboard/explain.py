@@ -43,11 +43,11 @@ def explain(row: RankedRow, board: Leaderboard, board_path: str) -> list[str]:
 
 
 def _decisions(row: RankedRow, board: Leaderboard) -> list[str]:
-    made = board.decisions.about(row.id) if row.kind is Kind.STUDENT else []
+    made = board.decisions.told(row.id) if row.kind is Kind.STUDENT else []
     if not made:
         return []
     lines = ["Decisions of the course, which leave the automatic result as it is:"]
-    lines += [f"  {one}{' (undone)' if one.number in board.decisions.undone else ''}" for one in made]
+    lines += [f"  {one}" for one in made]
     decided = board.ruling(row).points
     return lines if decided is None else [*lines, f"  Points in the gradebook: {decided:g}."]
 

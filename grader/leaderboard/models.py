@@ -314,6 +314,10 @@ class Leaderboard(Frozen):
         """Whether the row has a score, and one that may be compared with the others that are ranked."""
         return self.policy.compares(row)
 
+    def is_apart(self, row: GradedRow) -> bool:
+        """Whether the row has a score of a kind of device that is not ranked, and may be ranked otherwise."""
+        return row.scored and not self.policy.comparable(row) and not self.policy.excludes(row)
+
     @property
     def rule_applies(self) -> bool:
         """Whether a rule that takes all rows could be applied (on a settled board); True for any other rule."""

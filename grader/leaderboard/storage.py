@@ -10,7 +10,6 @@ A damaged file is kept aside, and the board made again from the logs of the subm
 """
 
 import contextlib
-import difflib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +20,7 @@ from filelock import FileLock, Timeout
 from grader.core.errors import SetupError, UsageError
 from grader.core.files import write_atomically
 from grader.core.kind import Kind
+from grader.core.text import nearest
 from grader.leaderboard import decisions, migration
 from grader.leaderboard.decisions import Action, Decision
 from grader.leaderboard.models import GradedRow, Leaderboard, now
@@ -89,10 +89,10 @@ def decide(path: Path, draft: Decision) -> Decision:
         if draft.action is Action.UNDO:
             draft = draft.model_copy(update={"undoes": board.decisions.last(draft.id).number})
         elif not board.decisions.about(draft.id) and draft.id not in (
-            names := sorted(row.id for row in board.rows if row.kind is Kind.STUDENT)
+            names := {row.id for row in board.rows if row.kind is Kind.STUDENT}
         ):
-            near = difflib.get_close_matches(draft.id, names, 3, 0.5) or names[:3]
-            raise UsageError(f"no student on {path} is called {draft.id}; there is {', '.join(near) or 'nobody'}")
+            near = ", ".join(nearest(draft.id, names)) or "nobody"
+            raise UsageError(f"no student on {path} is called {draft.id}; there is {near}")
         decision = decisions.append(path, draft.model_copy(update={"task": board.task.name}))
         try:
             _write(path, settled(board.deciding(decisions.read(path, board.task.name))))
@@ -209,7 +209,7 @@ class BoardWriter:
     def _written(self, cost: float = 0.0) -> None:
         self._cancel_timer()
         self._unwritten.clear()
-        self._seen = _signature(self.path), _signature(decisions.record_of(self.path))
+        self._seen = self._version()
         self._due = time.monotonic() + max(_SECONDS, _SHARE * cost)
 
     def _cancel_timer(self) -> None:
@@ -227,17 +227,21 @@ class BoardWriter:
             except OSError as error:
                 raise SetupError(f"{self.path} cannot be written: {error.strerror}") from error
 
+    def _version(self) -> object:
+        """The identity of what the file and the record of decisions hold."""
+        return _signature(self.path), _signature(decisions.record_of(self.path))
+
     def _catch_up(self) -> None:
         """Where the file is not the one that was read or written last, go on from it, with this run's own gradings."""
-        signature = _signature(self.path), _signature(decisions.record_of(self.path))
-        if signature == self._seen:
+        version = self._version()
+        if version == self._seen:
             return
         self._empty = self._empty.deciding(decisions.read(self.path, self._empty.task.name))
         self._rows = RowTable(self._empty.policy)
         self._load()
         for row in self._unwritten:
             self._rows.add(row)
-        self._seen = signature
+        self._seen = version
 
     def _load(self) -> None:
         try:

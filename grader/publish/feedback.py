@@ -19,7 +19,7 @@ from grader.core.verdict import MEANINGS, Verdict
 from grader.leaderboard.history import all_of
 from grader.leaderboard.models import Beats, Leaderboard, RankedRow
 from grader.leaderboard.points import awards, total
-from grader.publish.names import Names, shown
+from grader.publish.names import Names
 from grader.publish.pages import feedback_page
 from grader.publish.public import public
 from grader.publish.public_board import PublicBoard, PublicRow
@@ -41,13 +41,10 @@ class Feedback:
 def feedback_for(board: Leaderboard, *, final: bool = False) -> Iterator[Feedback]:
     """Feedback for every student on a settled board."""
     seen = public(board, Names(), final=final)
-    by_slug = {row.slug: row for row in seen.rows}
-    shown_as = shown(board, Names())
     default = next((row for row in seen.rows if row.kind is Kind.DEFAULT), None)
     best = next((row for row in seen.rows if row.kind is Kind.REFERENCE and row.counting.accuracy is not None), None)
-    for row in board.rows:
+    for row, own in zip(board.rows, seen.rows, strict=True):  # with full names every row is shown, in the same order
         if row.kind is Kind.STUDENT:
-            own = by_slug[shown_as[row.kind, row.id].slug]
             sentences = list(_sentences(row, board))
             page = feedback_page(own, seen, default, best, sentences)
             yield Feedback(row.id, page, _text(own, seen, sentences))

@@ -164,7 +164,6 @@ def public_row(
     """The public view of one row. Of `board` only the head is read, no row."""
     quoting = names.mode is not NameMode.PSEUDONYMS or row.kind is not Kind.STUDENT
     ruling = board.ruling(row)
-    apart = row.scored and not ruling.status and not board.compares(row)
     return PublicRow(
         slug=shown_as.slug,
         name=shown_as.name,
@@ -173,7 +172,7 @@ def public_row(
         rank=row.rank,
         status=ruling.status,
         quoted=tuple(map(clean, ruling.quotable)) if quoting else (),
-        apart=clean(row.device or "an unknown device") if apart else "",
+        apart=clean(row.device or "an unknown device") if board.is_apart(row) else "",
         counting=_grading(row, GradingStatus.COUNTS, not quoting),
         seeds=tuple((s.seed, s.accuracy) for s in row.seeds),
         workloads=_workloads(row, board),

@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from grader.publish.public import public
 from grader.publish.site import Site
 from grader.publish.tables import board_csv
 from support.boards import board_of, failed, references, scored
-from support.runs import GRADER
+from support.runs import grader
 
 STUDENTS = {"ada": 0.95, "bo": 0.9, "cy": 0.85, "di": 0.8}
 
@@ -56,10 +55,6 @@ def ranks(board: Leaderboard) -> dict[str, int | None]:
 
 def of(board: Leaderboard, identity: str) -> Any:
     return next(row for row in board.rows if row.id == identity)
-
-
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*GRADER, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("action", [Action.DISQUALIFY, Action.WITHDRAW])
@@ -261,7 +256,7 @@ def test_who_sees_what(path: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_decides_shows_and_undoes(path: Path) -> None:
-    done = command(
+    done = grader(
         "mark", "bo", "--disqualify", "--reason", "copied", "--by", "Roy", "--leaderboard", path.name, cwd=path.parent
     )
     assert done.returncode == 0, done.stderr
@@ -269,19 +264,19 @@ def test_the_command_decides_shows_and_undoes(path: Path) -> None:
     assert re.fullmatch(r"bo: 1\. .* UTC, Roy: disqualified: copied", first)
     assert others[0].startswith("bo has no rank now on leaderboard.json (task ")
     assert others[1] == "points in the gradebook: 0 of 2"
-    table = command("show", "--leaderboard", path.name, "--wide", cwd=path.parent).stdout
+    table = grader("show", "--leaderboard", path.name, "--wide", cwd=path.parent).stdout
     assert "ok, disqualified" in table
-    told = command("explain", "bo", "--leaderboard", path.name, cwd=path.parent).stdout
+    told = grader("explain", "bo", "--leaderboard", path.name, cwd=path.parent).stdout
     assert "No rank: it is disqualified." in told
     assert "UTC, Roy: disqualified: copied" in told
     assert "Points in the gradebook: 0." in told
-    done = command(
+    done = grader(
         "mark", "bo", "--undo", "--reason", "cleared", "--by", "Roy", "--leaderboard", path.name, cwd=path.parent
     )
     assert "bo has rank 2 now" in done.stdout
-    listed = command("mark", "bo", "--leaderboard", path.name, cwd=path.parent).stdout.splitlines()
+    listed = grader("mark", "bo", "--leaderboard", path.name, cwd=path.parent).stdout.splitlines()
     assert [line.endswith("(undone)") for line in listed] == [True, False]
-    assert "nothing was decided about ada" in command("mark", "ada", "--leaderboard", path.name, cwd=path.parent).stdout
+    assert "nothing was decided about ada" in grader("mark", "ada", "--leaderboard", path.name, cwd=path.parent).stdout
 
 
 @pytest.mark.parametrize(
@@ -305,7 +300,7 @@ def test_the_command_decides_shows_and_undoes(path: Path) -> None:
     ],
 )
 def test_mistakes_are_explained_and_decide_nothing(path: Path, arguments: list[str], said: str) -> None:
-    done = command("mark", *arguments, "--leaderboard", path.name, cwd=path.parent)
+    done = grader("mark", *arguments, "--leaderboard", path.name, cwd=path.parent)
     assert done.returncode == 2
     assert said in done.stderr
     assert not record_of(path).exists()

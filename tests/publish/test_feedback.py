@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import zipfile
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from grader.leaderboard.models import Beats, Leaderboard, PastGrading
 from grader.leaderboard.ranking import settled
 from grader.publish.feedback import feedback_for, write
 from support.boards import HOSTILE, board_of, failed, hostile_board, references, scored
-from support.runs import GRADER
+from support.runs import grader
 from support.submissions import make
 
 STUDENTS = [f"{name}-{n}-of-the-class" for n, name in enumerate(["ada", "bo", "cy", "di", "eve", "fay", "gil", "hal"])]
@@ -154,10 +153,6 @@ def test_who_is_gone_is_gone_and_other_files_stay(board: Leaderboard, tmp_path: 
         write(feedback_for(board), tmp_path / "other")
 
 
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*GRADER, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.parametrize("system", ["moodle", "canvas"])
 def test_systems_get_an_archive_that_they_take_back(system: str, tmp_path: Path, task: Task, facts: TaskFacts) -> None:
     """By the rules of their code: Moodle splits a name at its underscores, Canvas takes the first two numbers."""
@@ -173,12 +168,12 @@ def test_systems_get_an_archive_that_they_take_back(system: str, tmp_path: Path,
     rows = [scored(ada, 0.95), scored(bo, 0.9, 1), scored("somebody else", 0.8, 2)]
     (tmp_path / "board.json").write_text(board_of([*rows, *references()], task, facts).model_dump_json())
     arguments = ["feedback", "--leaderboard", "board.json", "--submissions", "class", "--out", "out"]
-    done = command(*arguments, cwd=tmp_path)
+    done = grader(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "wrote feedback for 3 student(s) to out" in done.stdout
     assert f"not in it, since {system.capitalize()} gave out nothing of theirs: somebody else" in done.stdout
     data = (tmp_path / f"out/{system}.zip").read_bytes()
-    assert command(*arguments, cwd=tmp_path).returncode == 0
+    assert grader(*arguments, cwd=tmp_path).returncode == 0
     assert (tmp_path / f"out/{system}.zip").read_bytes() == data
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         contents = {name: archive.read(name).decode() for name in archive.namelist()}
@@ -190,7 +185,7 @@ def test_systems_get_an_archive_that_they_take_back(system: str, tmp_path: Path,
         numbers = [[int(part) for part in name.split("_") if part.isdigit()][:2] for name in contents]
         assert numbers == [[11, 900], [12, 910]]
         assert all(text.startswith("# Feedback") for text in contents.values())
-    assert command(*arguments[:3], "--out", "out", cwd=tmp_path).returncode == 0
+    assert grader(*arguments[:3], "--out", "out", cwd=tmp_path).returncode == 0
     assert not (tmp_path / f"out/{system}.zip").exists()  # it would be of an earlier board
     for text, own, other in zip(contents.values(), (ada, bo), (bo, ada), strict=True):
         assert own in text
@@ -200,14 +195,14 @@ def test_systems_get_an_archive_that_they_take_back(system: str, tmp_path: Path,
 def test_mistakes_are_explained(board: Leaderboard, tmp_path: Path) -> None:
     (tmp_path / "board.json").write_text(board.model_dump_json())
     (tmp_path / "class/ada").mkdir(parents=True)
-    done = command("feedback", "--leaderboard", "board.json", "--submissions", "class", cwd=tmp_path)
+    done = grader("feedback", "--leaderboard", "board.json", "--submissions", "class", cwd=tmp_path)
     assert done.returncode == 2
     assert "class is no download of Moodle or Canvas: leave out --submissions" in done.stderr
     for name, data in make().files.items():
         path = tmp_path / "moodle/Ida Noe_99_assignsubmission_file_" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    done = command("feedback", "--leaderboard", "board.json", "--submissions", "moodle", "--out", "o", cwd=tmp_path)
+    done = grader("feedback", "--leaderboard", "board.json", "--submissions", "moodle", "--out", "o", cwd=tmp_path)
     assert done.returncode == 2
     assert "handed in, but not on the board: Ida Noe_99" in done.stdout
     assert "nobody in moodle is on the board" in done.stderr
